@@ -1,0 +1,63 @@
+"""Training rules, one paper per file. `build_method(name, **options)` makes one; `METHODS` lists them.
+
+In your own loop a method is one call per batch:
+
+>>> import torch
+>>> from msam_lib.data import Batch
+>>> from msam_lib.models import wrap
+>>> net = torch.nn.Bilinear(3, 4, 2)
+>>> model, optimizer = wrap(net, ["x1", "x2"], call="args"), torch.optim.SGD(net.parameters(), lr=0.1)
+>>> batch = Batch({"x1": torch.ones(5, 3), "x2": torch.ones(5, 4)}, torch.tensor([0, 1, 0, 1, 0]))
+>>> sorted(build_method("msam", rho=0.1).step(model, batch, optimizer))
+['loss', 'share/x1', 'share/x2']
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.methods.base import Method, Task, capabilities
+from msam_lib.methods.joint import Joint
+from msam_lib.methods.msam import MSAM
+from msam_lib.methods.sam import ASAM, SAM
+from msam_lib.methods.unimodal import Unimodal
+
+METHODS: dict[str, type[Method]] = {
+    "joint": Joint,
+    "unimodal": Unimodal,
+    "sam": SAM,
+    "asam": ASAM,
+    "msam": MSAM,
+}
+
+
+def build_method(name: str, **options: Any) -> Method:
+    """The method called `name` with the given options.
+
+    Raises:
+        MsamError: for an unknown name or option, with the nearest one suggested.
+    """
+    if name not in METHODS:
+        raise unknown_name("method", name, METHODS)
+    known = METHODS[name].options()
+    for option in options:
+        if option not in known:
+            if not known:
+                raise MsamError(f"Method {name!r} has no options; {option!r} was given.")
+            raise unknown_name(f"option of method {name!r}:", option, known)
+    return METHODS[name](**options)
+
+
+__all__ = [
+    "ASAM",
+    "METHODS",
+    "MSAM",
+    "SAM",
+    "Joint",
+    "Method",
+    "Task",
+    "Unimodal",
+    "build_method",
+    "capabilities",
+]

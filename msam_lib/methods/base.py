@@ -1,0 +1,156 @@
+"""`Method`: one training rule, and `Task`: what is being learnt.
+
+A method is a module, so heads, averages and snapshots it keeps are in its `state_dict` and a resumed run is
+exact. The model is passed to each call and never stored.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import UnsupportedSetting
+from msam_lib.methods._gradients import backward
+from msam_lib.models.multimodal import Output
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+Logs = dict[str, float | Tensor]
+
+# What a `requires` entry means, in words, and what to do where it is missing.
+ADVICE = {
+    "unimodal_logits": "needs per-modality logits, which this fusion does not have. Use fusion='late' or "
+    "'concat', or build the model with unimodal_heads=True",
+    "encoders": "needs to know which parameters belong to which modality. Use a MultimodalModel, or name "
+    "them: wrap(model, modalities, encoders={...})",
+    "features": "needs the features of each modality. Use a MultimodalModel: a wrapped module cannot be split",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is being learnt: classification into `classes` classes."""
+
+    classes: int
+    kind: str = "classification"
+
+
+def capabilities(model: nn.Module) -> frozenset[str]:
+    """What a model offers to methods, in the terms of `Method.requires`."""
+    out = set()
+    if getattr(model, "splittable", False):
+        out |= {"features", "encoders"}
+        if model.fusion.additive or model.heads is not None:
+            out.add("unimodal_logits")
+    elif len(model.blocks()) == len(model.modalities) + 1:
+        out.add("encoders")
+    return frozenset(out)
+
+
+class Method(nn.Module):
+    """One training rule; override the least you need: `loss`, else `modulate`, else `step`.
+
+    Class attributes are the method's card, shown by `python -m msam_lib list methods`:
+    `title`, `reference`, `changes` (what it acts on), `passes` per step, `requires` (capabilities of the
+    model, see `ADVICE`) and `neutral` (options at which a step must equal joint training's).
+
+    >>> from msam_lib.methods import build_method
+    >>> build_method("sam", rho=0.1)
+    SAM(rho=0.1)
+    """
+
+    title: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
+    changes: ClassVar[str] = "loss"
+    passes: ClassVar[str] = "1 forward, 1 backward"
+    requires: ClassVar[frozenset[str]] = frozenset()
+    neutral: ClassVar[dict[str, Any] | None] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.precision: torch.dtype | None = None  # autocast's, set by the Trainer
+        self.clip_norm: float | None = None  # gradient clipping before the optimizer's step
+        self._ready = False
+
+    def check(self, model: nn.Module) -> None:
+        """Raise `UnsupportedSetting`, with advice, where the model lacks what this method needs."""
+        for need in sorted(self.needs() - capabilities(model)):
+            raise UnsupportedSetting(f"{self!r} {ADVICE[need]}.")
+
+    def needs(self) -> frozenset[str]:
+        """The capabilities that these options need."""
+        return self.requires
+
+    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+        """Called once before training: checks the model, and makes heads or buffers where there are any."""
+        self.check(model)
+        self._ready = True
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        """The training loss, a scalar: cross-entropy of the fused logits."""
+        return F.cross_entropy(output.logits.float(), batch.targets)
+
+    def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
+        """Edit the gradients in place, after backward and before the optimizer's step."""
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+        """One training step: forward, backward, modulate, optimizer step. Returns what to log."""
+        self.prepare(model, optimizer)
+        output, loss = self.compute(model, batch)
+        backward(loss)
+        self.modulate(model, output, batch)
+        self.update(model, optimizer)
+        return {"loss": loss.detach()}
+
+    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
+        """The beginning of every step: set up if that has not happened, forget old gradients."""
+        if not self._ready:
+            self.setup(model)
+        optimizer.zero_grad(set_to_none=True)
+
+    def compute(self, model: nn.Module, batch: Batch) -> tuple[Output, Tensor]:
+        """Forward pass and loss, in the precision that was chosen."""
+        with self.autocast(batch):
+            output = model(batch.inputs)
+            return output, self.loss(output, batch)
+
+    def update(self, model: nn.Module, optimizer: Optimizer) -> None:
+        """The end of every step: clip where asked, then the optimizer's step."""
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), self.clip_norm)
+        optimizer.step()
+
+    def autocast(self, batch: Batch) -> AbstractContextManager:
+        """Automatic mixed precision where the Trainer switched it on."""
+        if self.precision is None:
+            return nullcontext()
+        return torch.autocast(batch.targets.device.type, dtype=self.precision)
+
+    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+        """Called before each epoch."""
+
+    def on_epoch_end(self, model: nn.Module, epoch: int, loaders: Any, history: Any) -> None:
+        """Called after each epoch's evaluation."""
+
+    def predict(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Fused logits (N, C) at test time."""
+        return model(batch.inputs).logits
+
+    @classmethod
+    def options(cls) -> dict[str, Any]:
+        """{option: default} of the constructor."""
+        parameters: Sequence[inspect.Parameter] = list(inspect.signature(cls).parameters.values())
+        return {p.name: p.default for p in parameters}
+
+    def __repr__(self) -> str:
+        changed = {k: getattr(self, k) for k, v in self.options().items() if getattr(self, k) != v}
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in changed.items())})"

@@ -1,0 +1,15 @@
+"""Joint training: one loss on the fused logits. The baseline of every table."""
+
+from msam_lib.methods.base import Method
+
+
+class Joint(Method):
+    """Ordinary training: theta <- theta - eta grad L(f(x_1, ..., x_M), y).
+
+    Changes: nothing. Requires: nothing.
+    """
+
+    title = "Joint training"
+    reference = "the ordinary baseline"
+    changes = "nothing"
+    neutral = {}

@@ -1,0 +1,239 @@
+"""M-SAM: modality-aware sharpness-aware minimisation, in the three readings its sources allow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
+from msam_lib.methods._dominance import Dominance
+from msam_lib.methods._gradients import backward, gradients, trainable, with_gradient
+from msam_lib.methods._perturb import ascent, displaced
+from msam_lib.methods.base import Logs, Method, Task
+from msam_lib.models.modes import RandomState, frozen_statistics
+from msam_lib.models.multimodal import Output
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+READINGS = ("literal", "encoder", "unimodal_loss")
+ASCENTS = ("gradient", "momentum")
+TARGETS = ("dominant", "weakest")
+
+
+class MSAM(Method):
+    """Modality-aware SAM (Nowdeh et al., NeurIPS 2025, arXiv 2510.24919, Algorithm 1).
+
+    With the shares v_m of the modalities (Shapley values of the batch accuracy) and the dominant modality
+    d = argmax v, the update is g = grad L_d(theta + eps) + grad L_s(theta), eps = rho grad L_d / ||grad L_d||.
+    The sources leave open what L_d is, so there are three readings:
+
+    * `"literal"`, Algorithm 1 as printed: L_d = v_d L and L_s = (1 - v_d) L share the fused loss, hence
+      g = (1 - v_d) grad L(theta) + v_d grad L(theta + eps) with SAM's eps. Which modality is dominant does not
+      change the step, only how unbalanced the shares are. v_d = 1 is SAM, rho = 0 is joint training, and
+      to first order the step is SAM's with radius rho * v_d (exactly so on a quadratic).
+    * `"encoder"`, the authors' prose: eps is confined to the dominant modality's encoder, which follows
+      the mixture above; everything else follows grad L(theta). The second pass reuses the other features.
+    * `"unimodal_loss"`: L_m are true unimodal losses CE(f(x_m), y), from the modality's own logits where the fusion
+      has them and from masked inputs where not; L_d = v_d L_m(d), L_s = sum over the others of v_m L_m.
+
+    Changes: the landscape. Requires: encoder blocks for `reading="encoder"`, nothing else.
+    No code was released with the paper. Algorithm 1 prints three backward passes; grad L is shared, two suffice.
+
+    Args:
+        rho: radius of the perturbation.
+        reading: see above.
+        value: Phi, `"accuracy"` (the paper), `"log_likelihood"` or `"confidence"`.
+        contribution: `"clip"`, `"agm"` or `"softmax"`, for negative Shapley values; see `contributions.normalise`.
+        smoothing: moving average over steps, v <- smoothing * v + (1 - smoothing) * v_batch; 0 is the paper.
+        ascent: `"gradient"`, or `"momentum"`: one gradient at theta + rho * v_d * momentum / ||momentum|| with v of
+            the step before (after Momentum-SAM, Becker et al. 2024): the cost of plain training.
+        target: whose encoder is perturbed with `reading="encoder"`: `"dominant"`, `"weakest"` (to see what harm
+            it does) or the name of a modality.
+        mixing: a number in place of v_d in the mixture; 1.0 takes the perturbed gradient alone.
+    """
+
+    title = "M-SAM"
+    reference = "Nowdeh et al., NeurIPS 2025, arXiv 2510.24919"
+    changes = "landscape"
+    passes = "2 forward, 2 backward; with ascent='momentum' 1 and 1"
+    neutral = {"rho": 0.0}
+
+    def __init__(
+        self,
+        rho: float = 0.05,
+        reading: str = "literal",
+        value: str = "accuracy",
+        contribution: str = "clip",
+        smoothing: float = 0.0,
+        ascent: str = "gradient",
+        target: str = "dominant",
+        mixing: float | None = None,
+    ) -> None:
+        super().__init__()
+        for what, given, known in [
+            ("reading", reading, READINGS),
+            ("ascent", ascent, ASCENTS),
+        ]:
+            if given not in known:
+                raise unknown_name(what, given, known)
+        if not rho >= 0:
+            raise MsamError(f"rho={rho}; the radius must be 0 or larger.")
+        if reading == "unimodal_loss" and ascent == "momentum":
+            raise UnsupportedSetting(
+                "reading='unimodal_loss' needs the gradient of L_d for its ascent, which ascent='momentum' "
+                "does not compute. Use ascent='gradient', or another reading."
+            )
+        self.rho, self.reading, self.value, self.contribution = rho, reading, value, contribution
+        self.smoothing, self.ascent, self.target, self.mixing = smoothing, ascent, target, mixing
+        self.dominance = Dominance(value, contribution, smoothing)
+
+    def needs(self) -> frozenset[str]:
+        return frozenset({"encoders"} if self.reading == "encoder" else ())
+
+    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+        super().setup(model, task)
+        if self.target not in (*TARGETS, *model.modalities):
+            raise unknown_name("target", self.target, [*TARGETS, *model.modalities])
+        self.dominance.setup(model.modalities)
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+        """One training step in the chosen reading. Logs the loss and the shares."""
+        self.prepare(model, optimizer)
+        if self.ascent == "momentum":
+            loss = self._momentum(model, batch, optimizer)
+        else:
+            loss = getattr(self, f"_{self.reading}")(model, batch)
+        self.update(model, optimizer)
+        shares = {f"share/{m}": v for m, v in self.dominance.as_dict().items()}
+        return {"loss": loss.detach()} | shares
+
+    def _measure(self, model: nn.Module, batch: Batch, output: Output) -> tuple[float, str]:
+        """Algorithm 1, lines 2-3: the shares v, then v_d (or the fixed mixing) and the target's name."""
+        with self.autocast(batch):
+            self.dominance.measure(model, batch, output.features)
+        return self._mixture(), self._target()
+
+    def _mixture(self) -> float:
+        return self.dominance.largest if self.mixing is None else self.mixing
+
+    def _target(self) -> str:
+        if self.target not in TARGETS:
+            return self.target
+        return self.dominance.leader(least=self.target == "weakest")
+
+    def _literal(self, model: nn.Module, batch: Batch) -> Tensor:
+        randomness = RandomState(model, batch.targets.device)
+        output, loss = self.compute(model, batch)
+        backward(loss)
+        v, _ = self._measure(model, batch, output)
+        del output
+        parameters = with_gradient(trainable(model))
+        grads = [p.grad for p in parameters]
+        eps = ascent(grads, self.rho)  # line 6: grad L_d is parallel to grad L, so v_d cancels
+        torch._foreach_mul_(grads, 1 - v)  # line 8's second term: grad L_s = (1 - v_d) grad L
+        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+            del eps
+            backward(v * self.compute(model, batch)[1])  # its first term, added to what is there
+        return loss
+
+    def _encoder(self, model: nn.Module, batch: Batch) -> Tensor:
+        randomness = RandomState(model, batch.targets.device)
+        output, loss = self.compute(model, batch)
+        backward(loss)
+        v, target = self._measure(model, batch, output)
+        parameters = with_gradient(model.parameters_of(target))
+        grads = [p.grad for p in parameters]
+        kept = {m: f.detach() for m, f in output.features.items()}
+        del output
+        eps = ascent(grads, self.rho)
+        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+            del eps
+            with self.autocast(batch):
+                again = self._again(model, batch, kept, target)
+                risen = gradients(v * self.loss(again, batch), parameters)
+        torch._foreach_mul_(grads, 1 - v)
+        torch._foreach_add_(grads, risen)
+        return loss
+
+    def _unimodal_loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        randomness = RandomState(model, batch.targets.device)
+        with self.autocast(batch):
+            output = model(batch.inputs)
+        _, target = self._measure(model, batch, output)
+        v = self.dominance.as_dict()
+        if self.mixing is not None:
+            v[target] = self.mixing
+        with self.autocast(batch), frozen_statistics(model):
+            losses = {m: v[m] * self._own_loss(model, batch, output, m) for m in model.modalities}
+        kept = {m: f.detach() for m, f in output.features.items()}
+        backward(losses[target])
+        parameters = with_gradient(trainable(model))  # L_d reaches no other modality's encoder
+        eps = ascent([p.grad for p in parameters], self.rho)
+        for p in parameters:
+            p.grad = None
+        others = [x for m, x in losses.items() if m != target]
+        if others:
+            backward(sum(others[1:], others[0]))  # grad L_s(theta)
+        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+            with self.autocast(batch):
+                again = self._again(model, batch, kept, target)
+                backward(v[target] * self._own_loss(model, batch, again, target))
+        return sum(x.detach() for x in losses.values())  # type: ignore[return-value]
+
+    def _own_loss(self, model: nn.Module, batch: Batch, output: Output, modality: str) -> Tensor:
+        """CE(f(x_m), y): from the modality's own logits, else with all other modalities absent."""
+        if modality in output.unimodal:
+            logits = output.unimodal[modality]
+        elif model.splittable:
+            with torch.no_grad():
+                gone = model.absent_features(batch.inputs)
+            n = len(batch.targets)
+            own = output.features[modality]
+            features = {
+                m: own if m == modality else gone[m].expand(n, -1) for m in model.modalities
+            }
+            logits = model.fuse(features).logits
+        else:
+            logits = model(batch.inputs, present=[modality]).logits
+        return F.cross_entropy(logits.float(), batch.targets)
+
+    def _again(
+        self, model: nn.Module, batch: Batch, kept: dict[str, Tensor], target: str
+    ) -> Output:
+        """The second forward pass: only the target's encoder runs where the model can be split."""
+        if not model.splittable:
+            return model(batch.inputs)
+        return model.fuse(kept | {target: model.encoders[target](batch.inputs[target])})
+
+    def _momentum(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Tensor:
+        """One pass at theta + rho * v_d * momentum / ||momentum||; v_d is that of the step before."""
+        scope = (
+            trainable(model) if self.reading == "literal" else model.parameters_of(self._target())
+        )
+        moving = [(p, b) for p in scope if (b := _momentum_of(optimizer, p)) is not None]
+        if not moving and any(optimizer.state.values()):
+            raise UnsupportedSetting(
+                f"ascent='momentum' needs an optimizer with momentum; {type(optimizer).__name__} keeps none. "
+                "Use SGD(momentum=0.9), AdamW, or ascent='gradient'."
+            )
+        if not moving or not self.dominance.known:  # the first step: nothing moves yet
+            output, loss = self.compute(model, batch)
+            backward(loss)
+            self._measure(model, batch, output)
+            return loss
+        parameters, momenta = [p for p, _ in moving], [b for _, b in moving]
+        with displaced(parameters, ascent(momenta, self.rho * self._mixture())):
+            output, loss = self.compute(model, batch)
+            backward(loss)
+            self._measure(model, batch, output)
+        return loss
+
+
+def _momentum_of(optimizer: Optimizer, parameter: nn.Parameter) -> Tensor | None:
+    state = optimizer.state.get(parameter, {})
+    return state.get("momentum_buffer", state.get("exp_avg"))

@@ -1,0 +1,87 @@
+"""SAM and ASAM: descend with the gradient at the worst point of a small neighbourhood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import MsamError
+from msam_lib.methods._gradients import backward, trainable, with_gradient
+from msam_lib.methods._perturb import adaptive_ascent, ascent, displaced
+from msam_lib.methods.base import Logs, Method
+from msam_lib.models.modes import RandomState, frozen_statistics
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+class SAM(Method):
+    """Sharpness-aware minimisation (Foret et al., ICLR 2021, arXiv 2010.01412, Algorithm 1).
+
+    eps = rho * g / ||g||_2 with g = grad L(theta); step with grad L(theta + eps).
+
+    Changes: the point at which the gradient is taken. Requires: nothing. The second pass runs with the
+    first pass' dropout masks and does not advance batch-norm statistics; weights come back bit for bit.
+
+    Args:
+        rho: radius of the neighbourhood, in the norm of all weights together; 0 is joint training.
+    """
+
+    title = "SAM"
+    reference = "Foret et al., ICLR 2021, arXiv 2010.01412"
+    changes = "landscape"
+    passes = "2 forward, 2 backward"
+    neutral = {"rho": 0.0}
+
+    def __init__(self, rho: float = 0.05) -> None:
+        super().__init__()
+        if not rho >= 0:
+            raise MsamError(f"rho={rho}; the radius must be 0 or larger.")
+        self.rho = rho
+
+    def perturbation(self, parameters: list[nn.Parameter]) -> list[Tensor]:
+        """eps for these parameters, from their gradients."""
+        return ascent([p.grad for p in parameters], self.rho)  # type: ignore[misc]
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+        """Two passes, one optimizer step."""
+        self.prepare(model, optimizer)
+        randomness = RandomState(model, batch.targets.device)
+        _, loss = self.compute(model, batch)
+        backward(loss)
+        parameters = with_gradient(trainable(model))
+        eps = self.perturbation(parameters)
+        optimizer.zero_grad(set_to_none=True)
+        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+            del eps
+            backward(self.compute(model, batch)[1])
+        self.update(model, optimizer)
+        return {"loss": loss.detach()}
+
+
+class ASAM(SAM):
+    """Adaptive SAM (Kwon et al., ICML 2021, arXiv 2102.11600, Algorithm 1): scale-invariant sharpness.
+
+    eps = rho * T^2 g / ||T g||_2 with T = |theta| + eta, element-wise.
+
+    Changes: the point at which the gradient is taken. Requires: nothing. The released code normalises only
+    parameters with "weight" in their name; the paper's operator, used here, covers all of them.
+
+    Args:
+        rho: radius in the rescaled norm; about ten times SAM's.
+        eta: keeps T away from zero.
+    """
+
+    title = "ASAM"
+    reference = "Kwon et al., ICML 2021, arXiv 2102.11600"
+
+    def __init__(self, rho: float = 0.5, eta: float = 0.01) -> None:
+        super().__init__(rho)
+        self.eta = eta
+
+    def perturbation(self, parameters: list[nn.Parameter]) -> list[Tensor]:
+        """eps for these parameters, from their values and gradients."""
+        grads = [p.grad for p in parameters]
+        return adaptive_ascent(parameters, grads, self.rho, self.eta)  # type: ignore[arg-type]

@@ -1,0 +1,42 @@
+"""Encoders, fusions, and the model that joins them.
+
+>>> from msam_lib.data import Modality
+>>> model = build_model({"x1": Modality("vector", (5,)), "x2": Modality("vector", (3,))}, classes=2)
+>>> sorted(model.blocks())
+['fusion', 'x1', 'x2']
+"""
+
+from msam_lib.models.encoders import (
+    ENCODERS,
+    MLP,
+    ResNet18,
+    SmallCNN,
+    TokenEncoder,
+    TransformerEncoder,
+)
+from msam_lib.models.encoders import build_encoder as build_encoder
+from msam_lib.models.fusion import FUSIONS, Fusion, build_fusion
+from msam_lib.models.modes import RandomState, evaluating, frozen_statistics
+from msam_lib.models.multimodal import MultimodalModel, Output, build_model
+from msam_lib.models.plain import WrappedModel, wrap
+
+__all__ = [
+    "ENCODERS",
+    "FUSIONS",
+    "MLP",
+    "Fusion",
+    "MultimodalModel",
+    "Output",
+    "RandomState",
+    "ResNet18",
+    "SmallCNN",
+    "TokenEncoder",
+    "TransformerEncoder",
+    "WrappedModel",
+    "build_encoder",
+    "build_fusion",
+    "build_model",
+    "evaluating",
+    "frozen_statistics",
+    "wrap",
+]

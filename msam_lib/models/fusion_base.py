@@ -1,0 +1,59 @@
+"""Fusions: from the features of M modalities to logits, and from one set of features to all 2^M coalitions.
+
+Every fusion takes `{modality: features (N, D_m)}` and returns logits (N, C). `coalition_logits` evaluates
+many subsets of modalities without going back to the encoders: the exact contributions need nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+Features = Mapping[str, Tensor]
+
+
+class Fusion(nn.Module):
+    """Base class. Subclasses give `forward`; additive ones give `unimodal` and get the rest for nothing.
+
+    Args:
+        dims: feature size per modality, in the model's order.
+        classes: number of logits C.
+    """
+
+    additive: ClassVar[bool] = False  # logits are a sum of one term per modality
+
+    def __init__(self, dims: Mapping[str, int], classes: int) -> None:
+        super().__init__()
+        self.modalities, self.dims, self.classes = tuple(dims), dict(dims), classes
+
+    def forward(self, features: Features) -> Tensor:
+        """Logits (N, C) of the features {m: (N, D_m)}."""
+        raise NotImplementedError
+
+    def unimodal(self, features: Features) -> dict[str, Tensor]:
+        """Each modality's own logits {m: (N, C)}; empty where the fusion has none."""
+        return {}
+
+    def coalition_logits(
+        self, features: Features, absent: Features, masks: Tensor, *, rows: int = 16_384
+    ) -> Tensor:
+        """Logits (K, N, C) of K coalitions; `masks` (K, M) is True where a modality is present.
+
+        Args:
+            features: {m: (N, D_m)} of the present modalities.
+            absent: {m: (1, D_m)}, the feature of an absent modality's replacement input.
+            masks: (K, M) booleans, columns in `self.modalities`' order.
+            rows: how many (coalition, sample) pairs go through the fusion at a time; bounds the memory.
+        """
+        n = len(next(iter(features.values())))
+        out = []
+        for chunk in masks.split(max(1, rows // n)):
+            stacked = {
+                m: torch.where(chunk[:, i, None, None], features[m], absent[m]).flatten(0, 1)
+                for i, m in enumerate(self.modalities)
+            }  # {m: (k * N, D_m)}
+            out.append(self(stacked).view(len(chunk), n, -1))
+        return torch.cat(out)

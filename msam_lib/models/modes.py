@@ -1,0 +1,78 @@
+"""Context managers that change how a module runs and leave no trace: evaluation mode, frozen statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside; afterwards every sub-module has its own mode back."""
+    modes = [(m, m.training) for m in module.modules() if m.training]
+    for m, _ in modes:
+        m.training = False
+    try:
+        yield
+    finally:
+        for m, mode in modes:
+            m.training = mode
+
+
+@contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Batch normalisation with the batch's own statistics, but no running statistic moves.
+
+    The second pass of a sharpness-aware step must not advance the statistics again, at weights that the
+    network never has. Switching `track_running_stats` off does exactly this; the common `momentum = 0` still
+    advances `num_batches_tracked`.
+    """
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    for m in norms:
+        m.track_running_stats = False
+    try:
+        yield
+    finally:
+        for m in norms:
+            m.track_running_stats = True
+
+
+class RandomState:
+    """Replays dropout: `with state.replay():` draws the masks that were drawn after `RandomState(...)`.
+
+    The second pass of a sharpness-aware step is the gradient of the *same* function at other weights, so
+    its dropout masks have to be those of the first. Does nothing where no dropout is active.
+    """
+
+    def __init__(self, module: nn.Module, device: torch.device) -> None:
+        dropping = any(
+            m.training and getattr(m, "p", 0.0) > 0
+            for m in module.modules()
+            if isinstance(m, nn.modules.dropout._DropoutNd)
+        )
+        dropping = dropping or any(
+            m.training and m.dropout > 0
+            for m in module.modules()
+            if isinstance(m, nn.MultiheadAttention)
+        )
+        self.devices = [device] if device.type == "cuda" else []
+        self.states: tuple | None = None
+        if dropping:
+            cuda = [torch.cuda.get_rng_state(d) for d in self.devices]
+            self.states = (torch.get_rng_state(), cuda)
+
+    @contextmanager
+    def replay(self) -> Iterator[None]:
+        """Inside, the generators start again where they stood; afterwards they go on where they were."""
+        if self.states is None:
+            yield
+            return
+        with torch.random.fork_rng(self.devices):
+            torch.set_rng_state(self.states[0])
+            for device, state in zip(self.devices, self.states[1], strict=True):
+                torch.cuda.set_rng_state(state, device)
+            yield

@@ -1,0 +1,189 @@
+"""`MultimodalModel`: one encoder per modality and a fusion, with the two halves callable on their own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from msam_lib.data.base import DataSplits, Modality
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.models.encoders import build_encoder
+from msam_lib.models.fusion import Fusion, build_fusion
+from msam_lib.models.modes import evaluating
+
+
+@dataclass
+class Output:
+    """What a forward pass gives.
+
+    Args:
+        logits: (N, C), fused.
+        features: {m: (N, D_m)}, what the encoders gave; empty for a model that cannot be split.
+        unimodal: {m: (N, C)}, each modality's own logits; empty where the fusion has none.
+    """
+
+    logits: Tensor
+    features: dict[str, Tensor] = field(default_factory=dict)
+    unimodal: dict[str, Tensor] = field(default_factory=dict)
+
+
+class MultimodalModel(nn.Module):
+    """Encoders and a fusion: `fuse(encode(inputs))`.
+
+    Args:
+        encoders: {modality: module}, each mapping (N, ...) to (N, D_m). Any number, any names.
+        fusion: a `Fusion` over the same modalities.
+        unimodal_heads: give each modality a linear head of its own on its features, beside the fusion, so
+            that methods which need unimodal logits work with fusions that have none (MaxOut, gated, ...).
+
+    Raises:
+        MsamError: where the fusion and the encoders disagree, or a name cannot be used in a state dict.
+    """
+
+    splittable = True
+
+    def __init__(
+        self, encoders: Mapping[str, nn.Module], fusion: Fusion, *, unimodal_heads: bool = False
+    ) -> None:
+        super().__init__()
+        if set(encoders) != set(fusion.modalities):
+            raise MsamError(
+                f"Encoders are for {sorted(encoders)}, the fusion is for {sorted(fusion.modalities)}; "
+                "both need the same modalities."
+            )
+        self.modalities: tuple[str, ...] = fusion.modalities
+        for m in self.modalities:
+            if not m or "." in m or m == "fusion" or hasattr(nn.ModuleDict(), m):
+                raise MsamError(
+                    f"Modality name {m!r} can't be used; try {(m or 'x').split('.')[0] + '_1'!r}."
+                )
+        self.encoders = nn.ModuleDict({m: encoders[m] for m in self.modalities})
+        self.fusion = fusion
+        self.heads: nn.ModuleDict | None = None
+        if unimodal_heads:
+            sizes = fusion.dims.items()
+            self.heads = nn.ModuleDict({m: nn.Linear(d, fusion.classes) for m, d in sizes})
+        self.baseline: dict[str, Tensor] = {}
+
+    def forward(
+        self, inputs: Mapping[str, Tensor], present: Collection[str] | None = None
+    ) -> Output:
+        """Fused and unimodal logits; with `present`, the other modalities' inputs are zeroed."""
+        self.check(inputs)
+        if present is None:
+            return self.fuse(self.encode(inputs))
+        gone = self.absent_features(inputs, [m for m in self.modalities if m not in present])
+        n = len(next(iter(inputs.values())))
+        features = {
+            m: gone[m].expand(n, -1) if m in gone else self.encoders[m](inputs[m])
+            for m in self.modalities
+        }
+        return self.fuse(features)
+
+    def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Features {m: (N, D_m)} of the inputs {m: (N, ...)}."""
+        return {m: self.encoders[m](inputs[m]) for m in self.modalities}
+
+    def fuse(self, features: Mapping[str, Tensor]) -> Output:
+        """The output for features {m: (N, D_m)}."""
+        if self.fusion.additive:
+            own = self.fusion.unimodal(features)
+            return Output(sum(own.values()), dict(features), own)  # type: ignore[arg-type]
+        own = {} if self.heads is None else {m: h(features[m]) for m, h in self.heads.items()}
+        return Output(self.fusion(features), dict(features), own)
+
+    def absent_features(
+        self, inputs: Mapping[str, Tensor], modalities: Iterable[str] | None = None
+    ) -> dict[str, Tensor]:
+        """{m: (1, D_m)}: the feature that stands for a modality that is not there.
+
+        It is the encoder's answer, in evaluation mode, to one all-zero input (or to the input given to
+        `set_baseline`). One sample gives exactly what a whole batch of zeros would, since evaluation mode
+        treats samples separately; batch-norm statistics are not touched.
+        """
+        out = {}
+        for m in self.modalities if modalities is None else modalities:
+            sample = self.baseline.get(m)
+            sample = (
+                torch.zeros_like(inputs[m][:1]) if sample is None else sample.to(inputs[m].device)
+            )
+            with evaluating(self.encoders[m]):
+                out[m] = self.encoders[m](sample)
+        return out
+
+    def set_baseline(self, baseline: Mapping[str, Tensor] | None) -> None:
+        """What replaces an absent modality: {m: one sample}, e.g. the training mean; None means zeros."""
+        self.baseline = {m: x[None] if x.dim() else x for m, x in (baseline or {}).items()}
+
+    def parameters_of(self, modality: str) -> list[nn.Parameter]:
+        """The parameters of one modality's encoder.
+
+        Raises:
+            MsamError: for an unknown modality.
+        """
+        if modality not in self.modalities:
+            raise unknown_name("modality", modality, self.modalities)
+        return list(self.encoders[modality].parameters())
+
+    def blocks(self) -> dict[str, dict[str, nn.Parameter]]:
+        """Named parameters by block: one block per modality's encoder, and `"fusion"` for all the rest."""
+        out: dict[str, dict[str, nn.Parameter]] = {m: {} for m in self.modalities} | {"fusion": {}}
+        for name, parameter in self.named_parameters():
+            top, _, rest = name.partition(".")
+            out[rest.partition(".")[0] if top == "encoders" else "fusion"][name] = parameter
+        return out
+
+    def check(self, inputs: Mapping[str, Tensor]) -> None:
+        """Raise a `MsamError` where an input is missing."""
+        missing = [m for m in self.modalities if m not in inputs]
+        if missing:
+            raise MsamError(
+                f"The batch has {sorted(inputs)}, but the model also needs {missing}. Pass every modality "
+                "(to leave one out, pass all inputs and name those that stay: present=...)."
+            )
+
+
+def build_model(
+    data: DataSplits | Mapping[str, Modality],
+    fusion: str = "late",
+    *,
+    classes: int | None = None,
+    encoder: str | Mapping[str, str] = "auto",
+    width: int = 16,
+    unimodal_heads: bool = False,
+    **fusion_options: object,
+) -> MultimodalModel:
+    """A model that fits a data set: an encoder for each modality and the named fusion.
+
+    Args:
+        data: a loaded data set, or {name: Modality} together with `classes`.
+        fusion: late, concat, maxout, sum, gated or film.
+        classes: number of classes; taken from the data set when `data` is one.
+        encoder: one kind for all modalities or {name: kind}; see `build_encoder`.
+        width: base width of the encoders.
+        unimodal_heads: see `MultimodalModel`.
+        **fusion_options: passed on to the fusion, e.g. `hidden=(128, 64)` for MaxOut.
+
+    >>> from msam_lib.data import Modality
+    >>> model = build_model({"x1": Modality("vector", (5,)), "x2": Modality("vector", (3,))}, classes=2)
+    >>> model({"x1": torch.ones(4, 5), "x2": torch.ones(4, 3)}).logits.shape
+    torch.Size([4, 2])
+    """
+    specs = data.modalities if isinstance(data, DataSplits) else data
+    if isinstance(data, DataSplits):
+        classes = len(data.classes)
+    if classes is None:
+        raise MsamError(
+            "classes=None: give the number of classes when `data` is not a loaded data set."
+        )
+    kinds = {m: encoder if isinstance(encoder, str) else encoder.get(m, "auto") for m in specs}
+    encoders = {m: build_encoder(spec, kinds[m], width=width) for m, spec in specs.items()}
+    dims = {m: int(e.dim) for m, e in encoders.items()}  # type: ignore[arg-type]
+    return MultimodalModel(
+        encoders,
+        build_fusion(fusion, dims, classes, **fusion_options),
+        unimodal_heads=unimodal_heads,
+    )

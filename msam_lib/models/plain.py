@@ -1,0 +1,103 @@
+"""`wrap`: use any `nn.Module` with this library's methods, without rewriting it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.models.multimodal import Output
+
+CALLS = ("dict", "kwargs", "args")
+
+
+class WrappedModel(nn.Module):
+    """Somebody's own module behind the interface of `MultimodalModel`; made by `wrap`.
+
+    It cannot be split into encoders and fusion, so contributions take one stacked forward in evaluation
+    mode, and modalities are left out by zeroing their inputs.
+    """
+
+    splittable = False
+
+    def __init__(
+        self,
+        module: nn.Module,
+        modalities: Sequence[str],
+        call: str,
+        encoders: Mapping[str, nn.Module] | None,
+    ) -> None:
+        super().__init__()
+        if call not in CALLS:
+            raise unknown_name("call style", call, CALLS)
+        self.module, self.modalities, self.call = module, tuple(modalities), call
+        self.baseline: dict[str, Tensor] = {}
+        self._own = {m: {id(p) for p in e.parameters()} for m, e in (encoders or {}).items()}
+
+    def forward(
+        self, inputs: Mapping[str, Tensor], present: Collection[str] | None = None
+    ) -> Output:
+        """The module's logits; with `present`, the other modalities' inputs are zeroed."""
+        missing = [m for m in self.modalities if m not in inputs]
+        if missing:
+            raise MsamError(f"The batch has {sorted(inputs)}, but the model also needs {missing}.")
+        x = {
+            m: inputs[m] if present is None or m in present else self.replacement(m, inputs[m])
+            for m in self.modalities
+        }
+        if self.call == "dict":
+            out = self.module(x)
+        else:
+            out = self.module(**x) if self.call == "kwargs" else self.module(*x.values())
+        return out if isinstance(out, Output) else Output(out)
+
+    def replacement(self, modality: str, x: Tensor) -> Tensor:
+        """What stands in for an absent input of shape (N, ...): zeros, or the baseline."""
+        sample = self.baseline.get(modality)
+        return torch.zeros_like(x) if sample is None else sample.to(x).expand_as(x)
+
+    def set_baseline(self, baseline: Mapping[str, Tensor] | None) -> None:
+        """What replaces an absent modality: {m: one sample}; None means zeros."""
+        self.baseline = {m: x[None] if x.dim() else x for m, x in (baseline or {}).items()}
+
+    def parameters_of(self, modality: str) -> list[nn.Parameter]:
+        """The parameters of the encoder that `wrap(encoders=...)` named for this modality."""
+        if modality not in self._own:
+            raise MsamError(
+                f"Which parameters belong to {modality!r} is not known. Name the encoders: "
+                "wrap(model, modalities, encoders={'" + modality + "': model.some_submodule, ...})."
+            )
+        return [p for p in self.module.parameters() if id(p) in self._own[modality]]
+
+    def blocks(self) -> dict[str, dict[str, nn.Parameter]]:
+        """Named parameters by block: one per named encoder, and `"fusion"` for the rest."""
+        out: dict[str, dict[str, nn.Parameter]] = {m: {} for m in self._own} | {"fusion": {}}
+        for name, p in self.named_parameters():
+            owner = next((m for m, ids in self._own.items() if id(p) in ids), "fusion")
+            out[owner][name] = p
+        return out
+
+
+def wrap(
+    module: nn.Module,
+    modalities: Sequence[str],
+    *,
+    call: str = "dict",
+    encoders: Mapping[str, nn.Module] | None = None,
+) -> WrappedModel:
+    """Your own module, ready for `method.step`. Its parameters stay its own: optimise them as before.
+
+    Args:
+        module: returns logits (N, C), or an `Output`.
+        modalities: names of the inputs, in the order of the module's arguments.
+        call: how the module wants its inputs: `"dict"` is `module({name: x})`, `"kwargs"` is
+            `module(name=x)`, `"args"` is `module(x, ...)` in the order of `modalities`.
+        encoders: {modality: sub-module}, for what needs to know which parameters belong to a modality.
+
+    >>> model = wrap(nn.Bilinear(3, 4, 2), ["x1", "x2"], call="args")
+    >>> model({"x1": torch.ones(5, 3), "x2": torch.ones(5, 4)}).logits.shape
+    torch.Size([5, 2])
+    """
+    return WrappedModel(module, modalities, call, encoders)

@@ -1,0 +1,43 @@
+"""The sizes of an experiment: `smoke` for tests, `teach` for a laptop, `paper` for a machine with a GPU.
+
+A preset is a dictionary of `Experiment` fields for all data sets (`"*"`), and more for some data sets or
+fusions. The radii of the methods were chosen on the validation split (see README, "How the radii were chosen").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msam_lib.errors import unknown_name
+
+Fields = dict[str, Any]
+
+PRESETS: dict[str, dict[str, Fields]] = {
+    "smoke": {
+        "*": {"epochs": 2, "width": 4, "train_part": 100},
+        "avmnist": {"data_options": {"n_train": 200, "n_val": 100, "n_test": 100}},
+        "synthetic": {"data_options": {"n_train": 200, "n_val": 100, "n_test": 100}},
+    },
+    "teach": {
+        "*": {"epochs": 20, "width": 8, "lr": 0.05, "schedule": "cosine"},
+        "avmnist": {"data_options": {"n_train": 6000, "n_val": 1000, "n_test": 2000}, "epochs": 15},
+    },
+    "paper": {
+        "*": {"epochs": 100, "width": 64, "lr": 1e-3, "schedule": "step", "period": 70},
+        "avmnist": {"encoder": "resnet18", "data_options": {"size": "paper"}},
+        "digits": {"encoder": "resnet18", "lr": 0.01},
+    },
+}
+
+MAXOUT_HIDDEN = {"smoke": (32, 16), "teach": (128, 64), "paper": (2048, 1024)}
+
+
+def preset(name: str, dataset: str, changes: Mapping[str, Any]) -> Fields:
+    """The fields of a preset for a data set and the fusion named in `changes`."""
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    out = PRESETS[name]["*"] | PRESETS[name].get(dataset, {})
+    if changes.get("fusion") == "maxout":
+        out = {"fusion_options": {"hidden": MAXOUT_HIDDEN[name]}} | out
+    return out

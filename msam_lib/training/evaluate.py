@@ -1,0 +1,141 @@
+"""`evaluate`: everything the tables and curves need of one model on one split, from one pass of the encoders.
+
+Two definitions of a modality's accuracy circulate in the papers' tables, so both are reported:
+
+* `accuracy` of a modality (the convention of this project's tables, for every method and every fusion): the
+  accuracy of the model's prediction when all other modalities are absent.
+* `accuracy_shapley`: the accuracy of the modality's Shapley share of the *logits*, without the empty
+  coalition (AGM, Li et al., ICCV 2023, Eq. 3), which the AGM code base reports for early fusion.
+* `accuracy_head`: the accuracy of the modality's own logits, where there are any.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.contributions import coalition_logits, normalise
+from msam_lib.data.base import BatchLoader, MultimodalDataset
+from msam_lib.methods.base import Method
+from msam_lib.models.modes import evaluating
+from msam_lib.shapley import coalition_masks, shapley_from_values
+
+EXACT_MODALITIES = 6  # dataset-wide coalitions beyond this are left to `shapley_contributions`
+
+
+class Row(NamedTuple):
+    """One measurement: modality is `"fused"` for the whole model."""
+
+    modality: str
+    metric: str
+    value: float
+
+
+def macro_f1(predicted: Tensor, targets: Tensor, classes: int) -> float:
+    """Unweighted mean over classes of the F1 score, in [0, 1]; a class never seen nor predicted is left out."""
+    pairs = torch.bincount(targets * classes + predicted, minlength=classes**2).view(
+        classes, classes
+    )
+    hit, total = pairs.diagonal().double(), (pairs.sum(0) + pairs.sum(1)).double()
+    return float((2 * hit / total.clamp(min=1))[total > 0].mean())
+
+
+def calibration_error(logits: Tensor, targets: Tensor, bins: int = 15) -> float:
+    """Expected calibration error in [0, 1] over equal-width confidence bins (Guo et al., ICML 2017, Eq. 3)."""
+    confidence, predicted = logits.softmax(-1).max(-1)
+    right = (predicted == targets).double()
+    which = (confidence * bins).long().clamp(max=bins - 1)
+    gap = torch.zeros(bins, dtype=torch.float64).index_add_(0, which, confidence.double() - right)
+    return float(gap.abs().sum() / len(targets))
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    data: MultimodalDataset,
+    *,
+    method: Method | None = None,
+    batch_size: int = 500,
+    per_class: bool = False,
+) -> list[Row]:
+    """Measure a model on a split.
+
+    Args:
+        model: a `MultimodalModel`, or any module through `wrap`.
+        data: the split.
+        method: whose `predict` gives the fused logits; the model's own otherwise.
+        batch_size: samples at a time.
+        per_class: also the contributions within each class, as metric `contribution/<class index>`.
+
+    Returns:
+        Rows. Fused: `loss` (nats), `accuracy`, `macro_f1`, `calibration_error`, all but the first in [0, 1].
+        Each modality: `accuracy`, `accuracy_shapley`, `accuracy_head`, `contribution` (share of the accuracy's
+        Shapley values on this split) and `phi` (the Shapley value itself).
+    """
+    names = tuple(model.modalities)
+    exact = len(names) <= EXACT_MODALITIES
+    masks = coalition_masks(len(names)) if exact else torch.eye(len(names), dtype=torch.bool)
+    device = next(model.parameters()).device
+    fused, coalitions, heads = [], [], []
+    with evaluating(model):
+        for batch in BatchLoader(data, batch_size):
+            batch = batch.to(device)
+            output = model(batch.inputs)
+            own = method is None or type(method).predict is Method.predict
+            fused.append((output.logits if own else method.predict(model, batch)).float().cpu())
+            features = output.features or None
+            coalitions.append(coalition_logits(model, batch.inputs, masks, features).float().cpu())
+            heads.append({m: z.float().cpu() for m, z in output.unimodal.items()})
+    logits, stack = torch.cat(fused), torch.cat(coalitions, dim=1)  # (N, C), (K, N, C)
+    y = data.targets
+    rows = _fused_rows(logits, y)
+    alone = [1 << i for i in range(len(names))] if exact else range(len(names))
+    for m, k in zip(names, alone, strict=True):
+        rows.append(Row(m, "accuracy", _accuracy(stack[k], y)))
+        if heads[0]:
+            rows.append(Row(m, "accuracy_head", _accuracy(torch.cat([h[m] for h in heads]), y)))
+    if exact:
+        rows += _shapley_rows(stack, y, names)
+        if per_class:
+            rows += _class_rows(stack, y, names)
+    return rows
+
+
+def _accuracy(logits: Tensor, targets: Tensor) -> float:
+    return float((logits.argmax(-1) == targets).double().mean())
+
+
+def _fused_rows(logits: Tensor, y: Tensor) -> list[Row]:
+    return [
+        Row("fused", "loss", float(F.cross_entropy(logits, y))),
+        Row("fused", "accuracy", _accuracy(logits, y)),
+        Row("fused", "macro_f1", macro_f1(logits.argmax(-1), y, logits.shape[-1])),
+        Row("fused", "calibration_error", calibration_error(logits, y)),
+    ]
+
+
+def _shapley_rows(stack: Tensor, y: Tensor, names: tuple[str, ...]) -> list[Row]:
+    values = (stack.argmax(-1) == y).double().mean(-1)  # (2^M,)
+    phi = shapley_from_values(values)
+    share = normalise(phi)
+    without_empty = stack.clone()
+    without_empty[0] = 0
+    response = shapley_from_values(without_empty)  # (M, N, C)
+    rows = []
+    for i, m in enumerate(names):
+        rows.append(Row(m, "accuracy_shapley", _accuracy(response[i], y)))
+        rows += [Row(m, "contribution", float(share[i])), Row(m, "phi", float(phi[i]))]
+    return rows
+
+
+def _class_rows(stack: Tensor, y: Tensor, names: tuple[str, ...]) -> list[Row]:
+    right = (stack.argmax(-1) == y).double()  # (2^M, N)
+    rows = []
+    for c in range(stack.shape[-1]):
+        if (y == c).any():
+            share = normalise(shapley_from_values(right[:, y == c].mean(-1)))
+            rows += [Row(m, f"contribution/{c}", float(share[i])) for i, m in enumerate(names)]
+    return rows

@@ -1,0 +1,71 @@
+"""Optimizers and learning-rate schedules by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from msam_lib.errors import MsamError, unknown_name
+
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("constant", "step", "cosine")
+
+
+def build_optimizer(
+    parameters: Iterable[nn.Parameter],
+    name: str = "sgd",
+    *,
+    lr: float = 0.05,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-4,
+) -> Optimizer:
+    """SGD with momentum, or AdamW (which takes `momentum` as its beta_1)."""
+    if name not in OPTIMIZERS:
+        raise unknown_name("optimizer", name, OPTIMIZERS)
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    return torch.optim.AdamW(parameters, lr=lr, betas=(momentum, 0.999), weight_decay=weight_decay)
+
+
+def build_schedule(
+    optimizer: Optimizer,
+    name: str = "constant",
+    *,
+    steps: int,
+    warmup: int = 0,
+    period: int = 0,
+    factor: float = 0.1,
+) -> LambdaLR:
+    """A schedule in optimizer steps.
+
+    Args:
+        optimizer: whose learning rate is scheduled.
+        name: `"constant"`; `"step"`: times `factor` after each `period` steps; `"cosine"`: down to zero at `steps`.
+        steps: optimizer steps of the whole training.
+        warmup: steps of a linear start from 0, before any of them.
+        period: for `"step"`, at least 1.
+        factor: for `"step"`.
+    """
+    if name not in SCHEDULES:
+        raise unknown_name("schedule", name, SCHEDULES)
+    if name == "step" and period < 1:
+        raise MsamError(
+            f"period={period}; schedule 'step' needs the number of steps between two drops."
+        )
+
+    def scale(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        if name == "step":
+            return factor ** ((step - warmup) // period)
+        if name == "cosine":
+            done = min(1.0, (step - warmup) / max(1, steps - warmup))
+            return 0.5 * (1 + math.cos(math.pi * done))
+        return 1.0
+
+    return LambdaLR(optimizer, scale)

@@ -1,0 +1,144 @@
+"""Run directories: what a training leaves on disk, so that it can be resumed, listed and read.
+
+    runs/<dataset>-<fusion>-<method>-s<seed>-<hash>/
+        config.json  environment.json  metrics.csv  checkpoint.pt  model.pt  DONE
+
+`checkpoint.pt` is written under a temporary name and renamed, so a kill leaves the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from msam_lib.errors import MsamError
+from msam_lib.training.history import History, read_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from msam_lib.models.multimodal import MultimodalModel
+
+
+def default_store() -> Path:
+    """Where runs are kept: `$MSAM_RUNS`, or the folder `runs` here."""
+    return Path(os.environ.get("MSAM_RUNS", "runs"))
+
+
+def write_atomically(path: Path, save: Any) -> None:
+    """Call `save(temporary path)`, then rename: the file is whole or not there."""
+    temporary = path.with_name(path.name + ".tmp")
+    save(temporary)
+    os.replace(temporary, path)
+
+
+class Run:
+    """One run directory.
+
+    Args:
+        path: the directory; made where it is missing.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, path: Path, config: dict[str, Any], environment: dict[str, Any]) -> Run:
+        """Open the run directory of this configuration, made new where there is none."""
+        run = cls(path)
+        path.mkdir(parents=True, exist_ok=True)
+        for name, content in [("config.json", config), ("environment.json", environment)]:
+            if not (path / name).exists():
+                text = json.dumps(content, indent=1) + "\n"
+                write_atomically(path / name, lambda p, text=text: p.write_text(text))
+        return run
+
+    def __repr__(self) -> str:
+        return f"Run({self.path.name!r}, {self.state})"
+
+    @property
+    def name(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training came to its end."""
+        return (self.path / "DONE").exists()
+
+    @property
+    def state(self) -> str:
+        """`finished`, `resumable` (a checkpoint is there) or `started`."""
+        if self.finished:
+            return "finished"
+        return "resumable" if (self.path / "checkpoint.pt").exists() else "started"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was asked for."""
+        return self._json("config.json")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, device, threads, commit at the time the run began."""
+        return self._json("environment.json")
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            return json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            raise MsamError(
+                f"{self.path} has no {name}: it is not a run directory. `python -m msam_lib list runs` lists them."
+            ) from None
+
+    def history(self) -> History:
+        """The file `metrics.csv`, ready to be added to."""
+        return History(self.path / "metrics.csv")
+
+    def metrics(self) -> pd.DataFrame:
+        """The measurements so far, tidy: epoch, step, split, modality, metric, value."""
+        history = History()
+        if (self.path / "metrics.csv").exists():
+            history.records = read_records(self.path / "metrics.csv")
+        return history.frame()
+
+    def save(self, name: str, content: dict[str, Any]) -> None:
+        """Keep tensors under this name, atomically."""
+        write_atomically(self.path / name, lambda p: torch.save(content, p))
+
+    def load(self, name: str, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+        """What `save` kept, or None. Nothing but tensors and plain values is unpickled."""
+        path = self.path / name
+        return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
+
+    def mark_done(self) -> None:
+        """The training came to its end."""
+        (self.path / "DONE").touch()
+
+    def model(self, device: torch.device | str = "cpu") -> MultimodalModel:
+        """The trained model, in evaluation mode.
+
+        Raises:
+            MsamError: where the run has not finished.
+        """
+        from msam_lib.config import Experiment
+
+        state = self.load("model.pt", device)
+        if state is None:
+            raise MsamError(
+                f"{self!r} has no model yet. Resume it: Experiment.from_dict(run.config).run()"
+            )
+        experiment = Experiment.from_dict(self.config)
+        model = experiment.build_model(experiment.load_data())
+        model.load_state_dict(state)
+        return model.to(device).eval()
+
+
+def list_runs(store: str | os.PathLike[str] | None = None) -> list[Run]:
+    """All runs of a store, by name."""
+    store = default_store() if store is None else Path(store)
+    return [Run(p.parent) for p in sorted(store.glob("*/config.json"))]

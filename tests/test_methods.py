@@ -1,0 +1,239 @@
+"""Properties that every method has, over fusions and numbers of modalities."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from msam_lib.data import Batch
+from msam_lib.errors import MsamError, UnsupportedSetting
+from msam_lib.methods import METHODS, build_method, capabilities
+from msam_lib.models import FUSIONS, MultimodalModel, build_fusion, wrap
+from tests.helpers import CLASSES, buffers, distance, make_batch, make_model, sgd, steps, weights
+
+EVERY = [
+    *((name, {}) for name in METHODS),
+    ("msam", {"reading": "encoder"}),
+    ("msam", {"reading": "encoder", "target": "weakest", "mixing": 1.0}),
+    ("msam", {"reading": "unimodal_loss"}),
+    ("msam", {"ascent": "momentum"}),
+    ("msam", {"reading": "encoder", "ascent": "momentum"}),
+    ("msam", {"value": "log_likelihood", "contribution": "softmax", "smoothing": 0.9}),
+]
+
+
+def label(method):
+    return "-".join([method[0], *(str(v) for v in method[1].values())])
+
+
+def settings():
+    for fusion in FUSIONS:
+        for m in (2, 3):
+            for name, options in EVERY:
+                if name == "unimodal" and fusion not in ("late", "concat"):
+                    continue
+                yield pytest.param(
+                    fusion, m, name, options, id=f"{fusion}-{m}-{label((name, options))}"
+                )
+
+
+every_setting = pytest.mark.parametrize(("fusion", "m", "name", "options"), list(settings()))
+every_method = pytest.mark.parametrize(("name", "options"), EVERY, ids=list(map(label, EVERY)))
+
+
+@every_setting
+def test_a_step_with_no_learning_rate_restores_every_bit(fusion, m, name, options):
+    model, method = make_model(fusion, m), build_method(name, **options)
+    optimizer, before = sgd(model, lr=0.0, momentum=0.9), weights(model)
+    for seed in (1, 2):
+        logs = method.step(model, make_batch(m, seed=seed), optimizer)
+        assert torch.isfinite(torch.as_tensor(logs["loss"]))
+    assert all(torch.equal(p, before[k]) for k, p in model.named_parameters())
+
+
+@every_setting
+def test_batch_norm_advances_exactly_once_a_step(fusion, m, name, options):
+    model, batch = make_model(fusion, m), make_batch(m)
+    once = copy.deepcopy(model)
+    torch.manual_seed(3)  # the dropout between two batch norms
+    once(batch.inputs)
+    torch.manual_seed(3)
+    build_method(name, **options).step(model, batch, sgd(model, lr=0.0))
+    expected, found = buffers(once), buffers(model)
+    for k, v in expected.items():
+        assert torch.allclose(found[k].double(), v.double(), atol=1e-6), k
+    counts = [int(v) for k, v in found.items() if k.endswith("num_batches_tracked")]
+    assert set(counts) <= {1}
+
+
+@every_setting
+def test_same_seed_same_weights(fusion, m, name, options):
+    model, method = make_model(fusion, m), build_method(name, **options)
+    batches = [make_batch(m, seed=s) for s in (1, 2, 3)]
+    runs = [steps(model, method, batches, momentum=0.9) for _ in range(2)]
+    assert distance(*runs) == 0.0
+    assert distance(runs[0], model) > 0
+
+
+NEUTRAL = [(n, o) for n, o in EVERY if METHODS[n].neutral is not None]
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("m", [2, 3])
+@pytest.mark.parametrize(("name", "options"), NEUTRAL, ids=list(map(label, NEUTRAL)))
+def test_neutral_options_are_joint_training(fusion, m, name, options):
+    if options.get("reading") == "unimodal_loss":
+        pytest.skip("its loss is not the fused one; test_msam.py holds its own closed form")
+    model, batches = make_model(fusion, m), [make_batch(m, seed=s) for s in (1, 2)]
+    neutral = build_method(name, **(options | METHODS[name].neutral))
+    joint = steps(model, build_method("joint"), batches)
+    assert distance(steps(model, neutral, batches), joint) < 1e-6
+    assert distance(joint, model) > 1e-4
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@every_method
+def test_order_and_names_of_modalities_do_not_matter(fusion, name, options):
+    if name == "unimodal" and fusion not in ("late", "concat"):
+        pytest.skip("needs per-modality logits")
+    model = make_model(fusion, 2, dropout=0.0)
+    renamed = {"x1": "zebra", "x2": "ant"}
+    other = _reordered(model, fusion, renamed)
+    batches = [make_batch(2, seed=s) for s in (1, 2)]
+    named = [Batch({renamed[m]: b.inputs[m] for m in ("x2", "x1")}, b.targets) for b in batches]
+    # a smooth value: exact ties of the batch accuracy are separated by name
+    if name == "msam":
+        options = {"value": "log_likelihood"} | options
+    method = build_method(name, **options)
+    a, b = steps(model, method, batches, momentum=0.9), steps(other, method, named, momentum=0.9)
+    probe = make_batch(2, seed=9)
+    a.eval(), b.eval()
+    expected = a(probe.inputs).logits
+    assert torch.allclose(
+        b({renamed[m]: x for m, x in probe.inputs.items()}).logits, expected, atol=1e-4
+    )
+    assert not torch.allclose(model.eval()(probe.inputs).logits, expected, atol=1e-4)
+
+
+def _reordered(model, fusion, renamed):
+    """The same function with the modalities in the other order and under other names."""
+    dims = {m: model.fusion.dims[m] for m in ("x2", "x1")}
+    options = {"hidden": (7, 5), "dropout": 0.0} if fusion == "maxout" else {}
+    encoders = {renamed[m]: copy.deepcopy(model.encoders[m]) for m in dims}
+    new = build_fusion(fusion, {renamed[m]: d for m, d in dims.items()}, CLASSES, **options)
+    state = {}
+    for key, value in model.fusion.state_dict().items():
+        for old, fresh in renamed.items():
+            key = key.replace(f".{old}.", f".{fresh}.")
+        state[key] = value
+    split = model.fusion.dims["x1"]
+    for key, value in state.items():  # inputs of a concatenation come in the other order
+        if value.dim() and value.shape[-1] == sum(dims.values()):
+            state[key] = torch.cat([value[..., split:], value[..., :split]], dim=-1)
+    new.load_state_dict(state)
+    return MultimodalModel(encoders, new)
+
+
+@pytest.mark.parametrize("m", [2, 3])
+@every_method
+def test_the_loss_falls(m, name, options):
+    model, method = make_model("late", m), build_method(name, **options)
+    optimizer = sgd(model, 0.1, 0.9)
+    losses = [float(method.step(model, make_batch(m), optimizer)["loss"]) for _ in range(40)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@every_method
+def test_state_dict_makes_resuming_exact(name, options):
+    model, method = make_model("late", 2), build_method(name, **options)
+    optimizer = sgd(model, 0.1, 0.9)
+    for seed in (1, 2):
+        method.step(model, make_batch(seed=seed), optimizer)
+    again, fresh = make_model("late", 2, seed=5), build_method(name, **options)
+    fresh.setup(again)
+    resumed = sgd(again, 0.1, 0.9)
+    again.load_state_dict(model.state_dict())
+    fresh.load_state_dict(method.state_dict())
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    for m, one, o in [(model, method, optimizer), (again, fresh, resumed)]:
+        one.step(m, make_batch(seed=3), o)
+    assert distance(model, again) == 0.0
+
+
+@every_method
+def test_a_plain_module_can_be_trained(name, options):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(36, 4), nn.Linear(5, 4)
+            self.out = nn.Linear(8, CLASSES)
+
+        def forward(self, x1, x2):
+            return self.out(torch.cat([self.a(x1.flatten(1)), self.b(x2)], dim=1))
+
+    net = Net()
+    model = wrap(net, ["x1", "x2"], call="kwargs", encoders={"x1": net.a, "x2": net.b})
+    method = build_method(name, **options)
+    if not method.needs() <= capabilities(model):
+        with pytest.raises(UnsupportedSetting, match="per-modality logits"):
+            method.setup(model)
+        return
+    optimizer, batch = sgd(model, 0.1, 0.9), make_batch()
+    losses = [float(method.step(model, batch, optimizer)["loss"]) for _ in range(30)]
+    assert losses[-1] < losses[0]
+
+
+def test_a_failed_step_leaves_the_weights_alone():
+    model, batch = make_model(), make_batch()
+    method, before = build_method("sam", rho=1.0), weights(model)
+    calls = iter([False, True])
+
+    def loss(output, batch, inner=method.loss):
+        if next(calls):
+            raise KeyboardInterrupt
+        return inner(output, batch)
+
+    method.loss = loss
+    with pytest.raises(KeyboardInterrupt):
+        method.step(model, batch, sgd(model))
+    assert all(torch.equal(p, before[k]) for k, p in model.named_parameters())
+
+
+@pytest.mark.parametrize("fusion", ["maxout", "sum", "gated", "film"])
+def test_unsupported_settings_refuse_with_advice(fusion):
+    with pytest.raises(UnsupportedSetting, match="unimodal_heads=True"):
+        build_method("unimodal").setup(make_model(fusion))
+    build_method("unimodal").setup(make_model(fusion, unimodal_heads=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mssam", {}, "Did you mean 'msam'"),
+        ("sam", {"roh": 1}, "Did you mean 'rho'"),
+        ("joint", {"rho": 1}, "no options"),
+        ("sam", {"rho": -1.0}, "rho=-1.0"),
+        ("msam", {"reading": "litteral"}, "Did you mean 'literal'"),
+        ("msam", {"smoothing": 1.0}, "smoothing=1.0"),
+        ("msam", {"reading": "unimodal_loss", "ascent": "momentum"}, "Use ascent='gradient'"),
+    ],
+)
+def test_bad_options_are_refused(name, options, message):
+    with pytest.raises(MsamError, match=message):
+        build_method(name, **options)
+
+
+def test_momentum_ascent_needs_momentum():
+    model, method = make_model(), build_method("msam", ascent="momentum")
+    optimizer = torch.optim.Adagrad(model.parameters())
+    with pytest.raises(UnsupportedSetting, match="Adagrad keeps none"):
+        for _ in range(2):
+            method.step(model, make_batch(), optimizer)
+
+
+def test_unknown_target_is_refused():
+    with pytest.raises(MsamError, match="target"):
+        build_method("msam", reading="encoder", target="x9").setup(make_model())
