@@ -1,4 +1,5 @@
-"""Modality dominance in multimodal learning: train with M-SAM and its relatives, measure who dominates.
+"""Modality dominance in multimodal learning: train with M-SAM and its relatives, measure who
+dominates.
 
 A tour in eight lines (`import msam_lib` is light; torch is imported when it is first needed):
 
@@ -19,7 +20,8 @@ A tour in eight lines (`import msam_lib` is light; torch is imported when it is 
 * `msam_lib.contributions`: exact Shapley contributions of the modalities.
 * `msam_lib.training`: the one training loop, evaluation, run directories.
 * `msam_lib.config`: `Experiment`, a run completely described; presets smoke, teach, paper.
-* `msam_lib.results`, `msam_lib.plots`, `msam_lib.paper`: frozen results, pictures, all figures and tables.
+* `msam_lib.results`, `msam_lib.plots`, `msam_lib.paper`: frozen results, pictures, all figures and
+  tables.
 """
 
 from __future__ import annotations

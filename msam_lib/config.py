@@ -21,19 +21,17 @@ VERSION = (
 )
 
 
-def _options() -> Any:
-    return field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class Experiment:
-    """One training, completely described. `run()` trains it, resumes it, or returns the finished run.
+    """One training, completely described. `run()` trains it, resumes it, or returns the finished
+    run.
 
     Args:
         dataset: name of a data set (`python -m msam_lib list datasets`).
         fusion: late, concat, maxout, sum, gated or film.
         method: name of a training rule (`python -m msam_lib list methods`).
-        seed: of initialisation, batch order, dropout and label noise; never of the data set's own split.
+        seed: of initialisation, batch order, dropout and label noise; never of the data set's own
+            split.
         epochs: passes over the training split.
         batch_size: samples per step.
         optimizer: sgd or adamw.
@@ -84,9 +82,9 @@ class Experiment:
     train_part: int = 1000
     precision: str = "auto"
     device: str = "auto"
-    method_options: dict[str, Any] = _options()
-    data_options: dict[str, Any] = _options()
-    fusion_options: dict[str, Any] = _options()
+    method_options: dict[str, Any] = field(default_factory=dict)
+    data_options: dict[str, Any] = field(default_factory=dict)
+    fusion_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "modalities", tuple(self.modalities))
@@ -104,13 +102,18 @@ class Experiment:
 
     @classmethod
     def preset(cls, name: str = "teach", **changes: Any) -> Experiment:
-        """An experiment of the size `"smoke"` (seconds), `"teach"` (a minute) or `"paper"`, with changes.
+        """An experiment of the size `"smoke"` (seconds), `"teach"` (a minute) or `"paper"`, with
+        changes.
 
         Each preset has settings for all data sets and more for some; what is given here comes last.
         """
         from msam_lib.presets import preset
 
-        return cls(**(preset(name, changes.get("dataset", cls.dataset), changes) | changes))
+        out = preset(name, changes.get("dataset", cls.dataset), changes)
+        for key, value in changes.items():
+            both = isinstance(value, dict) and isinstance(out.get(key), dict)
+            out[key] = out[key] | value if both else value
+        return cls(**out)
 
     def replace(self, **changes: Any) -> Experiment:
         """A copy with some fields changed."""
@@ -183,7 +186,9 @@ class Experiment:
         progress: bool = True,
         probes: Any = (),
     ) -> Any:
-        """The `Trainer` of this experiment, with its run directory opened (none when `store` is None)."""
+        """The `Trainer` of this experiment, with its run directory opened (none when `store` is
+        None).
+        """
         from msam_lib.methods import Task, build_method
         from msam_lib.reproducibility import environment_record, pick_device, seed_everything
         from msam_lib.training import Loaders, Run, Trainer, build_optimizer, build_schedule

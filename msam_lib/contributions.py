@@ -4,8 +4,9 @@ For M modalities and a value Phi(S) of the model with only the modalities in S p
 
     phi_m = sum over S not containing m of |S|! (M - |S| - 1)! / M! * [Phi(S + m) - Phi(S)]
 
-(Shapley 1953; M-SAM, arXiv 2510.24919, section 3). They are efficient: sum_m phi_m = Phi(all) - Phi(none).
-The weight of a modality is v_m = phi_m / sum phi, the dominant modality is the one with the largest v_m.
+(Shapley 1953; M-SAM, arXiv 2510.24919, section 3). They are efficient: sum_m phi_m = Phi(all) -
+Phi(none). The weight of a modality is v_m = phi_m / sum phi, the dominant modality is the one with
+the largest v_m.
 
 >>> values = torch.tensor([0.1, 0.5, 0.3, 0.9])  # Phi of {}, {1}, {2}, {1, 2}
 >>> shapley_from_values(values)
@@ -55,7 +56,9 @@ VALUES: dict[str, ValueFunction] = {
 
 
 def value_function(value: str | ValueFunction) -> ValueFunction:
-    """The value function of that name, or the given callable (logits (K, N, C), targets (N,)) -> (K,)."""
+    """The value function of that name, or the given callable (logits (K, N, C), targets (N,)) ->
+    (K,).
+    """
     if callable(value):
         return value
     if value not in VALUES:
@@ -97,11 +100,12 @@ def normalise(
 ) -> Tensor:
     """Shares v (M,) >= 0 that sum to 1, from Shapley values (M,).
 
-    The sources divide by the sum and do not say what happens to a negative value, which batch accuracy
-    produces now and then. The choices:
+    The sources divide by the sum and do not say what happens to a negative value, which batch
+    accuracy produces now and then. The choices:
 
     * `"clip"`: negative values count as 0; all zero gives the uniform share.
-    * `"agm"`: the empty coalition is dropped, as AGM (Li et al., ICCV 2023) does: phi_m + Phi(none) / M, then clip.
+    * `"agm"`: the empty coalition is dropped, as AGM (Li et al., ICCV 2023) does: phi_m + Phi(none)
+      / M, then clip.
     * `"softmax"`: softmax(phi / temperature), never zero.
     """
     if how == "softmax":
@@ -123,9 +127,10 @@ def coalition_logits(
 ) -> Tensor:
     """Logits (K, N, C) of K coalitions, `masks` (K, M) True where a modality is present.
 
-    A model that can be split encodes once (not at all when `features` of a forward pass are given) and sends
-    the coalitions through the fusion only. Any other model gets the K masked copies of the batch stacked in
-    one forward pass. Evaluation mode throughout: no batch-norm statistic moves, no dropout.
+    A model that can be split encodes once (not at all when `features` of a forward pass are given)
+    and sends the coalitions through the fusion only. Any other model gets the K masked copies of
+    the batch stacked in one forward pass. Evaluation mode throughout: no batch-norm statistic
+    moves, no dropout.
     """
     with evaluating(model):
         if model.splittable:
@@ -149,7 +154,9 @@ def coalition_values(
     value: str | ValueFunction = "accuracy",
     features: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
-    """Phi (2^M,) of every coalition, ordered as `coalition_masks`: row 0 none, the last row all present."""
+    """Phi (2^M,) of every coalition, ordered as `coalition_masks`: row 0 none, the last row all
+    present.
+    """
     logits = coalition_logits(model, inputs, coalition_masks(len(model.modalities)), features)
     return value_function(value)(logits.float(), targets)
 
@@ -174,8 +181,9 @@ def shapley_contributions(
         value: `"accuracy"` (the paper), `"log_likelihood"`, `"confidence"`, or a callable.
         contribution: how values become shares; see `normalise`.
         features: features of a forward pass that has been made, to save the encoders' work.
-        permutations: beyond 10 modalities the sum over 2^M coalitions is sampled over so many random orders
-            and their reverses (antithetic pairs; Mitchell et al., JMLR 2022), with a standard error.
+        permutations: beyond 10 modalities the sum over 2^M coalitions is sampled over so many
+            random orders and their reverses (antithetic pairs; Mitchell et al., JMLR 2022), with a
+            standard error.
         seed: of those orders.
     """
     m = len(model.modalities)
@@ -197,8 +205,8 @@ def shapley_contributions(
 def leader(modalities: Sequence[str], weights: Tensor, phi: Tensor, *, least: bool = False) -> str:
     """The modality with the largest share (or the least one).
 
-    Batch accuracy is quantised, so equal shares are common. The order of the modalities must not decide:
-    equals are separated by phi, which clipping may have hidden, and then by name.
+    Batch accuracy is quantised, so equal shares are common. The order of the modalities must not
+    decide: equals are separated by phi, which clipping may have hidden, and then by name.
     """
     sign = 1 if least else -1
     keys = zip((sign * weights).tolist(), (sign * phi).tolist(), modalities, strict=True)
@@ -206,5 +214,7 @@ def leader(modalities: Sequence[str], weights: Tensor, phi: Tensor, *, least: bo
 
 
 def dominant_modality(weights: Mapping[str, float]) -> str:
-    """The modality with the largest share; the alphabetically first of equals, whatever the order given."""
+    """The modality with the largest share; the alphabetically first of equals, whatever the order
+    given.
+    """
     return min(weights, key=lambda m: (-weights[m], m))

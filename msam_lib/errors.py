@@ -1,4 +1,6 @@
-"""The errors a user can meet, each of which says what was given, what is allowed and what to do next."""
+"""The errors a user can meet, each of which says what was given, what is allowed and what to do
+next.
+"""
 
 from __future__ import annotations
 

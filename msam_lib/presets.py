@@ -1,7 +1,9 @@
-"""The sizes of an experiment: `smoke` for tests, `teach` for a laptop, `paper` for a machine with a GPU.
+"""The sizes of an experiment: `smoke` for tests, `teach` for a laptop, `paper` for a machine with a
+GPU.
 
-A preset is a dictionary of `Experiment` fields for all data sets (`"*"`), and more for some data sets or
-fusions. The radii of the methods were chosen on the validation split (see README, "How the radii were chosen").
+A preset is a dictionary of `Experiment` fields for all data sets (`"*"`), and more for some data
+sets or fusions. The radii of the methods were chosen on the validation split (see README, "How the
+radii were chosen").
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ MAXOUT_HIDDEN = {"smoke": (32, 16), "teach": (128, 64), "paper": (2048, 1024)}
 
 
 def preset(name: str, dataset: str, changes: Mapping[str, Any]) -> Fields:
-    """The fields of a preset for a data set and the fusion named in `changes`."""
+    """The fields of a preset for a data set and the fusion and method named in `changes`."""
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     out = PRESETS[name]["*"] | PRESETS[name].get(dataset, {})

@@ -20,5 +20,7 @@ def someone_watches() -> bool:
 def progress_bar(
     iterable: Iterable[Any] | None = None, *, show: bool = True, **options: Any
 ) -> tqdm:
-    """A `tqdm.auto` bar, silent where nobody watches. Options as tqdm's (`desc`, `total`, `unit`, ...)."""
+    """A `tqdm.auto` bar, silent where nobody watches. Options as tqdm's (`desc`, `total`, `unit`,
+    ...).
+    """
     return tqdm(iterable, disable=not (show and someone_watches()), **options)

@@ -17,7 +17,9 @@ from msam_lib.errors import MsamError
 
 
 def seed_everything(seed: int) -> torch.Generator:
-    """Seed Python, NumPy and torch (all devices); returns a fresh torch generator with the same seed."""
+    """Seed Python, NumPy and torch (all devices); returns a fresh torch generator with the same
+    seed.
+    """
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -47,7 +49,9 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 
 
 def pick_precision(precision: str, device: torch.device) -> torch.dtype | None:
-    """The autocast type: None for full precision. `"auto"` takes bfloat16 on a CUDA device that has it."""
+    """The autocast type: None for full precision. `"auto"` takes bfloat16 on a CUDA device that has
+    it.
+    """
     if precision == "auto":
         has = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if has else None
@@ -58,7 +62,9 @@ def pick_precision(precision: str, device: torch.device) -> torch.dtype | None:
 
 @lru_cache(maxsize=1)
 def commit() -> str:
-    """The commit of the source tree this package is imported from, with `+` where files were changed."""
+    """The commit of the source tree this package is imported from, with `+` where files were
+    changed.
+    """
     here = Path(__file__).resolve().parent
     try:
         git = ["git", "-C", str(here)]

@@ -1,6 +1,7 @@
 """Shapley values of a game with M players: exactly for up to 10, by antithetic sampling beyond.
 
-Nothing here knows of models or modalities: a game is its values, or a function from coalitions to values.
+Nothing here knows of models or modalities: a game is its values, or a function from coalitions to
+values.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from msam_lib.errors import MsamError
 
 @lru_cache(maxsize=32)
 def coalition_masks(modalities: int) -> Tensor:
-    """All subsets (2^M, M) as booleans; row k holds the binary digits of k, so row 0 is empty, the last full."""
+    """All subsets (2^M, M) as booleans; row k holds the binary digits of k, so row 0 is empty, the
+    last full.
+    """
     return (torch.arange(2**modalities)[:, None] >> torch.arange(modalities)) & 1 == 1
 
 
@@ -50,7 +53,8 @@ def shapley_from_values(values: Tensor) -> Tensor:
 def sampled_shapley(
     play: Callable[[Tensor], Tensor], players: int, *, permutations: int = 64, seed: int = 0
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Shapley values by antithetic permutation sampling: (phi (M,), standard error (M,), Phi(none), Phi(all)).
+    """Shapley values by antithetic permutation sampling: (phi (M,), standard error (M,), Phi(none),
+    Phi(all)).
 
     Args:
         play: masks (K, M) -> values (K,).

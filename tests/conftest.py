@@ -19,7 +19,9 @@ def fixed_seed():
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    """Nothing in the suite may need a download; the loopback address stays open for Jupyter's kernels."""
+    """Nothing in the suite may need a download; the loopback address stays open for Jupyter's
+    kernels.
+    """
     connect = socket.socket.connect
 
     def guarded(self, address):

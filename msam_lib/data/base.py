@@ -1,7 +1,9 @@
-"""The containers every data set arrives in: `Batch`, `MultimodalDataset`, `DataSplits`, `BatchLoader`.
+"""The containers every data set arrives in: `Batch`, `MultimodalDataset`, `DataSplits`,
+`BatchLoader`.
 
-All data sets of this project fit in memory, so a data set is a dictionary of tensors and a batch is one
-indexing operation per modality: no worker processes, no collation, the same bytes for the same seed.
+All data sets of this project fit in memory, so a data set is a dictionary of tensors and a batch is
+one indexing operation per modality: no worker processes, no collation, the same bytes for the same
+seed.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ KINDS = ("image", "spectrogram", "sequence", "characters", "vector")
 
 
 class Batch(NamedTuple):
-    """One mini-batch: inputs `{modality: (N, ...)}`, targets `(N,)` and the samples' indices `(N,)`.
+    """One mini-batch: inputs `{modality: (N, ...)}`, targets `(N,)` and the samples' indices
+    `(N,)`.
 
     >>> Batch({"x1": torch.zeros(2, 3)}, torch.tensor([0, 1])).index is None
     True
@@ -41,8 +44,8 @@ class Modality:
     """What an encoder has to know of one modality.
 
     Args:
-        kind: one of `KINDS`. `image` and `spectrogram` are (C, H, W), `sequence` is (T, D), `characters`
-            is (T,) of integers in [0, vocabulary), `vector` is (D,).
+        kind: one of `KINDS`. `image` and `spectrogram` are (C, H, W), `sequence` is (T, D),
+            `characters` is (T,) of integers in [0, vocabulary), `vector` is (D,).
         shape: shape of one sample, without the batch dimension.
         vocabulary: number of symbols, for `characters` only (0 is padding).
     """
@@ -103,10 +106,12 @@ class DataSplits:
 
     Args:
         name: the registry name, e.g. `"digits"`.
-        train, val, test: the splits. `val` comes out of the training material, never out of the test's.
+        train, val, test: the splits. `val` comes out of the training material, never out of the
+            test's.
         modalities: `{name: Modality}` in order.
         classes: class names; their number is the number of classes.
-        provenance: plain facts to print beside any figure: sources, licences, what is real, what synthesised.
+        provenance: plain facts to print beside any figure: sources, licences, what is real, what
+            synthesised.
         recipe: the options that made this data set; enters the hash of a run.
     """
 
@@ -127,16 +132,17 @@ class DataSplits:
 class BatchLoader:
     """Iterates over a `MultimodalDataset` in mini-batches, shuffled by (seed, epoch) alone.
 
-    The order of epoch e depends on the seed and e and on nothing that happened before, so a resumed run sees
-    the batches it would have seen. Call `set_epoch` before each pass (the `Trainer` does).
+    The order of epoch e depends on the seed and e and on nothing that happened before, so a resumed
+    run sees the batches it would have seen. Call `set_epoch` before each pass (the `Trainer` does).
 
     Args:
         dataset: the samples.
         batch_size: samples per batch.
         shuffle: a new order each epoch.
         seed: of the shuffling.
-        drop_last: `True` leaves out a last batch that is smaller; `"single"` leaves it out only when it has one
-            sample, which batch normalisation cannot train on; `False` (default) keeps it.
+        drop_last: `True` leaves out a last batch that is smaller; `"single"` leaves it out only
+            when it has one sample, which batch normalisation cannot train on; `False` (default)
+            keeps it.
 
     Raises:
         MsamError: the data set is empty, or an argument is not one of these.

@@ -1,4 +1,5 @@
-"""Training rules, one paper per file. `build_method(name, **options)` makes one; `METHODS` lists them.
+"""Training rules, one paper per file. `build_method(name, **options)` makes one; `METHODS` lists
+them.
 
 In your own loop a method is one call per batch:
 
@@ -6,7 +7,8 @@ In your own loop a method is one call per batch:
 >>> from msam_lib.data import Batch
 >>> from msam_lib.models import wrap
 >>> net = torch.nn.Bilinear(3, 4, 2)
->>> model, optimizer = wrap(net, ["x1", "x2"], call="args"), torch.optim.SGD(net.parameters(), lr=0.1)
+>>> model = wrap(net, ["x1", "x2"], call="args")
+>>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 >>> batch = Batch({"x1": torch.ones(5, 3), "x2": torch.ones(5, 4)}, torch.tensor([0, 1, 0, 1, 0]))
 >>> sorted(build_method("msam", rho=0.1).step(model, batch, optimizer))
 ['loss', 'share/x1', 'share/x2']

@@ -48,7 +48,9 @@ class Dominance(nn.Module):
         return bool(self.shares.any())
 
     def measure(self, model: nn.Module, batch: Batch, features: Mapping[str, Tensor]) -> None:
-        """Algorithm 1 of M-SAM, line 2: v from this batch, with the features of the training forward pass."""
+        """Algorithm 1 of M-SAM, line 2: v from this batch, with the features of the training
+        forward pass.
+        """
         found = shapley_contributions(
             model,
             batch.inputs,

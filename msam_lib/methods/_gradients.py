@@ -1,7 +1,7 @@
 """Gradients: the one door through which every method gets them.
 
-Under several processes a single all-reduce in `backward` and `gradients` would make every method exact, so
-no method calls autograd on its own.
+Under several processes a single all-reduce in `backward` and `gradients` would make every method
+exact, so no method calls autograd on its own.
 """
 
 from __future__ import annotations

@@ -13,10 +13,11 @@ from msam_lib.methods._gradients import total_norm
 
 @contextmanager
 def displaced(parameters: Sequence[nn.Parameter], eps: Sequence[Tensor]) -> Iterator[None]:
-    """Inside, the weights are theta + eps; afterwards they are theta, bit for bit, whatever happened.
+    """Inside, the weights are theta + eps; afterwards they are theta, bit for bit, whatever
+    happened.
 
-    (theta + eps) - eps is not theta in floating point, so a copy is kept: one more copy of the weights, in
-    no state that is ever saved.
+    (theta + eps) - eps is not theta in floating point, so a copy is kept: one more copy of the
+    weights, in no state that is ever saved.
     """
     with torch.no_grad():
         before = [p.clone() for p in parameters]
@@ -31,7 +32,9 @@ def displaced(parameters: Sequence[nn.Parameter], eps: Sequence[Tensor]) -> Iter
 
 @torch.no_grad()
 def ascent(grads: Sequence[Tensor], rho: float | Tensor) -> list[Tensor]:
-    """SAM's perturbation eps = rho * g / ||g||, the norm over all tensors together; zero where g is zero."""
+    """SAM's perturbation eps = rho * g / ||g||, the norm over all tensors together; zero where g is
+    zero.
+    """
     norm = total_norm(grads)
     scale = torch.where(norm > 0, rho / norm, torch.zeros_like(norm))
     return list(torch._foreach_mul(list(grads), scale))
@@ -41,7 +44,9 @@ def ascent(grads: Sequence[Tensor], rho: float | Tensor) -> list[Tensor]:
 def adaptive_ascent(
     parameters: Sequence[Tensor], grads: Sequence[Tensor], rho: float, eta: float
 ) -> list[Tensor]:
-    """ASAM's perturbation eps = rho * T^2 g / ||T g|| with T = |theta| + eta, element by element."""
+    """ASAM's perturbation eps = rho * T^2 g / ||T g|| with T = |theta| + eta, element by
+    element.
+    """
     sizes = torch._foreach_abs([p.detach() for p in parameters])
     torch._foreach_add_(sizes, eta)
     scaled = torch._foreach_mul(sizes, list(grads))  # T g

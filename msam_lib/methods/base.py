@@ -1,7 +1,7 @@
 """`Method`: one training rule, and `Task`: what is being learnt.
 
-A method is a module, so heads, averages and snapshots it keeps are in its `state_dict` and a resumed run is
-exact. The model is passed to each call and never stored.
+A method is a module, so heads, averages and snapshots it keeps are in its `state_dict` and a
+resumed run is exact. The model is passed to each call and never stored.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ Logs = dict[str, float | Tensor]
 
 # What a `requires` entry means, in words, and what to do where it is missing.
 ADVICE = {
-    "unimodal_logits": "needs per-modality logits, which this fusion does not have. Use fusion='late' or "
-    "'concat', or build the model with unimodal_heads=True",
-    "encoders": "needs to know which parameters belong to which modality. Use a MultimodalModel, or name "
-    "them: wrap(model, modalities, encoders={...})",
-    "features": "needs the features of each modality. Use a MultimodalModel: a wrapped module cannot be split",
+    "unimodal_logits": "needs per-modality logits, which this fusion does not have. Use "
+    "fusion='late' or 'concat', or build the model with unimodal_heads=True",
+    "encoders": "needs to know which parameters belong to which modality. Use a MultimodalModel, "
+    "or name them: wrap(model, modalities, encoders={...})",
+    "features": "needs the features of each modality. Use a MultimodalModel: a wrapped module "
+    "cannot be split",
 }
 
 
@@ -60,8 +61,8 @@ class Method(nn.Module):
     """One training rule; override the least you need: `loss`, else `modulate`, else `step`.
 
     Class attributes are the method's card, shown by `python -m msam_lib list methods`:
-    `title`, `reference`, `changes` (what it acts on), `passes` per step, `requires` (capabilities of the
-    model, see `ADVICE`) and `neutral` (options at which a step must equal joint training's).
+    `title`, `reference`, `changes` (what it acts on), `passes` per step, `requires` (capabilities
+    of the model, see `ADVICE`) and `neutral` (options at which a step must equal joint training's).
 
     >>> from msam_lib.methods import build_method
     >>> build_method("sam", rho=0.1)
@@ -91,7 +92,9 @@ class Method(nn.Module):
         return self.requires
 
     def setup(self, model: nn.Module, task: Task | None = None) -> None:
-        """Called once before training: checks the model, and makes heads or buffers where there are any."""
+        """Called once before training: checks the model, and makes heads or buffers where there are
+        any.
+        """
         self.check(model)
         self._ready = True
 

@@ -1,5 +1,7 @@
 """Joint training: one loss on the fused logits. The baseline of every table."""
 
+from typing import ClassVar
+
 from msam_lib.methods.base import Method
 
 
@@ -12,4 +14,4 @@ class Joint(Method):
     title = "Joint training"
     reference = "the ordinary baseline"
     changes = "nothing"
-    neutral = {}
+    neutral: ClassVar = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,32 +28,39 @@ TARGETS = ("dominant", "weakest")
 class MSAM(Method):
     """Modality-aware SAM (Nowdeh et al., NeurIPS 2025, arXiv 2510.24919, Algorithm 1).
 
-    With the shares v_m of the modalities (Shapley values of the batch accuracy) and the dominant modality
-    d = argmax v, the update is g = grad L_d(theta + eps) + grad L_s(theta), eps = rho grad L_d / ||grad L_d||.
-    The sources leave open what L_d is, so there are three readings:
+    With the shares v_m of the modalities (Shapley values of the batch accuracy) and the dominant
+    modality d = argmax v, the update is g = grad L_d(theta + eps) + grad L_s(theta), eps = rho grad
+    L_d / ||grad L_d||. The sources leave open what L_d is, so there are three readings:
 
-    * `"literal"`, Algorithm 1 as printed: L_d = v_d L and L_s = (1 - v_d) L share the fused loss, hence
-      g = (1 - v_d) grad L(theta) + v_d grad L(theta + eps) with SAM's eps. Which modality is dominant does not
-      change the step, only how unbalanced the shares are. v_d = 1 is SAM, rho = 0 is joint training, and
-      to first order the step is SAM's with radius rho * v_d (exactly so on a quadratic).
-    * `"encoder"`, the authors' prose: eps is confined to the dominant modality's encoder, which follows
-      the mixture above; everything else follows grad L(theta). The second pass reuses the other features.
-    * `"unimodal_loss"`: L_m are true unimodal losses CE(f(x_m), y), from the modality's own logits where the fusion
-      has them and from masked inputs where not; L_d = v_d L_m(d), L_s = sum over the others of v_m L_m.
+    * `"literal"`, Algorithm 1 as printed: L_d = v_d L and L_s = (1 - v_d) L share the fused loss,
+      hence g = (1 - v_d) grad L(theta) + v_d grad L(theta + eps) with SAM's eps. Which modality is
+      dominant does not change the step, only how unbalanced the shares are. v_d = 1 is SAM, rho = 0
+      is joint training, and to first order the step is SAM's with radius rho * v_d (exactly so on a
+      quadratic).
+    * `"encoder"`, the authors' prose: eps is confined to the dominant modality's encoder, which
+      follows the mixture above; everything else follows grad L(theta). The second pass reuses the
+      other features.
+    * `"unimodal_loss"`: L_m are true unimodal losses CE(f(x_m), y), from the modality's own logits
+      where the fusion has them and from masked inputs where not; L_d = v_d L_m(d), L_s = sum over
+      the others of v_m L_m.
 
     Changes: the landscape. Requires: encoder blocks for `reading="encoder"`, nothing else.
-    No code was released with the paper. Algorithm 1 prints three backward passes; grad L is shared, two suffice.
+    No code was released with the paper. Algorithm 1 prints three backward passes; grad L is shared,
+    two suffice.
 
     Args:
         rho: radius of the perturbation.
         reading: see above.
         value: Phi, `"accuracy"` (the paper), `"log_likelihood"` or `"confidence"`.
-        contribution: `"clip"`, `"agm"` or `"softmax"`, for negative Shapley values; see `contributions.normalise`.
-        smoothing: moving average over steps, v <- smoothing * v + (1 - smoothing) * v_batch; 0 is the paper.
-        ascent: `"gradient"`, or `"momentum"`: one gradient at theta + rho * v_d * momentum / ||momentum|| with v of
-            the step before (after Momentum-SAM, Becker et al. 2024): the cost of plain training.
-        target: whose encoder is perturbed with `reading="encoder"`: `"dominant"`, `"weakest"` (to see what harm
-            it does) or the name of a modality.
+        contribution: `"clip"`, `"agm"` or `"softmax"`, for negative Shapley values; see
+            `contributions.normalise`.
+        smoothing: moving average over steps, v <- smoothing * v + (1 - smoothing) * v_batch; 0 is
+            the paper.
+        ascent: `"gradient"`, or `"momentum"`: one gradient at theta + rho * v_d * momentum /
+            ||momentum|| with v of the step before (after Momentum-SAM, Becker et al. 2024): the
+            cost of plain training.
+        target: whose encoder is perturbed with `reading="encoder"`: `"dominant"`, `"weakest"` (to
+            see what harm it does) or the name of a modality.
         mixing: a number in place of v_d in the mixture; 1.0 takes the perturbed gradient alone.
     """
 
@@ -61,7 +68,7 @@ class MSAM(Method):
     reference = "Nowdeh et al., NeurIPS 2025, arXiv 2510.24919"
     changes = "landscape"
     passes = "2 forward, 2 backward; with ascent='momentum' 1 and 1"
-    neutral = {"rho": 0.0}
+    neutral: ClassVar = {"rho": 0.0}
 
     def __init__(
         self,
@@ -85,8 +92,8 @@ class MSAM(Method):
             raise MsamError(f"rho={rho}; the radius must be 0 or larger.")
         if reading == "unimodal_loss" and ascent == "momentum":
             raise UnsupportedSetting(
-                "reading='unimodal_loss' needs the gradient of L_d for its ascent, which ascent='momentum' "
-                "does not compute. Use ascent='gradient', or another reading."
+                "reading='unimodal_loss' needs the gradient of L_d for its ascent, which "
+                "ascent='momentum' does not compute. Use ascent='gradient', or another reading."
             )
         self.rho, self.reading, self.value, self.contribution = rho, reading, value, contribution
         self.smoothing, self.ascent, self.target, self.mixing = smoothing, ascent, target, mixing
@@ -113,7 +120,9 @@ class MSAM(Method):
         return {"loss": loss.detach()} | shares
 
     def _measure(self, model: nn.Module, batch: Batch, output: Output) -> tuple[float, str]:
-        """Algorithm 1, lines 2-3: the shares v, then v_d (or the fixed mixing) and the target's name."""
+        """Algorithm 1, lines 2-3: the shares v, then v_d (or the fixed mixing) and the target's
+        name.
+        """
         with self.autocast(batch):
             self.dominance.measure(model, batch, output.features)
         return self._mixture(), self._target()
@@ -180,9 +189,8 @@ class MSAM(Method):
         if others:
             backward(sum(others[1:], others[0]))  # grad L_s(theta)
         with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
-            with self.autocast(batch):
-                again = self._again(model, batch, kept, target)
-                backward(v[target] * self._own_loss(model, batch, again, target))
+            risen = self._again_own_loss(model, batch, kept, target)
+            backward(v[target] * risen)
         return sum(x.detach() for x in losses.values())  # type: ignore[return-value]
 
     def _own_loss(self, model: nn.Module, batch: Batch, output: Output, modality: str) -> Tensor:
@@ -210,16 +218,25 @@ class MSAM(Method):
             return model(batch.inputs)
         return model.fuse(kept | {target: model.encoders[target](batch.inputs[target])})
 
+    def _again_own_loss(
+        self, model: nn.Module, batch: Batch, kept: dict[str, Tensor], target: str
+    ) -> Tensor:
+        with self.autocast(batch):
+            again = self._again(model, batch, kept, target)
+            return self._own_loss(model, batch, again, target)
+
     def _momentum(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Tensor:
-        """One pass at theta + rho * v_d * momentum / ||momentum||; v_d is that of the step before."""
+        """One pass at theta + rho * v_d * momentum / ||momentum||; v_d is that of the step
+        before.
+        """
         scope = (
             trainable(model) if self.reading == "literal" else model.parameters_of(self._target())
         )
         moving = [(p, b) for p in scope if (b := _momentum_of(optimizer, p)) is not None]
         if not moving and any(optimizer.state.values()):
             raise UnsupportedSetting(
-                f"ascent='momentum' needs an optimizer with momentum; {type(optimizer).__name__} keeps none. "
-                "Use SGD(momentum=0.9), AdamW, or ascent='gradient'."
+                f"ascent='momentum' needs an optimizer with momentum; {type(optimizer).__name__} "
+                "keeps none. Use SGD(momentum=0.9), AdamW, or ascent='gradient'."
             )
         if not moving or not self.dominance.known:  # the first step: nothing moves yet
             output, loss = self.compute(model, batch)

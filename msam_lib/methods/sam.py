@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -22,8 +22,9 @@ class SAM(Method):
 
     eps = rho * g / ||g||_2 with g = grad L(theta); step with grad L(theta + eps).
 
-    Changes: the point at which the gradient is taken. Requires: nothing. The second pass runs with the
-    first pass' dropout masks and does not advance batch-norm statistics; weights come back bit for bit.
+    Changes: the point at which the gradient is taken. Requires: nothing. The second pass runs with
+    the first pass' dropout masks and does not advance batch-norm statistics; weights come back bit
+    for bit.
 
     Args:
         rho: radius of the neighbourhood, in the norm of all weights together; 0 is joint training.
@@ -33,7 +34,7 @@ class SAM(Method):
     reference = "Foret et al., ICLR 2021, arXiv 2010.01412"
     changes = "landscape"
     passes = "2 forward, 2 backward"
-    neutral = {"rho": 0.0}
+    neutral: ClassVar = {"rho": 0.0}
 
     def __init__(self, rho: float = 0.05) -> None:
         super().__init__()
@@ -62,12 +63,14 @@ class SAM(Method):
 
 
 class ASAM(SAM):
-    """Adaptive SAM (Kwon et al., ICML 2021, arXiv 2102.11600, Algorithm 1): scale-invariant sharpness.
+    """Adaptive SAM (Kwon et al., ICML 2021, arXiv 2102.11600, Algorithm 1): scale-invariant
+    sharpness.
 
     eps = rho * T^2 g / ||T g||_2 with T = |theta| + eta, element-wise.
 
-    Changes: the point at which the gradient is taken. Requires: nothing. The released code normalises only
-    parameters with "weight" in their name; the paper's operator, used here, covers all of them.
+    Changes: the point at which the gradient is taken. Requires: nothing. The released code
+    normalises only parameters with "weight" in their name; the paper's operator, used here, covers
+    all of them.
 
     Args:
         rho: radius in the rescaled norm; about ten times SAM's.

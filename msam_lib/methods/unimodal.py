@@ -1,4 +1,6 @@
-"""Unimodal training: each modality on its own. What a modality could do if no other were in its way."""
+"""Unimodal training: each modality on its own. What a modality could do if no other were in its
+way.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ from msam_lib.models.multimodal import Output
 class Unimodal(Method):
     """Each encoder with its own head, trained on its own loss: L = sum_m CE(z_m, y).
 
-    With late fusion the modalities share no parameter, so one run trains M independent unimodal models, and
-    the fused prediction is their ensemble (logits summed). The accuracies of the heads are the reference to
-    which a jointly trained encoder is compared.
+    With late fusion the modalities share no parameter, so one run trains M independent unimodal
+    models, and the fused prediction is their ensemble (logits summed). The accuracies of the heads
+    are the reference to which a jointly trained encoder is compared.
 
     Changes: the loss. Requires: per-modality logits.
 

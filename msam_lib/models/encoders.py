@@ -1,11 +1,13 @@
 """Encoders: one modality in, one feature vector (N, D) out; `encoder.dim` is D.
 
-None of them knows which modality it serves. `build_encoder` picks the family that fits a `Modality`.
+None of them knows which modality it serves. `build_encoder` picks the family that fits a
+`Modality`.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +17,13 @@ from msam_lib.errors import MsamError, unknown_name
 
 
 class SmallCNN(nn.Module):
-    """Three 3x3 convolutions with batch normalisation and global average pooling: (N, C, H, W) -> (N, dim).
+    """Three 3x3 convolutions with batch normalisation and global average pooling: (N, C, H, W) ->
+    (N, dim).
 
     Args:
         channels: input channels.
-        width: channels of the first layer; the others have 2 and 4 times as many, so `dim = 4 * width`.
+        width: channels of the first layer; the others have 2 and 4 times as many, so `dim = 4 *
+            width`.
         norm: batch normalisation after each convolution.
     """
 
@@ -45,7 +49,7 @@ class MLP(nn.Module):
         self.dim = dim
         sizes = [inputs, *[hidden] * depth, dim]
         layers: list[nn.Module] = []
-        for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+        for a, b in pairwise(sizes):
             layers += [nn.Linear(a, b), nn.ReLU(inplace=True)]
         self.net = nn.Sequential(*layers)
 
@@ -73,13 +77,15 @@ class _Residual(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 without its classifier (He et al., CVPR 2016, Table 1): (N, C, H, W) -> (N, 8 * width).
+    """ResNet-18 without its classifier (He et al., CVPR 2016, Table 1): (N, C, H, W) -> (N, 8 *
+    width).
 
     Args:
         channels: 1 for spectrograms and grey images, 3 for colour.
         width: channels of the first stage; 64 is the published network (11.2 million parameters).
-        small_stem: a 3x3 stride-1 stem without max pooling, for images of about 32 pixels; the published
-            stem (7x7 stride 2, then max pooling) leaves a 28x28 image one pixel at the end.
+        small_stem: a 3x3 stride-1 stem without max pooling, for images of about 32 pixels; the
+            published stem (7x7 stride 2, then max pooling) leaves a 28x28 image one pixel at the
+            end.
     """
 
     def __init__(self, channels: int = 1, width: int = 64, *, small_stem: bool = False) -> None:
@@ -119,7 +125,8 @@ class _Transformer(nn.Module):
 
     def forward(self, h: Tensor, padding: Tensor) -> Tensor:
         positions = _sinusoids(h.shape[1], h.shape[2]).to(h)
-        # A sample without any token keeps all its (zero) positions: attention over nothing would be NaN.
+        # A sample without any token keeps all its (zero) positions: attention over nothing would be
+        # NaN.
         padding = padding & ~padding.all(dim=1, keepdim=True)
         h = self.norm(self.layers(h + positions, src_key_padding_mask=padding))
         keep = (~padding).unsqueeze(-1).to(h)  # (N, T, 1)
@@ -127,10 +134,11 @@ class _Transformer(nn.Module):
 
 
 class TransformerEncoder(_Transformer):
-    """Transformer over a sequence of vectors: (N, T, inputs) -> (N, dim); all-zero steps are padding.
+    """Transformer over a sequence of vectors: (N, T, inputs) -> (N, dim); all-zero steps are
+    padding.
 
-    Vaswani et al., NeurIPS 2017, with the normalisation before each block. The paper's UR-Funny setting is
-    dim 768, 4 heads, 8 layers.
+    Vaswani et al., NeurIPS 2017, with the normalisation before each block. The paper's UR-Funny
+    setting is dim 768, 4 heads, 8 layers.
     """
 
     def __init__(
@@ -146,7 +154,8 @@ class TransformerEncoder(_Transformer):
 class TokenEncoder(_Transformer):
     """Transformer over characters or words: (N, T) integers -> (N, dim); 0 is padding.
 
-    Integers may arrive as floats (a zeroed input keeps its type); they are rounded to the nearest symbol.
+    Integers may arrive as floats (a zeroed input keeps its type); they are rounded to the nearest
+    symbol.
     """
 
     def __init__(
@@ -183,8 +192,8 @@ def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) ->
 
     Args:
         modality: kind and shape of one sample.
-        kind: one of `ENCODERS`, or `"auto"`: small CNN for images and spectrograms, MLP for vectors,
-            Transformer for sequences, character Transformer for characters.
+        kind: one of `ENCODERS`, or `"auto"`: small CNN for images and spectrograms, MLP for
+            vectors, Transformer for sequences, character Transformer for characters.
         width: base width. Features have `4 * width` dimensions, `8 * width` for `resnet18`.
 
     Raises:
@@ -202,8 +211,9 @@ def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) ->
     needs = {"small_cnn": 3, "resnet18": 3, "transformer": 2, "tokens": 1}.get(kind)
     if needs is not None and len(modality.shape) != needs:
         raise MsamError(
-            f"Encoder {kind!r} reads samples with {needs} dimensions, but this {modality.kind} has shape "
-            f"{modality.shape}. Use encoder='auto', which would take {automatic[modality.kind]!r}."
+            f"Encoder {kind!r} reads samples with {needs} dimensions, but this {modality.kind} "
+            f"has shape {modality.shape}. Use encoder='auto', which would take "
+            f"{automatic[modality.kind]!r}."
         )
     if kind == "small_cnn":
         return SmallCNN(modality.shape[0], width)

@@ -31,7 +31,9 @@ class _Additive(Fusion):
 
 
 class LateFusion(_Additive):
-    """Late fusion: one linear head per modality, logits summed (the decision-level sum of the M-SAM paper)."""
+    """Late fusion: one linear head per modality, logits summed (the decision-level sum of the M-SAM
+    paper).
+    """
 
     def __init__(self, dims: Mapping[str, int], classes: int) -> None:
         super().__init__(dims, classes)
@@ -44,8 +46,8 @@ class LateFusion(_Additive):
 class ConcatFusion(_Additive):
     """Concatenated features and one linear layer.
 
-    The same functions as late fusion, but the bias is shared: each modality's logits are its slice of the
-    weight plus bias / M, as in OGM-GE (Peng et al., CVPR 2022, Eq. 5).
+    The same functions as late fusion, but the bias is shared: each modality's logits are its slice
+    of the weight plus bias / M, as in OGM-GE (Peng et al., CVPR 2022, Eq. 5).
     """
 
     def __init__(self, dims: Mapping[str, int], classes: int) -> None:

@@ -1,7 +1,9 @@
-"""Fusions: from the features of M modalities to logits, and from one set of features to all 2^M coalitions.
+"""Fusions: from the features of M modalities to logits, and from one set of features to all 2^M
+coalitions.
 
-Every fusion takes `{modality: features (N, D_m)}` and returns logits (N, C). `coalition_logits` evaluates
-many subsets of modalities without going back to the encoders: the exact contributions need nothing else.
+Every fusion takes `{modality: features (N, D_m)}` and returns logits (N, C). `coalition_logits`
+evaluates many subsets of modalities without going back to the encoders: the exact contributions
+need nothing else.
 """
 
 from __future__ import annotations
@@ -12,11 +14,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from msam_lib.errors import MsamError
+
 Features = Mapping[str, Tensor]
 
 
 class Fusion(nn.Module):
-    """Base class. Subclasses give `forward`; additive ones give `unimodal` and get the rest for nothing.
+    """Base class. Subclasses give `forward`; additive ones give `unimodal` and get the rest for
+    nothing.
 
     Args:
         dims: feature size per modality, in the model's order.
@@ -27,6 +32,11 @@ class Fusion(nn.Module):
 
     def __init__(self, dims: Mapping[str, int], classes: int) -> None:
         super().__init__()
+        taken = nn.ModuleDict()
+        for m in dims:
+            if not m or "." in m or m == "fusion" or hasattr(taken, m):
+                hint = f"{(m or 'x').replace('.', '_')}_1"
+                raise MsamError(f"Modality name {m!r} can't be used in a model; try {hint!r}.")
         self.modalities, self.dims, self.classes = tuple(dims), dict(dims), classes
 
     def forward(self, features: Features) -> Tensor:
@@ -46,7 +56,8 @@ class Fusion(nn.Module):
             features: {m: (N, D_m)} of the present modalities.
             absent: {m: (1, D_m)}, the feature of an absent modality's replacement input.
             masks: (K, M) booleans, columns in `self.modalities`' order.
-            rows: how many (coalition, sample) pairs go through the fusion at a time; bounds the memory.
+            rows: how many (coalition, sample) pairs go through the fusion at a time; bounds the
+                memory.
         """
         n = len(next(iter(features.values())))
         out = []

@@ -1,4 +1,6 @@
-"""Fusions that mix the features before the logits: MaxOut, sum, gated, FiLM. None has per-modality logits."""
+"""Fusions that mix the features before the logits: MaxOut, sum, gated, FiLM. None has per-modality
+logits.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from msam_lib.models.fusion_base import Features, Fusion
 
 
 class _Maxout(nn.Module):
-    """Maxout layer (Goodfellow et al., ICML 2013): the maximum of `pieces` linear maps, unit by unit."""
+    """Maxout layer (Goodfellow et al., ICML 2013): the maximum of `pieces` linear maps, unit by
+    unit.
+    """
 
     def __init__(self, inputs: int, outputs: int, pieces: int) -> None:
         super().__init__()
@@ -24,10 +28,11 @@ class _Maxout(nn.Module):
 
 
 class MaxoutFusion(Fusion):
-    """Early fusion, "MAXOUT" in the paper's Table 2: concatenation, two Maxout layers, one linear layer.
+    """Early fusion, "MAXOUT" in the paper's Table 2: concatenation, two Maxout layers, one linear
+    layer.
 
-    Batch normalisation before each Maxout layer and dropout between them follow the reference network of AGM
-    (Li et al., ICCV 2023), which the M-SAM tables build on.
+    Batch normalisation before each Maxout layer and dropout between them follow the reference
+    network of AGM (Li et al., ICCV 2023), which the M-SAM tables build on.
 
     Args:
         hidden: widths of the two Maxout layers; (2048, 1024) is the published size.
@@ -83,7 +88,8 @@ class SumFusion(_Projected):
 
 
 class GatedFusion(_Projected):
-    """Gated multimodal unit (Arevalo et al. 2017, arXiv 1702.01992, section 3.1), any number of modalities.
+    """Gated multimodal unit (Arevalo et al. 2017, arXiv 1702.01992, section 3.1), any number of
+    modalities.
 
     h = sum_m sigmoid(G_m [h_1, ..., h_M]) * tanh(P_m h_m).
     """
@@ -99,11 +105,12 @@ class GatedFusion(_Projected):
 
 
 class FiLMFusion(_Projected):
-    """Feature-wise linear modulation (Perez et al., AAAI 2018), made symmetric for any number of modalities.
+    """Feature-wise linear modulation (Perez et al., AAAI 2018), made symmetric for any number of
+    modalities.
 
-    h = sum_m [(1 + sum_{k != m} gamma_k(h_k)) * P_m h_m + sum_{k != m} beta_k(h_k)]: every modality is
-    modulated by all the others, so no modality is singled out. `anchor` names one to get the published,
-    one-sided form: only the anchor is modulated and passed on.
+    h = sum_m [(1 + sum_{k != m} gamma_k(h_k)) * P_m h_m + sum_{k != m} beta_k(h_k)]: every modality
+    is modulated by all the others, so no modality is singled out. `anchor` names one to get the
+    published, one-sided form: only the anchor is modulated and passed on.
     """
 
     def __init__(

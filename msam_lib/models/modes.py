@@ -1,4 +1,6 @@
-"""Context managers that change how a module runs and leave no trace: evaluation mode, frozen statistics."""
+"""Context managers that change how a module runs and leave no trace: evaluation mode, frozen
+statistics.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,9 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
     """Batch normalisation with the batch's own statistics, but no running statistic moves.
 
-    The second pass of a sharpness-aware step must not advance the statistics again, at weights that the
-    network never has. Switching `track_running_stats` off does exactly this; the common `momentum = 0` still
-    advances `num_batches_tracked`.
+    The second pass of a sharpness-aware step must not advance the statistics again, at weights that
+    the network never has. Switching `track_running_stats` off does exactly this; the common
+    `momentum = 0` still advances `num_batches_tracked`.
     """
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     for m in norms:
@@ -42,10 +44,12 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
 
 
 class RandomState:
-    """Replays dropout: `with state.replay():` draws the masks that were drawn after `RandomState(...)`.
+    """Replays dropout: `with state.replay():` draws the masks that were drawn after
+    `RandomState(...)`.
 
-    The second pass of a sharpness-aware step is the gradient of the *same* function at other weights, so
-    its dropout masks have to be those of the first. Does nothing where no dropout is active.
+    The second pass of a sharpness-aware step is the gradient of the *same* function at other
+    weights, so its dropout masks have to be those of the first. Does nothing where no dropout is
+    active.
     """
 
     def __init__(self, module: nn.Module, device: torch.device) -> None:
@@ -67,7 +71,9 @@ class RandomState:
 
     @contextmanager
     def replay(self) -> Iterator[None]:
-        """Inside, the generators start again where they stood; afterwards they go on where they were."""
+        """Inside, the generators start again where they stood; afterwards they go on where they
+        were.
+        """
         if self.states is None:
             yield
             return

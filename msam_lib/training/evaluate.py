@@ -1,11 +1,13 @@
-"""`evaluate`: everything the tables and curves need of one model on one split, from one pass of the encoders.
+"""`evaluate`: everything the tables and curves need of one model on one split, from one pass of the
+encoders.
 
 Two definitions of a modality's accuracy circulate in the papers' tables, so both are reported:
 
-* `accuracy` of a modality (the convention of this project's tables, for every method and every fusion): the
-  accuracy of the model's prediction when all other modalities are absent.
-* `accuracy_shapley`: the accuracy of the modality's Shapley share of the *logits*, without the empty
-  coalition (AGM, Li et al., ICCV 2023, Eq. 3), which the AGM code base reports for early fusion.
+* `accuracy` of a modality (the convention of this project's tables, for every method and every
+  fusion): the accuracy of the model's prediction when all other modalities are absent.
+* `accuracy_shapley`: the accuracy of the modality's Shapley share of the *logits*, without the
+  empty coalition (AGM, Li et al., ICCV 2023, Eq. 3), which the AGM code base reports for early
+  fusion.
 * `accuracy_head`: the accuracy of the modality's own logits, where there are any.
 """
 
@@ -35,7 +37,9 @@ class Row(NamedTuple):
 
 
 def macro_f1(predicted: Tensor, targets: Tensor, classes: int) -> float:
-    """Unweighted mean over classes of the F1 score, in [0, 1]; a class never seen nor predicted is left out."""
+    """Unweighted mean over classes of the F1 score, in [0, 1]; a class never seen nor predicted is
+    left out.
+    """
     pairs = torch.bincount(targets * classes + predicted, minlength=classes**2).view(
         classes, classes
     )
@@ -44,7 +48,9 @@ def macro_f1(predicted: Tensor, targets: Tensor, classes: int) -> float:
 
 
 def calibration_error(logits: Tensor, targets: Tensor, bins: int = 15) -> float:
-    """Expected calibration error in [0, 1] over equal-width confidence bins (Guo et al., ICML 2017, Eq. 3)."""
+    """Expected calibration error in [0, 1] over equal-width confidence bins (Guo et al., ICML 2017,
+    Eq. 3).
+    """
     confidence, predicted = logits.softmax(-1).max(-1)
     right = (predicted == targets).double()
     which = (confidence * bins).long().clamp(max=bins - 1)
@@ -71,9 +77,10 @@ def evaluate(
         per_class: also the contributions within each class, as metric `contribution/<class index>`.
 
     Returns:
-        Rows. Fused: `loss` (nats), `accuracy`, `macro_f1`, `calibration_error`, all but the first in [0, 1].
-        Each modality: `accuracy`, `accuracy_shapley`, `accuracy_head`, `contribution` (share of the accuracy's
-        Shapley values on this split) and `phi` (the Shapley value itself).
+        Rows. Fused: `loss` (nats), `accuracy`, `macro_f1`, `calibration_error`, all but the first
+        in [0, 1].
+        Each modality: `accuracy`, `accuracy_shapley`, `accuracy_head`, `contribution` (share of the
+        accuracy's Shapley values on this split) and `phi` (the Shapley value itself).
     """
     names = tuple(model.modalities)
     exact = len(names) <= EXACT_MODALITIES

@@ -1,4 +1,6 @@
-"""`History`: the tidy rows a run leaves behind, in memory and as a CSV file that survives a crash."""
+"""`History`: the tidy rows a run leaves behind, in memory and as a CSV file that survives a
+crash.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
 
 
 class Record(NamedTuple):
-    """One measurement of a run. `step` counts optimizer steps, `epoch` finished epochs (0: before training)."""
+    """One measurement of a run. `step` counts optimizer steps, `epoch` finished epochs (0: before
+    training).
+    """
 
     epoch: int
     step: int
@@ -49,7 +53,9 @@ class History:
                 os.fsync(file.fileno())
 
     def keep_until(self, epoch: int) -> None:
-        """Forget what came after `epoch`, in memory and in the file: a killed epoch will be run again."""
+        """Forget what came after `epoch`, in memory and in the file: a killed epoch will be run
+        again.
+        """
         if self.path is not None and self.path.exists():
             self.records = read_records(self.path)
         self.records = [r for r in self.records if r.epoch <= epoch]

@@ -45,7 +45,8 @@ def build_schedule(
 
     Args:
         optimizer: whose learning rate is scheduled.
-        name: `"constant"`; `"step"`: times `factor` after each `period` steps; `"cosine"`: down to zero at `steps`.
+        name: `"constant"`; `"step"`: times `factor` after each `period` steps; `"cosine"`: down to
+            zero at `steps`.
         steps: optimizer steps of the whole training.
         warmup: steps of a linear start from 0, before any of them.
         period: for `"step"`, at least 1.

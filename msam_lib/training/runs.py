@@ -3,7 +3,8 @@
     runs/<dataset>-<fusion>-<method>-s<seed>-<hash>/
         config.json  environment.json  metrics.csv  checkpoint.pt  model.pt  DONE
 
-`checkpoint.pt` is written under a temporary name and renamed, so a kill leaves the old one or the new one.
+`checkpoint.pt` is written under a temporary name and renamed, so a kill leaves the old one or the
+new one.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ class Run:
             return json.loads((self.path / name).read_text())
         except FileNotFoundError:
             raise MsamError(
-                f"{self.path} has no {name}: it is not a run directory. `python -m msam_lib list runs` lists them."
+                f"{self.path} has no {name}: it is not a run directory. "
+                "`python -m msam_lib list runs` lists them."
             ) from None
 
     def history(self) -> History:

@@ -40,7 +40,9 @@ class Loaders:
     def of(
         cls, data: DataSplits, batch_size: int = 64, *, seed: int = 0, train_part: int = 1000
     ) -> Loaders:
-        """Loaders of a data set; `train_part` training samples are measured after each epoch (0: none)."""
+        """Loaders of a data set; `train_part` training samples are measured after each epoch (0:
+        none).
+        """
         train = BatchLoader(data.train, batch_size, shuffle=True, seed=seed, drop_last="single")
         splits = {"val": data.val, "test": data.test}
         if train_part:
@@ -62,7 +64,8 @@ class Trainer:
             epochs where it has that attribute; the rows they return are kept with split `"probe"`.
         run: where to keep everything; `fit` resumes from its checkpoint.
         device: `"auto"` takes cuda, else mps, else cpu.
-        precision: `"auto"`, `"float32"` or `"bfloat16"` (automatic mixed precision; no loss scaling needed).
+        precision: `"auto"`, `"float32"` or `"bfloat16"` (automatic mixed precision; no loss scaling
+            needed).
         progress: show a bar where somebody watches.
         label: the bar's description.
     """
@@ -95,7 +98,8 @@ class Trainer:
         self.epoch = self.steps = 0
 
     def fit(self, epochs: int) -> History:
-        """Train until `epochs` epochs are done in all, going on from the run's checkpoint if it has one.
+        """Train until `epochs` epochs are done in all, going on from the run's checkpoint if it has
+        one.
 
         Raises:
             NonFiniteLoss: where the loss is NaN or infinite; what came before is kept.
@@ -152,18 +156,18 @@ class Trainer:
     def _refuse(self, loss: float) -> None:
         before = self.history.last("loss", split="step")
         kept = (
-            ""
-            if self.run is None
-            else f" Everything up to epoch {self.epoch} is kept in {self.run.path}."
+            f" Everything up to epoch {self.epoch} is kept in {self.run.path}." if self.run else ""
         )
         raise NonFiniteLoss(
-            f"The loss became {loss} in epoch {self.epoch + 1}, step {self.steps + 1} (training loss of the epoch "
-            f"before: {before:.4g}) with {self.method!r}.{kept} Try a smaller learning rate or radius, "
-            "clip_norm=1.0, or look for NaN in the inputs."
+            f"The loss became {loss} in epoch {self.epoch + 1}, step {self.steps + 1} (training "
+            f"loss of the epoch before: {before:.4g}) with {self.method!r}.{kept} "
+            "Try a smaller learning rate or radius, clip_norm=1.0, or look for NaN in the inputs."
         )
 
     def _measure(self, logs: Mapping[str, float]) -> None:
-        """Rows of this epoch: what the steps logged (split `"step"`), every split, and the probes."""
+        """Rows of this epoch: what the steps logged (split `"step"`), every split, and the
+        probes.
+        """
         rows = [("step", *_logged(key, value)) for key, value in logs.items()]
         for split, data in self.loaders.evaluation.items():
             per_class = split == "test"
@@ -215,6 +219,8 @@ class Trainer:
 
 
 def _logged(key: str, value: float) -> tuple[str, str, float]:
-    """`"share/x1"` is metric share of modality x1; a key without a slash belongs to the whole model."""
+    """`"share/x1"` is metric share of modality x1; a key without a slash belongs to the whole
+    model.
+    """
     metric, _, modality = key.partition("/")
     return modality or "fused", metric, value

@@ -1,0 +1,209 @@
+"""The command line: list, train, compare, freeze, figures. Options come from `Experiment`'s fields."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msam_lib.cli_options import add_experiment, chosen, experiments_of, preset_experiment
+from msam_lib.errors import MsamError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    top = argparse.ArgumentParser(prog="python -m msam_lib", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    p = commands.add_parser("list", help="what there is: methods, data sets, runs, ...")
+    p.add_argument("what", choices=sorted(LISTS))
+    p.add_argument("--json", action="store_true", help="as JSON")
+    p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    p.set_defaults(run=_list)
+
+    p = commands.add_parser("train", help="train one experiment, or resume it")
+    add_experiment(p)
+    p.set_defaults(run=_train)
+
+    p = commands.add_parser("compare", help="train several methods with several seeds, print a table")
+    p.add_argument(
+        "--methods", nargs="+", required=True, metavar="METHOD[:OPTION=VALUE,...]",
+        help="for example: joint sam:rho=0.1 msam:reading=encoder,rho=0.1",
+    )
+    p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    p.add_argument("--jobs", type=int, default=1, help="processes; each takes one core")
+    p.add_argument("--format", choices=["md", "csv", "tex", "html"], default="md")
+    add_experiment(p, without=("method", "method_options", "seed"))
+    p.set_defaults(run=_compare)
+
+    p = commands.add_parser("freeze", help="keep the results of finished runs in one small file")
+    p.add_argument("name", help="of the result, for example avmnist")
+    p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    p.add_argument("--dataset", help="only runs on this data set")
+    p.add_argument("--out", type=Path, default=Path("figures/data"))
+    p.set_defaults(run=_freeze)
+
+    p = commands.add_parser("figures", help="run the suite on the embedded data, draw everything")
+    p.add_argument("names", nargs="*", help="only these figures and tables (list figures)")
+    p.add_argument("--preset", default="teach", help="size of the runs: smoke, teach or paper")
+    p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    p.add_argument("--jobs", type=int, help="processes (one per core)")
+    p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    p.add_argument("--out", type=Path, default=Path("figures"))
+    group = p.add_mutually_exclusive_group()
+    group.add_argument("--frozen", action="store_true", help="train nothing: draw from stored results")
+    group.add_argument("--check", action="store_true", help="draw nothing: fail where one is stale")
+    p.set_defaults(run=_figures)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    args = parser().parse_args(arguments)
+    try:
+        return args.run(args) or 0
+    except MsamError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from the last finished epoch.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `... | head`
+        return 0
+
+
+def _method_cards() -> list[dict[str, Any]]:
+    from msam_lib.methods import METHODS
+    from msam_lib.models import FUSIONS, build_model
+    from msam_lib.data import Modality
+    from msam_lib.methods import capabilities
+
+    specs = {"a": Modality("vector", (1,)), "b": Modality("vector", (1,))}
+    offers = {f: capabilities(build_model(specs, f, classes=2, width=1)) for f in FUSIONS}
+    return [
+        {
+            "name": name,
+            "title": cls.title,
+            "reference": cls.reference,
+            "changes": cls.changes,
+            "passes": cls.passes,
+            "fusions": [f for f in FUSIONS if cls.requires <= offers[f]],
+            "modalities": "any",
+            "tasks": ["classification"],
+            "requires": sorted(cls.requires),
+            "options": cls.options(),
+        }
+        for name, cls in METHODS.items()
+    ]
+
+
+def _datasets() -> list[dict[str, Any]]:
+    from msam_lib.data import REGISTRY
+
+    return [{"name": name, **info._asdict()} for name, info in REGISTRY.items()]
+
+
+def _named(module: str, attribute: str) -> list[dict[str, Any]]:
+    from importlib import import_module
+
+    return [{"name": name} for name in getattr(import_module(module), attribute)]
+
+
+def _runs(store: Path | None) -> list[dict[str, Any]]:
+    from msam_lib.training import list_runs
+
+    out = []
+    for run in list_runs(store):
+        frame = run.metrics()
+        epoch = int(frame.epoch.max()) if len(frame) else 0
+        out.append({"name": run.name, "state": run.state, "epoch": f"{epoch}/{run.config['epochs']}"})
+    return out
+
+
+def _figure_items() -> list[dict[str, Any]]:
+    from msam_lib.paper import ITEMS
+
+    return [{"name": i.name, "title": i.title, "paper": i.paper_reference} for i in ITEMS.values()]
+
+
+LISTS: dict[str, Any] = {
+    "methods": lambda args: _method_cards(),
+    "datasets": lambda args: _datasets(),
+    "fusions": lambda args: _named("msam_lib.models", "FUSIONS"),
+    "encoders": lambda args: _named("msam_lib.models", "ENCODERS"),
+    "presets": lambda args: _named("msam_lib.presets", "PRESETS"),
+    "figures": lambda args: _figure_items(),
+    "runs": lambda args: _runs(args.store),
+}
+
+
+def _list(args: argparse.Namespace) -> None:
+    rows = LISTS[args.what](args)
+    if args.json:
+        print(json.dumps(rows, indent=1, default=str))
+        return
+    if not rows:
+        print(f"No {args.what} yet.")
+    for row in rows:
+        name, *rest = row.values()
+        shown = [v for v in rest if isinstance(v, str) and v][:3]
+        print(f"{name:12} " + " · ".join(shown) if shown else name)
+
+
+def _train(args: argparse.Namespace) -> None:
+    from msam_lib.reproducibility import pick_device
+
+    experiment = preset_experiment(args)
+    print(f"{experiment.name} on {pick_device(experiment.device)}")
+    run = experiment.run(args.store)
+    history = run.metrics()
+    last = history[(history.epoch == history.epoch.max()) & (history.split == "test")]
+    for row in last[last.metric.isin(["accuracy", "contribution"])].itertuples():
+        print(f"  {row.modality:10} {row.metric:13} {100 * row.value:6.2f} %")
+    print(f"kept in {run.path}")
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from msam_lib import results
+    from msam_lib.plots.tables import results_table
+    from msam_lib.suite import run_all
+
+    experiments = experiments_of(args)
+    runs = run_all(experiments, args.store, jobs=args.jobs)
+    frame = results.collect(runs)
+    print(results_table(frame).to(args.format))
+    return 0 if len(runs) == len(experiments) else 1
+
+
+def _freeze(args: argparse.Namespace) -> None:
+    from msam_lib import results
+    from msam_lib.training import list_runs
+
+    runs = [r for r in list_runs(args.store) if r.finished]
+    if args.dataset:
+        runs = [r for r in runs if r.config["dataset"] == args.dataset]
+    if not runs:
+        raise MsamError("No finished run to freeze. `python -m msam_lib list runs` shows what there is.")
+    print(f"{len(runs)} runs frozen in {results.freeze(runs, args.name, args.out)}")
+
+
+def _figures(args: argparse.Namespace) -> int:
+    from msam_lib import paper, results
+
+    if not (args.frozen or args.check):
+        from msam_lib.suite import run_all, suite
+
+        runs = run_all(suite(args.preset, seeds=args.seeds), args.store, jobs=args.jobs)
+        print(f"{len(runs)} runs frozen in {results.freeze(runs, 'digits', args.out / 'data')}")
+    stale = paper.build_all(args.names or None, out=args.out, check=args.check)
+    if args.check:
+        print("\n".join(f"stale: {name}" for name in stale) or "Every figure and table is up to date.")
+        return 1 if stale else 0
+    print(f"{len(stale)} figures and tables drawn in {args.out}")
+    return 0
+
+
+__all__ = ["chosen", "main", "parser"]

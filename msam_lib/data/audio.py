@@ -1,0 +1,141 @@
+"""Audio in, log-mel spectrogram out: reading wav files, resampling, mixing noise, the mel filter
+bank.
+
+Everything works on batches of equally long waves (N, S), so that tens of thousands of one-second
+clips take one pass of batched Fourier transforms on a laptop. Frames are not padded: `1 + (S -
+window) // hop` of them.
+"""
+
+from __future__ import annotations
+
+import math
+import wave
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from msam_lib.errors import DatasetCorrupt
+
+
+def read_wav(source: str | Path | BinaryIO, name: str | None = None) -> tuple[np.ndarray, int]:
+    """A 16-bit PCM wav file as (float32 samples (S,) in [-1, 1), rate in Hz); channels are
+    averaged.
+
+    Args:
+        source: a path or an open binary file.
+        name: what to call it in an error; the path by default.
+
+    Raises:
+        DatasetCorrupt: not a wav file, not 16 bit, or shorter than its header says.
+    """
+    name = name or str(source)
+    try:
+        opened = str(source) if isinstance(source, Path) else source
+        handle = wave.open(opened, "rb")  # noqa: SIM115 - closed by the block below
+    except (wave.Error, EOFError) as error:
+        raise DatasetCorrupt(
+            f"{name} is not a PCM wav file ({error}). Delete it and fetch it again."
+        ) from error
+    with handle:
+        width, channels, rate = (
+            handle.getsampwidth(),
+            handle.getnchannels(),
+            handle.getframerate(),
+        )
+        if width != 2:
+            raise DatasetCorrupt(f"{name} has {8 * width} bits per sample; 16 are needed.")
+        raw = handle.readframes(handle.getnframes())
+        if len(raw) != 2 * channels * handle.getnframes():
+            raise DatasetCorrupt(
+                f"{name} is truncated: its header promises {handle.getnframes()} frames, "
+                f"{len(raw) // (2 * channels)} are there. Delete it and fetch it again."
+            )
+    samples = np.frombuffer(raw, "<i2").astype(np.float32) / 32768
+    return samples.reshape(-1, channels).mean(axis=1), rate
+
+
+def write_wav(path: str | Path, samples: np.ndarray, rate: int) -> None:
+    """Write (S,) samples in [-1, 1) as a mono 16-bit wav file."""
+    with wave.open(str(path), "wb") as handle:
+        handle.setnchannels(1)
+        handle.setsampwidth(2)
+        handle.setframerate(rate)
+        handle.writeframes((np.clip(samples, -1, 0.9999) * 32768).astype("<i2").tobytes())
+
+
+def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
+    """(S,) samples at another rate in Hz, with the anti-aliasing filter of
+    `scipy.signal.resample_poly`.
+    """
+    if rate == new_rate:
+        return samples
+    from scipy.signal import resample_poly  # slow to import, and rarely needed
+
+    common = math.gcd(rate, new_rate)
+    return resample_poly(samples, new_rate // common, rate // common).astype(np.float32)
+
+
+def centre(samples: np.ndarray, length: int) -> np.ndarray:
+    """Exactly `length` samples: the middle of a longer wave, a shorter one between zeros."""
+    cut = max(0, len(samples) - length) // 2
+    samples = samples[cut : cut + length]
+    before = (length - len(samples)) // 2
+    return np.pad(samples, (before, length - len(samples) - before))
+
+
+def mix(signal: Tensor, noise: Tensor, snr_db: float, power: Tensor | None = None) -> Tensor:
+    """`signal + noise`, the noise scaled to `snr_db` = 10 log10(signal power / noise power) per
+    wave.
+
+    Args:
+        signal, noise: (N, S).
+        snr_db: decibels; `math.inf` adds nothing.
+        power: (N,) mean power of each signal, when that is not to be taken over all S samples (a
+            recording between zeros has the power of the recording, not of the silence around it).
+    """
+    if math.isinf(snr_db):
+        return signal
+    power = signal.square().mean(1) if power is None else power
+    target = power / 10 ** (snr_db / 10)
+    actual = noise.square().mean(1).clamp_min(1e-12)
+    return signal + noise * (target / actual).sqrt()[:, None]
+
+
+def mel_filterbank(n_mels: int, n_fft: int, rate: int) -> Tensor:
+    """(n_fft // 2 + 1, n_mels) triangles of height 1, equally spaced in mel = 2595 log10(1 + f /
+    700).
+
+    They reach from 0 Hz to rate / 2; neighbours overlap by half (O'Shaughnessy 1987; the HTK book,
+    5.6).
+
+    Raises:
+        ValueError: when a triangle falls between two frequency bins and would always give zero.
+    """
+    top = 2595 * math.log10(1 + rate / 2 / 700)
+    edges = 700 * (10 ** (torch.linspace(0, top, n_mels + 2, dtype=torch.float64) / 2595) - 1)
+    bins = torch.linspace(0, rate / 2, n_fft // 2 + 1, dtype=torch.float64)[:, None]
+    low, mid, high = edges[:-2], edges[1:-1], edges[2:]
+    bank = torch.minimum((bins - low) / (mid - low), (high - bins) / (high - mid)).clamp_min(0)
+    if bool((bank.sum(0) == 0).any()):
+        raise ValueError(f"n_mels={n_mels} is too many for n_fft={n_fft}: a filter is empty.")
+    return bank.float()
+
+
+def log_mel(
+    waves: Tensor, rate: int, *, n_mels: int, window: int, hop: int, n_fft: int | None = None
+) -> Tensor:
+    """Log-mel spectrograms (N, n_mels, frames) of (N, S) waves, in natural log of power.
+
+    Args:
+        rate: Hz.
+        window, hop: samples; a Hann window.
+        n_fft: length of the transform (zero-padded), `window` by default.
+    """
+    n_fft = n_fft or window
+    frames = waves.unfold(1, window, hop) * torch.hann_window(window, periodic=True)
+    power = torch.fft.rfft(frames, n=n_fft).abs().square()  # (N, frames, bins)
+    mel = power @ mel_filterbank(n_mels, n_fft, rate)
+    return (mel + 1e-6).log().transpose(1, 2).contiguous()

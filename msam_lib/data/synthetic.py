@@ -1,0 +1,144 @@
+"""`synthetic`: M modalities of which everything is known, so that the right answer about dominance
+is too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from msam_lib.data.base import DataSplits, Modality, MultimodalDataset, choose_modalities
+from msam_lib.errors import MsamError
+
+
+def load(
+    *,
+    seed: int = 0,
+    modalities: Sequence[str] | None = None,
+    n_modalities: int = 2,
+    snr: float | Sequence[float] = (2.0, 1.0),
+    redundancy: float = 1.0,
+    synergy: float = 0.0,
+    n_classes: int = 4,
+    dim: int = 16,
+    n_train: int = 2000,
+    n_val: int = 500,
+    n_test: int = 1000,
+) -> DataSplits:
+    """Gaussian vectors x_m = snr_m * s_m + noise, noise ~ N(0, I), with s_m a unit vector or zero.
+
+    Each modality has 2C orthonormal prototypes: mu_(m,c) for the classes and nu_(m,c) for codes.
+    The class y is uniform, and each sample is of one of three kinds:
+
+    * *redundant*, probability (1 - synergy) * redundancy: every modality shows the class, s_m =
+      mu_(m,y);
+    * *unique*, probability (1 - synergy) * (1 - redundancy): one modality, drawn uniformly, shows
+      it, and the others show nothing, s_m = 0;
+    * *synergistic*, probability synergy: the modalities show codes, s_m = nu_(m,a_m), each a_m
+      uniform on its own, but y = (a_1 + ... + a_M) mod C. No proper subset of them tells anything
+      (XOR for C = M = 2).
+
+    With redundancy 1 and synergy 0 the best classifier takes the class with the largest
+    sum_m snr_m <x_m, mu_(m,c)>. For two classes its accuracy is Phi(sqrt(sum_m snr_m^2 / 2)), Phi
+    the normal distribution function, and that of modality m alone is Phi(snr_m / sqrt 2).
+
+    Args:
+        seed: of prototypes and samples.
+        modalities: some of the names "x1", "x2", ...; all by default.
+        n_modalities: M, at least 1.
+        snr: signal-to-noise ratio of each modality; one number for all of them, or one each (a
+            shorter list is repeated).
+        redundancy, synergy: see above, in [0, 1].
+        n_classes: C, at least 2.
+        dim: length of each vector, at least 2C.
+        n_train, n_val, n_test: sizes.
+
+    Raises:
+        MsamError: for a value that is not allowed.
+    """
+    _check(n_modalities, redundancy, synergy, n_classes, dim)
+    given = [float(snr)] if isinstance(snr, int | float) else [float(s) for s in snr]
+    if not given or min(given) < 0:
+        raise MsamError(f"snr={snr}; every signal-to-noise ratio must be 0 or larger.")
+    ratios = [given[i % len(given)] for i in range(n_modalities)]
+    everything = [f"x{i + 1}" for i in range(n_modalities)]
+    names = choose_modalities(modalities, everything)
+    generator = torch.Generator().manual_seed(seed)
+    prototypes = [_orthonormal(2 * n_classes, dim, generator) for _ in everything]
+
+    def draw(n: int) -> MultimodalDataset:
+        x, y = _samples(n, prototypes, ratios, redundancy, synergy, n_classes, generator)
+        kept = {m: x[i] for i, m in enumerate(everything) if m in names}
+        return MultimodalDataset({m: kept[m] for m in names}, y)
+
+    train, val, test = draw(n_train), draw(n_val), draw(n_test)
+    recipe = {"seed": seed, "snr": ratios, "redundancy": redundancy, "synergy": synergy}
+    return DataSplits(
+        name="synthetic",
+        train=train,
+        val=val,
+        test=test,
+        modalities={m: Modality("vector", (dim,)) for m in names},
+        classes=tuple(f"class {c}" for c in range(n_classes)),
+        provenance=(
+            f"Made up: {n_modalities} Gaussian modalities, signal-to-noise ratios {ratios}, "
+            f"redundancy {redundancy}, synergy {synergy}."
+        ),
+        recipe=recipe | {"n_classes": n_classes, "dim": dim, "sizes": (n_train, n_val, n_test)},
+    )
+
+
+def bayes_accuracy(snr: Sequence[float]) -> float:
+    """Accuracy of the best classifier that sees these modalities: two classes, redundancy 1,
+    synergy 0.
+
+    >>> round(bayes_accuracy([2.0]), 4), round(bayes_accuracy([2.0, 1.0]), 4)
+    (0.9214, 0.9431)
+    """
+    distance = math.sqrt(sum(s**2 for s in snr) / 2)
+    return 0.5 * (1 + math.erf(distance / math.sqrt(2)))
+
+
+def _check(m: int, redundancy: float, synergy: float, classes: int, dim: int) -> None:
+    if m < 1:
+        raise MsamError(f"n_modalities={m}; at least 1 is needed.")
+    if classes < 2:
+        raise MsamError(f"n_classes={classes}; at least 2 are needed.")
+    if dim < 2 * classes:
+        raise MsamError(f"dim={dim}; at least 2 * n_classes = {2 * classes} are needed.")
+    for name, share in {"redundancy": redundancy, "synergy": synergy}.items():
+        if not 0 <= share <= 1:
+            raise MsamError(f"{name}={share}; it is a share, in [0, 1].")
+
+
+def _orthonormal(rows: int, dim: int, generator: torch.Generator) -> Tensor:
+    """(rows, dim) with orthonormal rows."""
+    q, r = torch.linalg.qr(torch.randn(dim, rows, generator=generator, dtype=torch.float64))
+    return (q * r.diagonal().sign()).T.float()
+
+
+def _samples(
+    n: int,
+    prototypes: Sequence[Tensor],
+    snr: Sequence[float],
+    redundancy: float,
+    synergy: float,
+    classes: int,
+    generator: torch.Generator,
+) -> tuple[list[Tensor], Tensor]:
+    m, dim = len(prototypes), prototypes[0].shape[1]
+    y = torch.randint(classes, (n,), generator=generator)
+    combined = torch.rand(n, generator=generator) < synergy
+    shared = torch.rand(n, generator=generator) < redundancy
+    only = torch.randint(m, (n,), generator=generator)
+    codes = torch.randint(classes, (m, n), generator=generator)
+    y = torch.where(combined, codes.sum(0) % classes, y)
+    out = []
+    for i, (table, ratio) in enumerate(zip(prototypes, snr, strict=True)):
+        shown = (shared | (only == i))[:, None] * table[y]
+        signal = torch.where(combined[:, None], table[classes + codes[i]], shown)
+        out.append(ratio * signal + torch.randn(n, dim, generator=generator))
+    return out, y

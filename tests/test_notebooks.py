@@ -1,0 +1,70 @@
+"""Every notebook runs from top to bottom in the smallest preset, and matches its source."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import build_notebooks
+
+SOURCES = build_notebooks.sources()
+
+
+def test_built_notebooks_match_their_sources():
+    assert [p.name for p in build_notebooks.stale()] == []
+
+
+def test_there_are_notebooks():
+    assert [s.stem[:2] for s in SOURCES][:2] == ["00", "01"]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
+def test_a_solution_runs(source: Path, tmp_path, monkeypatch):
+    monkeypatch.setenv("MSAM_PRESET", "smoke")
+    monkeypatch.setenv("MSAM_RUNS", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    book = build_notebooks.execute(build_notebooks.solution(source), source.stem)
+    outputs = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
+    assert not [o for o in outputs if o.output_type == "error"]
+    assert [o for o in outputs if "image/png" in o.get("data", {})], "a notebook without a picture"
+    for o in outputs:
+        if "image/png" in o.get("data", {}):
+            assert 'alt="' in o["data"].get("text/html", ""), "a picture without alternative text"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
+def test_a_students_notebook_keeps_no_solution(source: Path):
+    book = build_notebooks.solution(source)
+    plain = build_notebooks.student(book)
+    exercises = [c for c in book.cells if "exercise" in c.metadata.get("tags", [])]
+    unsolved = [c for c in plain.cells if "NotImplementedError" in c.source]
+    assert len(unsolved) == len(exercises)
+    assert not [c for c in plain.cells if "# solution" in c.source]
+
+
+def test_a_broken_notebook_is_noticed(tmp_path):
+    source = tmp_path / "00_broken.py"
+    source.write_text("# %%\nassert 1 == 2\n")
+    with pytest.raises(Exception, match="AssertionError"):
+        build_notebooks.execute(build_notebooks.solution(source), "broken")
+
+
+def test_a_changed_source_is_noticed(tmp_path, monkeypatch):
+    folder = tmp_path / "notebooks" / "_src"
+    folder.mkdir(parents=True)
+    (folder / "00_a.py").write_text("# %%\nx = 1\n")
+    monkeypatch.setattr(build_notebooks, "SOURCES", folder)
+    for path, book in build_notebooks.products(folder / "00_a.py"):
+        build_notebooks.write(path, book)
+    assert build_notebooks.stale() == []
+    (folder / "00_a.py").write_text("# %%\nx = 2\n")
+    assert len(build_notebooks.stale()) == 2
+
+
+def test_check_from_the_command_line():
+    script = Path(build_notebooks.__file__)
+    subprocess.run([sys.executable, str(script), "--check"], check=True, env=os.environ)
