@@ -1,8 +1,10 @@
-"""What a training step costs, as ratios measured side by side: `python benchmarks/step_cost.py --json`.
+"""What a training step costs, as ratios measured side by side: `python benchmarks/step_cost.py
+--json`.
 
-Every ratio interleaves its two contestants in one process on one thread, A B A B ..., and is the median over
-pairs of consecutive timings, so that a machine whose speed drifts slows both. Peak memory is what
-torch's profiler counts as allocated during a step, on top of what was there before it.
+Every ratio interleaves its two contestants in one process on one thread, A B A B ..., and is the
+median over pairs of consecutive timings, so that a machine whose speed drifts slows both. Peak
+memory is what torch's profiler counts as allocated during a step, on top of what was there before
+it.
 """
 
 from __future__ import annotations
@@ -10,16 +12,14 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler is silent about itself
-import torch  # noqa: E402
-
+import torch
 from naive_msam import NaiveMSAM  # its neighbour: this file is run as a script
+
 from msam_lib.contributions import shapley_contributions
 from msam_lib.data import Batch, Modality
 from msam_lib.methods import Method, build_method
@@ -49,7 +49,9 @@ def problem(encoder: str, fusion: str, m: int, shape: tuple[int, ...] | None = N
 
 
 def stepper(method: Method, model, batch: Batch) -> Callable[[], None]:
-    """A training step as a function of nothing; the weights hardly move, so every step costs the same."""
+    """A training step as a function of nothing; the weights hardly move, so every step costs the
+    same.
+    """
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
     model.train()
     return lambda: method.step(model, batch, optimizer)
@@ -93,7 +95,13 @@ def rows(pairs: int) -> list[dict[str, Any]]:
 
     def add(name: str, against: str, setting: str, value: float, target: float | None) -> None:
         out.append(
-            {"name": name, "against": against, "setting": setting, "ratio": round(value, 3), "target": target}
+            {
+                "name": name,
+                "against": against,
+                "setting": setting,
+                "ratio": round(value, 3),
+                "target": target,
+            }
         )
 
     cases = [(e, f, m) for e in SETTINGS for f in ("late", "maxout") for m in (2, 3)]

@@ -1,4 +1,4 @@
-"""The command line: list, train, compare, freeze, figures. Options come from `Experiment`'s fields."""
+"""The command line: list, train, compare, freeze, figures; options are `Experiment`'s fields."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ def parser() -> argparse.ArgumentParser:
     add_experiment(p)
     p.set_defaults(run=_train)
 
-    p = commands.add_parser("compare", help="train several methods with several seeds, print a table")
+    p = commands.add_parser("compare", help="train several methods x seeds, print a table")
     p.add_argument(
-        "--methods", nargs="+", required=True, metavar="METHOD[:OPTION=VALUE,...]",
+        "--methods",
+        nargs="+",
+        required=True,
+        metavar="METHOD[:OPTION=VALUE,...]",
         help="for example: joint sam:rho=0.1 msam:reading=encoder,rho=0.1",
     )
     p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -54,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
     p.add_argument("--out", type=Path, default=Path("figures"))
     group = p.add_mutually_exclusive_group()
-    group.add_argument("--frozen", action="store_true", help="train nothing: draw from stored results")
+    group.add_argument("--frozen", action="store_true", help="train nothing, draw what is stored")
     group.add_argument("--check", action="store_true", help="draw nothing: fail where one is stale")
     p.set_defaults(run=_figures)
     return top
@@ -76,10 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _method_cards() -> list[dict[str, Any]]:
-    from msam_lib.methods import METHODS
-    from msam_lib.models import FUSIONS, build_model
     from msam_lib.data import Modality
-    from msam_lib.methods import capabilities
+    from msam_lib.methods import METHODS, capabilities
+    from msam_lib.models import FUSIONS, build_model
 
     specs = {"a": Modality("vector", (1,)), "b": Modality("vector", (1,))}
     offers = {f: capabilities(build_model(specs, f, classes=2, width=1)) for f in FUSIONS}
@@ -119,7 +121,8 @@ def _runs(store: Path | None) -> list[dict[str, Any]]:
     for run in list_runs(store):
         frame = run.metrics()
         epoch = int(frame.epoch.max()) if len(frame) else 0
-        out.append({"name": run.name, "state": run.state, "epoch": f"{epoch}/{run.config['epochs']}"})
+        of = f"{epoch}/{run.config['epochs']} epochs"
+        out.append({"name": run.name, "state": run.state, "epoch": of})
     return out
 
 
@@ -186,7 +189,7 @@ def _freeze(args: argparse.Namespace) -> None:
     if args.dataset:
         runs = [r for r in runs if r.config["dataset"] == args.dataset]
     if not runs:
-        raise MsamError("No finished run to freeze. `python -m msam_lib list runs` shows what there is.")
+        raise MsamError("No finished run to freeze; see `python -m msam_lib list runs`.")
     print(f"{len(runs)} runs frozen in {results.freeze(runs, args.name, args.out)}")
 
 
@@ -200,7 +203,7 @@ def _figures(args: argparse.Namespace) -> int:
         print(f"{len(runs)} runs frozen in {results.freeze(runs, 'digits', args.out / 'data')}")
     stale = paper.build_all(args.names or None, out=args.out, check=args.check)
     if args.check:
-        print("\n".join(f"stale: {name}" for name in stale) or "Every figure and table is up to date.")
+        print("\n".join(f"stale: {n}" for n in stale) or "All figures and tables are up to date.")
         return 1 if stale else 0
     print(f"{len(stale)} figures and tables drawn in {args.out}")
     return 0

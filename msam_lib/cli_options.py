@@ -92,7 +92,7 @@ def experiments_of(args: argparse.Namespace) -> list[Experiment]:
     out = []
     for text in args.methods:
         name, options = method_spec(text)
-        for seed in args.seeds:
-            out.append(preset_experiment(args, method=name, method_options=options, seed=seed))
+        changes = {"method": name, "method_options": options}
+        out += [preset_experiment(args, seed=seed, **changes) for seed in args.seeds]
         build_method(name, **out[-1].method_options)
     return out

@@ -25,36 +25,44 @@ from msam_lib.results import COLUMNS, collect, final, preset_of, run_directories
 # What the figures and tables read, by split; "contribution/..." is kept at the final epochs only.
 KEPT: dict[str, tuple[str, ...]] = {
     "val": ("accuracy",),
-    "test": ("accuracy", "accuracy_head", "contribution", "macro_f1", "calibration_error", "loss"),
+    "test": (
+        "accuracy",
+        "accuracy_head",
+        "accuracy_shapley",
+        "contribution",
+        "macro_f1",
+        "calibration_error",
+        "loss",
+    ),
 }
 
 
 def freeze(
-    store: str | os.PathLike[str] | Iterable[Any],
-    target: str | os.PathLike[str] = "figures/data/digits.csv.gz",
+    runs: str | os.PathLike[str] | Iterable[Any],
+    name: str | os.PathLike[str] = "digits",
+    folder: str | os.PathLike[str] = "figures/data",
     *,
-    names: Iterable[str] | None = None,
-    groups: Mapping[str, Sequence[str]] | None = None,
     metrics: Mapping[str, Sequence[str]] = KEPT,
 ) -> Path:
-    """Write what the figures need of some finished runs into one file, and where it came from
-    beside it.
+    """Write what the figures need of finished runs to `<folder>/<name>.csv.gz`, and where it came
+    from to `<name>.provenance.json` beside it.
 
     The bytes depend on the measurements alone (gzip without a time stamp). Values keep 6 digits.
 
     Args:
-        store: as in `collect`.
-        target: a name ending in `.csv.gz`; `<name>.provenance.json` is written beside it.
-        names: only the runs with these directory names.
-        groups: {name: run names} for readers that want a part, such as the rows of one table.
+        runs: a store, or several runs or their paths, as in `results.collect`.
+        name: of the result; or a whole path ending in `.csv.gz`, and `folder` is not used.
+        folder: where to write.
         metrics: {split: metrics} to keep. Contributions within classes are always kept, at the
             epoch with the best validation accuracy and at the last.
+
+    Returns:
+        The path of the `.csv.gz` file.
     """
-    target = Path(target)
-    if not target.name.endswith(".csv.gz"):
-        raise MsamError(f"target={target.name!r}; its name must end in .csv.gz.")
-    wanted = None if names is None else list(names)
-    frame = collect(store, names=wanted)
+    whole = str(name).endswith(".csv.gz")
+    target = Path(name) if whole else Path(folder) / f"{name}.csv.gz"
+    paths = run_directories(runs)
+    frame = collect(paths)
     ends = pd.concat([final(frame), final(frame, "last")]).drop_duplicates()
     kept = [
         frame[(frame["split"] == split) & frame["metric"].isin(list(wanted_metrics))]
@@ -68,14 +76,15 @@ def freeze(
         file.write(text.encode())
     target.parent.mkdir(parents=True, exist_ok=True)
     kept_runs = set(frame["run"])
-    paths = [p for p in run_directories(store) if p.name in kept_runs]
-    record = _provenance(paths, groups or {}) | {"sha256": sha256(buffer.getvalue())}
+    record = _provenance([p for p in paths if p.name in kept_runs]) | {
+        "sha256": sha256(buffer.getvalue())
+    }
     _write(target, buffer.getvalue())
     _write(_beside(target), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
     return target
 
 
-def _provenance(paths: Sequence[Path], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _provenance(paths: Sequence[Path]) -> dict[str, Any]:
     configs = {p.name: json.loads((p / "config.json").read_text()) for p in paths}
     records = [json.loads((p / "environment.json").read_text()) for p in paths]
     seconds = {
@@ -105,7 +114,6 @@ def _provenance(paths: Sequence[Path], groups: Mapping[str, Sequence[str]]) -> d
             if "provenance" in r
         },
         "training_seconds": round(sum(seconds.values()), 1) if len(seconds) == len(paths) else None,
-        "groups": {name: sorted(runs) for name, runs in groups.items()},
         "runs": sorted(configs),
         "settings": dict(sorted(settings.items())),
     }
@@ -153,7 +161,7 @@ def sha256(content: bytes) -> str:
 
 @lru_cache(maxsize=1)
 def source_commit() -> str:
-    """The commit of this source tree, or `"unknown"`; as `reproducibility.commit`, without torch."""
+    """The commit of this source tree, or `"unknown"` (torch-free, unlike `reproducibility`)."""
     try:
         git = ["git", "-C", str(Path(__file__).resolve().parent)]
         head = subprocess.run(

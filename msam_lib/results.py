@@ -33,14 +33,12 @@ COLUMNS = [*IDENTITY, "epoch", "step", "split", "modality", "metric", "value"]
 def collect(
     runs: str | os.PathLike[str] | Iterable[Any],
     *,
-    names: Iterable[str] | None = None,
     unfinished: bool = False,
 ) -> pd.DataFrame:
     """All measurements of some runs, tidy.
 
     Args:
         runs: a store (folder of runs), one run directory, or several runs or their paths.
-        names: only the runs with these directory names.
         unfinished: also runs that have not come to their end.
 
     Returns:
@@ -50,13 +48,11 @@ def collect(
     Raises:
         MsamError: no runs there, or two settings behind one label and seed.
     """
-    wanted = None if names is None else set(names)
-    parts = []
-    for path in run_directories(runs):
-        if wanted is not None and path.name not in wanted:
-            continue
-        if (path / "metrics.csv").exists() and (unfinished or (path / "DONE").exists()):
-            parts.append(_measurements(path))
+    parts = [
+        _measurements(path)
+        for path in run_directories(runs)
+        if (path / "metrics.csv").exists() and (unfinished or (path / "DONE").exists())
+    ]
     if not parts:
         raise MsamError(
             f"No {'' if unfinished else 'finished '}runs in {runs}. Train some: "
@@ -68,7 +64,8 @@ def collect(
         if len(group) > 1:
             raise MsamError(
                 f"{len(group)} runs with different settings share {', '.join(map(str, key))}: "
-                f"{', '.join(group)}. Choose with names=[...], or keep them in different stores."
+                f"{', '.join(group)}. Hand over only the runs you mean, or keep them in "
+                "different stores."
             )
     return frame
 
@@ -103,6 +100,7 @@ def preset_of(config: Mapping[str, Any]) -> str:
     """The preset whose settings a configuration has, or ""."""
     for name in PRESETS:
         fields = preset(name, config["dataset"], config)
+        fields.pop("method_options", None)  # radii may be varied within a preset
         if all(config.get(k) == v for k, v in json.loads(json.dumps(fields)).items()):
             return name
     return ""
@@ -190,11 +188,16 @@ def paired_test(
     return paired(wide[a].to_numpy(), wide[b].to_numpy())
 
 
-def freeze(*args: Any, **options: Any) -> Path:
-    """Write what the figures need of some runs into one file; see `msam_lib.frozen.freeze`."""
-    from msam_lib import frozen
+def freeze(
+    runs: str | os.PathLike[str] | Iterable[Any],
+    name: str | os.PathLike[str] = "digits",
+    folder: str | os.PathLike[str] = "figures/data",
+    **options: Any,
+) -> Path:
+    """Keep what the figures need of finished runs in one file; see `msam_lib.frozen.freeze`."""
+    from msam_lib import frozen  # which reads this module
 
-    return frozen.freeze(*args, **options)
+    return frozen.freeze(runs, name, folder, **options)
 
 
 def load(name: str = "digits", folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:

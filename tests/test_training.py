@@ -1,6 +1,4 @@
-"""The trainer: exact resuming, nothing lost, and the measurements against scikit-learn and closed
-forms.
-"""
+"""The trainer: exact resuming, nothing lost, measurements against scikit-learn and closed forms."""
 
 from __future__ import annotations
 

@@ -1,13 +1,15 @@
 """Builds the notebooks from their sources, the only files that are edited by hand.
 
-    python tools/build_notebooks.py              build notebooks/ and notebooks/solutions/ (no outputs change)
-    python tools/build_notebooks.py --execute    the same, and run every solution to fill in the outputs
-    python tools/build_notebooks.py --check      fail where a built notebook does not match its source
+    python tools/build_notebooks.py              build notebooks/ and notebooks/solutions/ (no
+    outputs change) python tools/build_notebooks.py --execute    the same, and run every solution to
+    fill in the outputs python tools/build_notebooks.py --check      fail where a built notebook
+    does not match its source
 
-A source is `notebooks/_src/NN_title.py` in percent format. From it come the solution (everything) and the
-student's notebook: a cell tagged `solution` is left out, and in a cell tagged `exercise` all that
-follows the line `# solution` gives way to an error that names the exercise. Cell ids are made from position and
-text, so that a build gives the same bytes each time; execution leaves no widget state and no times.
+A source is `notebooks/_src/NN_title.py` in percent format. From it come the solution (everything)
+and the student's notebook: a cell tagged `solution` is left out, and in a cell tagged `exercise`
+all that follows the line `# solution` gives way to an error that names the exercise. Cell ids are
+made from position and text, so that a build gives the same bytes each time; execution leaves no
+widget state and no times.
 """
 
 from __future__ import annotations
@@ -104,7 +106,9 @@ def clean(cell: NotebookNode) -> NotebookNode:
             if output.output_type == "execute_result":
                 output.execution_count = None
         if len(str(output)) > MAX_OUTPUT:
-            raise SystemExit(f"An output of {len(str(output)) // 1024} KiB is too large:\n{cell.source}")
+            raise SystemExit(
+                f"An output of {len(str(output)) // 1024} KiB is too large:\n{cell.source}"
+            )
         kept.append(output)
     cell.outputs = kept
     return cell
@@ -126,7 +130,9 @@ def write(path: Path, book: NotebookNode) -> None:
     """Write one notebook, if it is small enough to live in a repository."""
     text = nbformat.writes(book) + "\n"
     if len(text) > MAX_NOTEBOOK:
-        raise SystemExit(f"{path.name} has {len(text) // 1024} KiB; {MAX_NOTEBOOK // 1024} are allowed.")
+        raise SystemExit(
+            f"{path.name} has {len(text) // 1024} KiB; {MAX_NOTEBOOK // 1024} are allowed."
+        )
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
@@ -154,7 +160,9 @@ def keep_outputs(path: Path, book: NotebookNode) -> None:
 def main() -> None:
     """Build, execute or check."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--execute", action="store_true", help="run every solution, keep its outputs")
+    parser.add_argument(
+        "--execute", action="store_true", help="run every solution, keep its outputs"
+    )
     parser.add_argument("--check", action="store_true", help="fail where a built notebook is stale")
     parser.add_argument("names", nargs="*", help="beginnings of file names, for example 00 01")
     args = parser.parse_args()

@@ -1,11 +1,14 @@
-"""Make the committed part of the data set `digits`: spoken digits as spectrograms, misspelled number words, wavs.
+"""Make the committed part of the data set `digits`: spoken digits as spectrograms, misspelled
+number words, wavs.
 
     python tools/make_embedded_digits.py            # writes msam_lib/data/embedded/
-    python tools/make_embedded_digits.py --check    # makes it again elsewhere and compares the bytes
+    python tools/make_embedded_digits.py --check    # makes it again elsewhere and compares the
+    bytes
 
-Needs espeak-ng 1.51 and scikit-learn. Everything is drawn from one seed, and espeak-ng says the same words with
-the same samples every time, so two runs on one machine write the same bytes. The images themselves are not
-written: they are scikit-learn's `load_digits`, of which only the order of the three splits is fixed here.
+Needs espeak-ng 1.51 and scikit-learn. Everything is drawn from one seed, and espeak-ng says the
+same words with the same samples every time, so two runs on one machine write the same bytes. The
+images themselves are not written: they are scikit-learn's `load_digits`, of which only the order of
+the three splits is fixed here.
 """
 
 from __future__ import annotations
@@ -36,23 +39,35 @@ SNR_DB = 10.0
 SIZES = {"train": 1197, "val": 200, "test": 400}
 EMBEDDED = Path(__file__).resolve().parents[1] / "msam_lib" / "data" / "embedded"
 
-# `en-gb` and `en` ignore variants in espeak-ng 1.51 and `en-us-nyc` says digits as `en-us` does: left out.
-ACCENTS = "en-us en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-gb-scotland".split()
-# A variant is a speaker. No variant is in two splits, whatever the accent, and relatives (Gene, Gene2) stay
-# together. Of identical ones (caleb, klatt, klatt6) one is kept.
+# `en-gb` and `en` ignore variants in espeak-ng 1.51 and `en-us-nyc` says digits as `en-us` does:
+# left out.
+ACCENTS = ["en-us", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-gb-scotland"]
+# A variant is a speaker. No variant is in two splits, whatever the accent, and relatives (Gene,
+# Gene2) stay together. Of identical ones (caleb, klatt, klatt6) one is kept.
 VARIANTS = {
-    "train": """adam Alex Alicia Andrea Annie antonio belinda boris david Demonic Denis Diogo ed Gene Gene2
-        gustave announcer Henrique Hugo iven iven2 iven3 iven4 Jacky kaukovalta linda Marco Mario max Michael
-        michel Nguyen pablo pedro RicishayMax RicishayMax2 RicishayMax3 rob robert robosoft robosoft2 robosoft3
-        robosoft4 robosoft5 robosoft6 robosoft7 robosoft8 UniRobot f1 f3 f5 m1 m3 m5 m7 grandma klatt klatt2
-        klatt3 klatt4 klatt5 norbert shelby whisper whisperf""".split(),
-    "val": "Andy AnxiousAndy Lee miguel f4 m4 m8 travis anika anikaRobot marcelo paul".split(),
-    "test": """aunty benjamin edward edward2 john Mike quincy steph steph2 steph3 Storm Tweaky zac fast f2 m2 m6
-        grandpa sandro victor croak""".split(),
+    "train": """
+    adam Alex Alicia Andrea Annie antonio belinda boris david Demonic Denis Diogo ed Gene
+    Gene2 gustave announcer Henrique Hugo iven iven2 iven3 iven4 Jacky kaukovalta linda Marco
+    Mario max Michael michel Nguyen pablo pedro RicishayMax RicishayMax2 RicishayMax3 rob
+    robert robosoft robosoft2 robosoft3 robosoft4 robosoft5 robosoft6 robosoft7 robosoft8
+    UniRobot f1 f3 f5 m1 m3 m5 m7 grandma klatt klatt2 klatt3 klatt4 klatt5 norbert shelby
+    whisper whisperf
+""".split(),
+    "val": """
+    Andy AnxiousAndy Lee miguel f4 m4 m8 travis anika anikaRobot marcelo paul
+""".split(),
+    "test": """
+    aunty benjamin edward edward2 john Mike quincy steph steph2 steph3 Storm Tweaky zac fast
+    f2 m2 m6 grandpa sandro victor croak
+""".split(),
 }
-DIGITS = "zero one two three four five six seven eight nine".split()
-BABBLE = """the boat drifted slowly past the harbour while children were laughing on the wooden pier and the
-    old man told a story about winter rain falling over distant green hills""".split()
+DIGITS = """
+    zero one two three four five six seven eight nine
+""".split()
+BABBLE = """
+    the boat drifted slowly past the harbour while children were laughing on the wooden pier
+    and the old man told a story about winter rain falling over distant green hills
+""".split()
 
 NUMBER_WORDS = {  # 0..9, without diacritics
     "english": "zero one two three four five six seven eight nine",
@@ -70,7 +85,18 @@ KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 def speak(text: str, voice: str, speed: int, pitch: int) -> np.ndarray:
     """(S,) samples at `RATE`, silence trimmed from both ends, peak 0.9."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-        command = ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "-w", file.name, text]
+        command = [
+            "espeak-ng",
+            "-v",
+            voice,
+            "-s",
+            str(speed),
+            "-p",
+            str(pitch),
+            "-w",
+            file.name,
+            text,
+        ]
         subprocess.run(command, check=True, capture_output=True)
         samples, rate = read_wav(Path(file.name))
     samples = resample(samples, rate, RATE)
@@ -87,7 +113,9 @@ def pink(length: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def background(split: str, rng: np.random.Generator) -> np.ndarray:
-    """Ten seconds of the split's own noise: six of its voices talking at once, and pink noise, equal powers."""
+    """Ten seconds of the split's own noise: six of its voices talking at once, and pink noise,
+    equal powers.
+    """
     length, babble = 10 * RATE, np.zeros(10 * RATE)
     for variant in rng.choice(VARIANTS[split], 6, replace=False):
         words = " ".join(rng.permutation(BABBLE))
@@ -96,8 +124,12 @@ def background(split: str, rng: np.random.Generator) -> np.ndarray:
     return babble / babble.std() + pink(length, rng)
 
 
-def spoken(split: str, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
-    """Log-mel spectrograms (N, 24, 24) of one utterance per label in noise, and each one's voice."""
+def spoken(
+    split: str, labels: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, list[str]]:
+    """Log-mel spectrograms (N, 24, 24) of one utterance per label in noise, and each one's
+    voice.
+    """
     noise, clips, noises, powers, voices = background(split, rng), [], [], [], []
     for digit in labels:
         voice = f"{rng.choice(ACCENTS)}+{rng.choice(VARIANTS[split])}"
@@ -114,7 +146,9 @@ def spoken(split: str, labels: np.ndarray, rng: np.random.Generator) -> tuple[np
 
 
 def typo(word: str, rng: np.random.Generator) -> str:
-    """`word` with two letters swapped, one dropped, one doubled, or one replaced by its neighbour on the keyboard."""
+    """`word` with two letters swapped, one dropped, one doubled, or one replaced by its neighbour
+    on the keyboard.
+    """
     i = int(rng.integers(len(word)))
     match rng.choice(["swap", "drop", "double", "neighbour"]):
         case "swap":
@@ -130,7 +164,9 @@ def typo(word: str, rng: np.random.Generator) -> str:
 
 
 def misspelled(labels: np.ndarray, rng: np.random.Generator) -> list[str]:
-    """One string per label, no string twice: so none is in two splits, and none stands for two digits."""
+    """One string per label, no string twice: so none is in two splits, and none stands for two
+    digits.
+    """
     correct = {w: d for words in NUMBER_WORDS.values() for d, w in enumerate(words.split())}
     seen, out = set(), []
     for digit in labels:
@@ -138,7 +174,8 @@ def misspelled(labels: np.ndarray, rng: np.random.Generator) -> list[str]:
             word = rng.choice(list(NUMBER_WORDS.values())).split()[digit]
             for _ in range(int(rng.integers(1, 4))):  # one to three typos
                 word = typo(word, rng)
-            # "sei" is six in Italian: a misspelling that is another digit's word would be a wrong label
+            # "sei" is six in Italian: a misspelling that is another digit's word would be a wrong
+            # label
             if word not in seen and correct.get(word, digit) == digit and len(word) <= 12:
                 break
         seen.add(word)
@@ -152,7 +189,9 @@ def save_npz(path: Path, **arrays: np.ndarray) -> None:
         for name, array in arrays.items():
             buffer = io.BytesIO()
             np.save(buffer, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED
+            )
 
 
 def make(folder: Path) -> None:
@@ -208,7 +247,8 @@ def write_provenance(folder: Path) -> None:
         "snr_db": SNR_DB,
         "words": "number words in " + ", ".join(NUMBER_WORDS) + " with one to three typing errors",
         "sha256": {
-            p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
+            p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in files
         },
     }
     (folder / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
@@ -216,7 +256,9 @@ def write_provenance(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare a fresh copy with the committed one")
+    parser.add_argument(
+        "--check", action="store_true", help="compare a fresh copy with the committed one"
+    )
     if parser.parse_args().check:
         with tempfile.TemporaryDirectory() as name:
             make(Path(name))

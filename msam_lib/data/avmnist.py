@@ -106,7 +106,8 @@ def load(
         provenance=(
             "Images: MNIST (real; LeCun, Cortes, Burges), 75 % of the energy removed by PCA. "
             "Speech: Free Spoken Digit Dataset 1.0.10 (real, CC BY-SA 4.0). Noise: Speech Commands "
-            f"background noise (real, CC BY 4.0) at {snr_db} dB, a level chosen to match the paper's unimodal accuracies."
+            f"background noise (real, CC BY 4.0) at {snr_db} dB, a level chosen to match "
+            "the paper's unimodal accuracies."
         ),
         recipe=recipe | {"modalities": names},
     )

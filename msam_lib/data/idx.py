@@ -38,7 +38,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     if magic != expected:
         raise DatasetCorrupt(
             f"{path} begins with the magic number {magic.hex() or 'of an empty file'}, but "
-            f"{expected.hex()} ({dimensions} dimensions of unsigned bytes) is expected: it is not that idx file."
+            f"{expected.hex()} ({dimensions} dimensions of unsigned bytes) is expected: it is "
+            "not that idx file."
         )
     header = 4 + 4 * dimensions
     if len(content) < header:

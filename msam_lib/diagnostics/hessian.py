@@ -1,0 +1,245 @@
+"""Hessian-vector products for one block of a model, or between two blocks.
+
+For f(θ) = mean loss over fixed samples, and blocks a and b of θ, H_ab = ∂²f / ∂θ_a ∂θ_b. A product H_ab v is two
+backward passes (Pearlmutter, Neural Computation 1994): ∇_a ⟨∇_b f, v⟩. Its cost is about 2.3 gradients.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from msam_lib.diagnostics._common import (
+    Block,
+    Data,
+    Loss,
+    all_blocks,
+    check_mode,
+    collect,
+    finite,
+    fused_loss,
+    select,
+    session,
+    shares,
+)
+from msam_lib.diagnostics._flat import Layout, flatten, random_vector
+from msam_lib.diagnostics._fold import Folded, head
+from msam_lib.progress import progress_bar
+
+
+class HessianOperator:
+    """The matrix H_ab, known by its products: `operator @ v`.
+
+    Args:
+        model: left exactly as it is found.
+        data: fixed samples; see `samples`, `batch_size`.
+        block: b, the columns: a modality (its encoder), `"fusion"`, `"all"`, or a list of those.
+        onto: a, the rows; the same as `block` by default.
+        loss: `loss(model, batch) -> scalar`, the mean over the batch; cross-entropy of the fused logits by default.
+        samples: how many of the data set's samples; None takes all.
+        batch_size: samples at a time; the products of the batches are averaged.
+        mode: of batch normalisation, `"eval"` (running statistics) or `"train"` (each batch's own).
+        dtype: e.g. `torch.float64` works on a copy in that precision; None on the model itself.
+        seed: of the draw of `samples`.
+
+    Raises:
+        MsamError: unknown or empty block, half precision, empty data, a vector of the wrong shape.
+        NonFiniteLoss: the loss is NaN or infinite.
+
+    The example's loss is (a₀² + 3 a₁²) / 2 + a₀ b₀, so its Hessian can be read off.
+
+    >>> from msam_lib.data import Batch
+    >>> bowl = nn.ParameterDict({"a": torch.zeros(2), "b": torch.zeros(1)})
+    >>> f = lambda m, _: (m["a"] ** 2 @ torch.tensor([0.5, 1.5])) + m["a"][0] * m["b"][0]
+    >>> h = HessianOperator(bowl, Batch({}, torch.zeros(1)), loss=f)
+    >>> (h @ torch.tensor([1.0, 1.0, 1.0])).tolist()
+    [2.0, 3.0, 1.0]
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Data,
+        block: Block = "all",
+        *,
+        onto: Block | None = None,
+        loss: Loss | None = None,
+        samples: int | None = None,
+        batch_size: int = 500,
+        mode: str = "eval",
+        dtype: torch.dtype | None = None,
+        seed: int = 0,
+    ) -> None:
+        columns = select(model, block)
+        rows = columns if onto is None else select(model, onto)
+        self.blocks = all_blocks(model)
+        self.model = model if dtype is None else copy.deepcopy(model).to(dtype)
+        own = dict(self.model.named_parameters())
+        self.columns, self.rows = [own[n] for n in columns], [own[n] for n in rows]
+        self.layout, self.row_layout = Layout(columns), Layout(rows)
+        self.loss, self.mode, self.block = loss or fused_loss, check_mode(mode), block
+        self._foldable = loss is None and mode == "eval"
+        self.batches = collect(
+            self.model, data, samples=samples, batch_size=batch_size, seed=seed, dtype=dtype
+        )
+        self.shares = shares(self.batches)
+        self._called: Any = self.model  # what the loss calls: the model, or a folded form of it
+        self._kept: list[Tensor | None] | None = None
+        self._holding = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self.row_layout.size, self.layout.size
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor with the operator's device and precision."""
+        return self.columns[0].detach()
+
+    @contextmanager
+    def held(self) -> Iterator[HessianOperator]:
+        """Many products in a row: the model is prepared once, and the graph of a single batch is kept.
+
+        The weights must not change inside.
+        """
+        if self._holding:
+            yield self
+            return
+        with session(self.model, mode=self.mode, parameters=[*self.columns, *self.rows]):
+            self._holding = True
+            if self._foldable:
+                folded = Folded(self.model, head(self.batches[0]))
+                self._called = folded if folded.agrees(head(self.batches[0])) else self.model
+            try:
+                yield self
+            finally:
+                self._holding, self._kept, self._called = False, None, self.model
+
+    def _gradient(self, number: int) -> list[Tensor | None]:
+        """∇_b of batch `number`, differentiable; None where it does not depend on the weights."""
+        if self._kept is not None:
+            return self._kept
+        f = self.loss(self._called, self.batches[number])
+        finite(f.detach())
+        found = torch.autograd.grad(f, self.columns, create_graph=True, allow_unused=True)
+        out = [g if g is not None and g.requires_grad else None for g in found]
+        if len(self.batches) == 1:
+            self._kept = out
+        return out
+
+    def _product(self, gradient: Sequence[Tensor | None], v: Tensor) -> Tensor:
+        pairs = [
+            (g, x) for g, x in zip(gradient, self.layout.split(v), strict=True) if g is not None
+        ]
+        if not pairs:  # a loss that is linear in the block
+            return torch.zeros(self.row_layout.size).to(self.like)
+        grads, parts = zip(*pairs, strict=True)
+        found = torch.autograd.grad(grads, self.rows, parts, retain_graph=True, allow_unused=True)
+        own = zip(found, self.rows, strict=True)
+        return flatten([torch.zeros_like(p) if h is None else h for h, p in own])
+
+    def batch_products(self, vectors: Sequence[Tensor]) -> Iterator[tuple[float, int, Tensor]]:
+        """(share of the batch, number of the vector, product on that batch), each batch's graph built once."""
+        with self.held():
+            for number, share in enumerate(self.shares):
+                gradient = self._gradient(number)
+                for k, v in enumerate(vectors):
+                    yield share, k, self._product(gradient, v)
+                del gradient
+
+    def products(self, vectors: Sequence[Tensor]) -> list[Tensor]:
+        """H_ab v for each vector v (columns,): a list of (rows,)."""
+        out = [torch.zeros(self.row_layout.size).to(self.like) for _ in vectors]
+        for share, k, hv in self.batch_products(vectors):
+            out[k].add_(hv, alpha=share)
+        return out
+
+    def __matmul__(self, v: Tensor) -> Tensor:
+        return self.products([v.to(self.like)])[0]
+
+    def dense(self) -> Tensor:
+        """The whole matrix (rows, columns); for small blocks only."""
+        return torch.stack(self.products(list(torch.eye(self.layout.size).to(self.like))), dim=1)
+
+
+def hvp(model: nn.Module, data: Data, v: Tensor, block: Block = "all", **options) -> Tensor:
+    """One product H v (p,); options as for `HessianOperator`."""
+    return HessianOperator(model, data, block, **options) @ v
+
+
+@dataclass(frozen=True)
+class BlockNorms:
+    """Frobenius norms of the Hessian's blocks, ‖H_ab‖_F.
+
+    Args:
+        blocks: names, in order.
+        norms: (B, B), symmetric.
+        std_errors: (B, B), of the norms.
+        probes: vectors per block.
+        mode, seed: as asked.
+    """
+
+    blocks: tuple[str, ...]
+    norms: np.ndarray
+    std_errors: np.ndarray
+    probes: int
+    mode: str
+    seed: int
+
+    def interference(self) -> np.ndarray:
+        """‖H_ab‖ / √(‖H_aa‖ ‖H_bb‖), (B, B): 0 where two blocks do not interact."""
+        own = np.sqrt(np.maximum(np.diag(self.norms), 1e-300))
+        return self.norms / np.outer(own, own)
+
+
+def block_norms(
+    model: nn.Module,
+    data: Data,
+    blocks: Iterable[str] | None = None,
+    *,
+    probes: int = 10,
+    seed: int = 0,
+    progress: bool = True,
+    **options,
+) -> BlockNorms:
+    """How much the modalities interfere: ‖H_ab‖_F for all pairs of blocks at once.
+
+    For z with independent ±1 entries on block b and 0 elsewhere, E‖(Hz)_a‖² = ‖H_ab‖_F²: one product gives a
+    whole column of blocks. H is symmetric, so the estimates of H_ab and H_ba are averaged.
+
+    Args:
+        model, data: as for `HessianOperator`, and `options` too.
+        blocks: which; all that have parameters by default.
+        probes: vectors per block, at least 2 for a standard error.
+        seed: of the vectors.
+        progress: show a bar where somebody watches.
+    """
+    known = all_blocks(model)
+    names = tuple(b for b in known if known[b]) if blocks is None else tuple(blocks)
+    operator = HessianOperator(model, data, names, seed=seed, **options)
+    masks = {
+        b: m.to(operator.like.device)
+        for b, m in operator.layout.segments(known).items()
+        if b in names
+    }
+    squares = np.zeros((probes, len(names), len(names)))
+    with operator.held():
+        for k in progress_bar(range(probes), show=progress, desc="block norms"):
+            z = random_vector(operator.layout.size, seed, k, like=operator.like)
+            for j, hz in enumerate(operator.products([z * masks[b] for b in names])):
+                squares[k, :, j] = [float(hz[masks[a]].double().square().sum()) for a in names]
+    for i, j in itertools.combinations(range(len(names)), 2):
+        squares[:, i, j] = squares[:, j, i] = (squares[:, i, j] + squares[:, j, i]) / 2
+    norms = np.sqrt(squares.mean(0))
+    spread = squares.std(0, ddof=1) / np.sqrt(probes) if probes > 1 else np.full_like(norms, np.nan)
+    errors = spread / np.maximum(2 * norms, 1e-300)  # d√s = ds / (2√s)
+    return BlockNorms(names, norms, errors, probes, operator.mode, seed)

@@ -1,0 +1,254 @@
+"""Traces of the Hessian, per block and in all, with their standard errors.
+
+Hutchinson (1990): for z with independent ±1 entries, E[zᵀHz] = Σ_ij H_ij E[z_i z_j] = tr H, and
+Var[zᵀHz] = 2 (‖H‖_F² − Σ_i H_ii²): a diagonal H is exact after one probe.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from msam_lib.diagnostics._common import Block, Data, Loss
+from msam_lib.diagnostics._flat import random_vector
+from msam_lib.diagnostics.hessian import HessianOperator
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.progress import progress_bar
+
+ESTIMATORS = ("hutchinson", "hutch++")
+SMALL_BLOCK = 0.05  # share of the parameters below which a block gets probes of its own
+ROUND = 10  # probes between two looks at the standard error
+VECTOR_MEMORY = 2**26  # numbers held at a time in probe vectors
+
+
+@dataclass(frozen=True)
+class TraceEstimate:
+    """An estimated trace.
+
+    Args:
+        block: which block, or `"total"`.
+        value: the estimate, in units of the loss per squared weight.
+        std_error: its standard error; NaN for a single probe.
+        probes: products that went into it.
+        samples: the single estimates, whose mean is `value` (for Hutch++ those of the remainder).
+        parameters: size of the block; `value / parameters` is the mean eigenvalue.
+        mode: of batch normalisation; the trace depends on it.
+        estimator: `"hutchinson"`, `"split"` (one probe for all blocks), `"hutch++"` or `"gauss-newton"`.
+        seed: of the probes.
+    """
+
+    block: str
+    value: float
+    std_error: float
+    probes: int
+    parameters: int
+    mode: str
+    estimator: str
+    seed: int
+    samples: np.ndarray = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"tr H[{self.block}] = {self.value:.4g} ± {self.std_error:.2g} ({self.probes} probes, {self.mode})"
+
+
+def estimate(name: str, samples: Sequence[float] | np.ndarray, **fields) -> TraceEstimate:
+    """The mean of the samples and its standard error."""
+    s = np.asarray(samples, dtype=float)
+    error = float(s.std(ddof=1) / math.sqrt(len(s))) if len(s) > 1 else math.nan
+    return TraceEstimate(name, float(s.mean()), error, len(s), samples=s, **fields)
+
+
+def label(block: Block) -> str:
+    """A block as text."""
+    return block if isinstance(block, str) else "+".join(block)
+
+
+def _quadratic_forms(
+    operator: HessianOperator, vectors: Sequence[Tensor], masks: dict[str, Tensor] | None = None
+) -> dict[str, np.ndarray]:
+    """{block: z_mᵀ(Hz)_m for every z}, and `"total"`: numbers add up over batches, no vector is kept."""
+    out = {b: np.zeros(len(vectors)) for b in [*(masks or {}), "total"]}
+    sizes: dict[str, Tensor] = masks or {}
+    for share, k, hz in operator.batch_products(vectors):
+        terms = (vectors[k] * hz).double() if hz.device.type != "mps" else vectors[k] * hz
+        out["total"][k] += share * float(terms.sum())
+        for b, mask in sizes.items():
+            out[b][k] += share * float(terms @ mask)
+    return out
+
+
+def _sample(
+    operator: HessianOperator,
+    masks: dict[str, Tensor] | None,
+    *,
+    probes: int,
+    rtol: float | None,
+    max_probes: int,
+    seed: int,
+    progress: bool,
+    watched: str = "total",
+) -> dict[str, np.ndarray]:
+    """Probes in rounds, until their number (or, with `rtol`, the precision) is reached."""
+    if probes < 1:
+        raise MsamError(f"probes={probes}; at least 1 is needed, and 2 for a standard error.")
+    limit = probes if rtol is None else max(max_probes, probes)
+    pieces: list[dict[str, np.ndarray]] = []
+    done = 0
+    with operator.held(), progress_bar(total=limit, show=progress, desc="trace") as bar:
+        while done < limit:
+            wanted = probes - done if done < probes else limit - done
+            # One batch keeps its graph anyway; several batches want many probes for each graph.
+            count = ROUND if rtol is not None else (1 if len(operator.batches) == 1 else wanted)
+            count = min(wanted, count, max(1, VECTOR_MEMORY // operator.layout.size))
+            vectors = [
+                random_vector(operator.layout.size, seed, done + i, like=operator.like)
+                for i in range(count)
+            ]
+            pieces.append(_quadratic_forms(operator, vectors, masks))
+            done += count
+            bar.update(count)
+            seen = np.concatenate([p[watched] for p in pieces])
+            error = seen.std(ddof=1) / math.sqrt(done) if done > 1 else math.inf
+            if rtol is not None and done >= min(probes, limit) and error <= rtol * abs(seen.mean()):
+                break
+    return {b: np.concatenate([p[b] for p in pieces]) for b in pieces[0]}
+
+
+def hessian_trace(
+    model: nn.Module,
+    data: Data,
+    block: Block = "all",
+    *,
+    probes: int = 30,
+    rtol: float | None = None,
+    max_probes: int = 1000,
+    estimator: str = "hutchinson",
+    seed: int = 0,
+    progress: bool = True,
+    **options,
+) -> TraceEstimate:
+    """The trace of one block's Hessian.
+
+    Args:
+        model, data, block: as for `HessianOperator`, and `options` too (loss, samples, batch_size, mode, dtype).
+        probes: number of products; with `rtol`, the least number.
+        rtol: go on until the standard error is at most this share of the estimate, or `max_probes` are used.
+        max_probes: see `rtol`.
+        estimator: `"hutchinson"`, or `"hutch++"` (Meyer et al., SOSA 2021), which finds the large eigenvalues first
+            and pays off from about 60 probes on; it takes a fixed number of probes.
+        seed: of the probes.
+        progress: show a bar where somebody watches.
+
+    Returns:
+        The estimate with its standard error. For Hutch++ the error is that of the remainder, from few samples.
+    """
+    if estimator not in ESTIMATORS:
+        raise unknown_name("trace estimator", estimator, ESTIMATORS)
+    operator = HessianOperator(model, data, block, seed=seed, **options)
+    fields = {"parameters": operator.layout.size, "mode": operator.mode, "seed": seed}
+    if estimator == "hutch++":
+        if rtol is not None:
+            raise MsamError(
+                "rtol works with estimator='hutchinson'; 'hutch++' takes a fixed number of probes."
+            )
+        return _hutch_plus_plus(operator, label(block), probes, fields)
+    found = _sample(
+        operator,
+        None,
+        probes=probes,
+        rtol=rtol,
+        max_probes=max_probes,
+        seed=seed,
+        progress=progress,
+    )
+    return estimate(label(block), found["total"], estimator="hutchinson", **fields)
+
+
+def _hutch_plus_plus(
+    operator: HessianOperator, name: str, probes: int, fields: dict
+) -> TraceEstimate:
+    """Algorithm 1 of Meyer, Musco, Musco, Woodruff (SOSA 2021): exact on range(HS), Hutchinson on the rest."""
+    p, third = operator.layout.size, probes // 3
+    if third < 1:
+        raise MsamError(
+            f"probes={probes}; 'hutch++' needs at least 3 (a third each for three purposes)."
+        )
+    third = min(third, p)
+    draw = [random_vector(p, fields["seed"], k, like=operator.like) for k in range(2 * third)]
+    with operator.held():
+        sketch = torch.stack(operator.products(draw[:third]), dim=1)  # (p, third)
+        q = torch.linalg.qr(sketch).Q
+        large = sum(float(x @ y) for x, y in zip(q.T, operator.products(list(q.T)), strict=True))
+        rest = [g - q @ (q.T @ g) for g in draw[third:]]
+        samples = [
+            float(g @ hg) + large for g, hg in zip(rest, operator.products(rest), strict=True)
+        ]
+    found = estimate(name, samples, estimator="hutch++", **fields)
+    return TraceEstimate(**{**found.__dict__, "probes": 3 * third})
+
+
+def block_traces(
+    model: nn.Module,
+    data: Data,
+    *,
+    probes: int = 20,
+    head_probes: int | None = None,
+    rtol: float | None = None,
+    max_probes: int = 200,
+    seed: int = 0,
+    progress: bool = True,
+    loss: Loss | None = None,
+    **options,
+) -> dict[str, TraceEstimate]:
+    """The traces of every block and the total from the same probes.
+
+    One probe z over all weights, split by block: E[z_mᵀ(Hz)_m] = tr H_mm, because the entries of different
+    blocks are independent; the sum over blocks is zᵀHz, the total's estimate. So all traces cost what the
+    total costs, at a few percent more variance for a large block. A small block (under 5 % of the weights, as
+    a linear fusion head is) would drown in the others' noise; it gets cheap probes of its own.
+
+    Args:
+        model, data: as for `HessianOperator`, and `options` too.
+        probes: over all weights; with `rtol`, the least number.
+        head_probes: for each small block; `4 * probes` by default.
+        rtol, max_probes: go on until the total's standard error is at most this share of it.
+        seed: of the probes.
+        progress: show a bar where somebody watches.
+        loss: see `HessianOperator`.
+
+    Returns:
+        {block: estimate} for every block that has parameters, and `"total"`.
+    """
+    operator = HessianOperator(model, data, "all", seed=seed, loss=loss, **options)
+    masks = operator.layout.segments(operator.blocks)
+    sizes = {b: int(m.sum()) for b, m in masks.items()}
+    small = [b for b, n in sizes.items() if n < SMALL_BLOCK * operator.layout.size]
+    exact = torch.float32 if operator.like.device.type == "mps" else torch.float64
+    weights = {b: m.to(operator.like.device, exact) for b, m in masks.items() if b not in small}
+    how = {"rtol": rtol, "max_probes": max_probes, "seed": seed, "progress": progress}
+    found = _sample(operator, weights, probes=probes, **how)  # type: ignore[arg-type]
+    fields = {"mode": operator.mode, "seed": seed}
+    out = {}
+    for b, n in sizes.items():
+        if b in small:
+            out[b] = hessian_trace(
+                model,
+                data,
+                b,
+                probes=head_probes or 4 * probes,
+                seed=seed,
+                loss=loss,
+                progress=False,
+                **options,
+            )
+        else:
+            out[b] = estimate(b, found[b], parameters=n, estimator="split", **fields)
+    out["total"] = estimate(
+        "total", found["total"], parameters=operator.layout.size, estimator="hutchinson", **fields
+    )
+    return out

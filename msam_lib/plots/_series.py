@@ -1,0 +1,137 @@
+"""What several plots share: choosing rows, lines with bands, legends, words for numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.plots.names import display_names
+from msam_lib.plots.style import Look
+from msam_lib.results import final
+
+DASHED = (0, (4, 2))
+
+
+def choose(
+    frame: pd.DataFrame,
+    labels: Sequence[str] | None,
+    titles: Mapping[str, str] | None = None,
+    *,
+    without: Iterable[str] = (),
+) -> dict[str, str]:
+    """{label: display name} of the labels to draw: those given, in their order, or all.
+
+    Raises:
+        MsamError: unknown label, or rows of several data sets or fusions.
+    """
+    for column in ("dataset", "fusion"):
+        if frame[column].nunique() > 1:
+            values = ", ".join(sorted(frame[column].unique()))
+            raise MsamError(f"Rows of several {column}s ({values}); choose one of them first.")
+    there = list(frame["label"].unique())
+    for label in labels or ():
+        if label not in there:
+            raise unknown_name("label", label, there)
+    if labels is None:
+        left_out = set(without)
+        methods = frame.drop_duplicates("label").set_index("label")["method"]
+        labels = [name for name in display_names(there, titles) if methods[name] not in left_out]
+    names = display_names(labels, titles)
+    return {label: names[label] for label in labels}
+
+
+def rows(frame: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
+    """The rows of one metric on one split.
+
+    Raises:
+        MsamError: where there are none.
+    """
+    found = frame[(frame["metric"] == metric) & (frame["split"] == split)]
+    if found.empty:
+        there = sorted(set(zip(frame["split"], frame["metric"], strict=True)))
+        listed = ", ".join(f"{m} on {s}" for s, m in there if not m.startswith("contribution/"))
+        raise MsamError(f"No {metric} on {split} in these rows; there is: {listed}.")
+    return found
+
+
+def once(frame: pd.DataFrame) -> pd.DataFrame:
+    """One epoch of each run: the frame itself, or `final(frame)` where it holds several."""
+    several = frame.drop_duplicates(["run", "epoch"])["run"].duplicated().any()
+    return final(frame) if several else frame
+
+
+def modalities(frame: pd.DataFrame) -> list[str]:
+    """The modalities of a frame, without the fused model."""
+    return [m for m in frame["modality"].unique() if m != "fused"]
+
+
+def line(
+    ax: Axes, part: pd.DataFrame, look: Look, *, name: str, bounds: tuple[float, float]
+) -> None:
+    """Mean over seeds in percent, by epoch, with its interval as a band inside the bounds.
+
+    Args:
+        part: rows of `summary(..., by=["epoch"])` of one modality.
+    """
+    part = part.sort_values("epoch")
+    x, y = part["epoch"].to_numpy(), 100 * part["mean"].to_numpy()
+    step = max(1, len(x) // 5)
+    ax.plot(
+        x,
+        y,
+        color=look.color,
+        lw=look.width,
+        marker=look.marker,
+        ms=look.size,
+        mec="white",
+        mew=0.5,
+        markevery=step,
+        label=name,
+        clip_on=False,  # markers at the first and last epoch are whole
+    )
+    low, high = 100 * part["low"].to_numpy(), 100 * part["high"].to_numpy()
+    if np.isfinite(low).any():
+        low, high = np.clip(low, *bounds), np.clip(high, *bounds)
+        ax.fill_between(x, low, high, color=look.color, alpha=0.18, lw=0)
+
+
+def legend(
+    figure: Figure, looks: Mapping[str, Look], extra: Sequence[tuple[str, Line2D]] = ()
+) -> None:
+    """One legend for the whole figure, above the panels."""
+    entries = [
+        (name, Line2D([], [], color=k.color, marker=k.marker, lw=k.width, ms=k.size))
+        for name, k in looks.items()
+    ]
+    entries += list(extra)
+    figure.legend(
+        [handle for _, handle in entries],
+        [name for name, _ in entries],
+        loc="outside upper center",
+        ncols=min(5, len(entries)),
+        handlelength=2.2,
+        columnspacing=1.4,
+    )
+
+
+def seeds_in_words(frame: pd.DataFrame) -> str:
+    """`"3 seeds"`, `"1 seed"`."""
+    n = frame["seed"].nunique()
+    return f"{n} seed" if n == 1 else f"{n} seeds"
+
+
+def percent(value: float) -> str:
+    """A share as `"87 %"`."""
+    return f"{100 * value:.0f} %"
+
+
+def wrap(name: str, width: int = 12) -> str:
+    """A title on two lines: the options below the method's name where it is long."""
+    head, bracket, tail = name.partition(" (")
+    return name if len(name) <= width or not bracket else f"{head}\n({tail}"

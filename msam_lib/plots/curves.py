@@ -1,0 +1,100 @@
+"""Accuracy over epochs: one panel per method, one line per modality and one for the whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from msam_lib.plots import _series as series
+from msam_lib.plots.style import GREY, palette, panels, styled
+from msam_lib.results import final, summary
+
+
+@styled
+def accuracy_curves(
+    frame: pd.DataFrame,
+    *,
+    labels: Sequence[str] | None = None,
+    reference: pd.DataFrame | None = None,
+    split: str = "test",
+    metric: str = "accuracy",
+    titles: Mapping[str, str] | None = None,
+    columns: int = 4,
+) -> Figure:
+    """Accuracy (%) over epochs, mean and 95 % Student-t band over seeds; all panels on one scale.
+
+    Args:
+        frame: tidy rows of one data set and one fusion, all epochs.
+        labels: methods to draw, in this order; by default all but unimodal training.
+        reference: rows of unimodal training: each modality's own model becomes a dashed line.
+        split: where accuracy was measured.
+        metric: accuracy, accuracy_head or accuracy_shapley.
+        titles: {label or method: name}.
+        columns: panels side by side, at most.
+
+    Raises:
+        MsamError: nothing to draw, or rows of several data sets or fusions.
+    """
+    shown = series.choose(frame, labels, titles, without=["unimodal"])
+    picked = series.rows(frame[frame["label"].isin(shown)], metric, split)
+    points = summary(picked, by=["epoch"])
+    looks = palette(points["modality"])
+    best = unimodal_accuracy(reference, split) if reference is not None else {}
+    figure, axes = panels(len(shown), columns=columns, sharex=True, sharey=True)
+    for ax, (label, name) in zip(axes, shown.items(), strict=True):
+        own = points[points["label"] == label]
+        for m, look in looks.items():
+            if m in best:
+                ax.axhline(100 * best[m], color=look.color, lw=0.9, ls=series.DASHED)
+            part = own[own["modality"] == m]
+            if len(part):
+                series.line(ax, part, look, name=m, bounds=(0, 100))
+        ax.set(title=series.wrap(name), ylim=(0, 100), yticks=range(0, 101, 25))
+        ax.set_xlim(0, points["epoch"].max())
+    figure.supxlabel("epoch (0: before training)", fontsize=8)
+    figure.supylabel(f"{_words(metric)}, {split} split (%)", fontsize=8)
+    dashed = Line2D([], [], color=GREY, lw=0.9, ls=series.DASHED)
+    series.legend(figure, looks, [("trained alone", dashed)] if best else [])
+    return figure
+
+
+def unimodal_accuracy(reference: pd.DataFrame, split: str = "test") -> dict[str, float]:
+    """{modality: accuracy of its own model, mean over seeds} of unimodal training."""
+    picked = series.rows(final(reference), "accuracy_head", split)
+    return picked.groupby("modality")["value"].mean().to_dict()
+
+
+def curves_alt(
+    frame: pd.DataFrame,
+    *,
+    reference: pd.DataFrame | None = None,
+    split: str = "test",
+    titles: Mapping[str, str] | None = None,
+) -> str:
+    """What `accuracy_curves` shows, in words, from the same rows (metric accuracy)."""
+    shown = series.choose(frame, None, titles, without=["unimodal"])
+    picked = series.rows(frame[frame["label"].isin(shown)], "accuracy", split)
+    last = summary(picked[picked["epoch"] == picked["epoch"].max()])
+    parts = []
+    for label, name in shown.items():
+        value = last[last["label"] == label].set_index("modality")["mean"]
+        own = ", ".join(
+            f"{m} {series.percent(value[m])}" for m in palette(value.index) if m != "fused"
+        )
+        parts.append(f"{name}: fused {series.percent(value['fused'])} ({own})")
+    text = (
+        f"{len(shown)} panels of {split} accuracy over {int(frame['epoch'].max())} epochs, mean of "
+        f"{series.seeds_in_words(picked)}. At the end, {'; '.join(parts)}."
+    )
+    if reference is not None:
+        best = unimodal_accuracy(reference, split)
+        alone = ", ".join(f"{m} {series.percent(best[m])}" for m in palette(best))
+        text += f" Dashed lines: models trained on one modality alone reach {alone}."
+    return text
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " of ", 1) if "_" in metric else metric

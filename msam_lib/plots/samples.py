@@ -1,0 +1,66 @@
+"""Pictures of the data itself: what the samples of each modality look like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from msam_lib.errors import MsamError
+
+if TYPE_CHECKING:
+    from msam_lib.data.base import DataSplits, Modality
+
+LETTERS = "·abcdefghijklmnopqrstuvwxyz"  # code 0 is padding
+
+
+def sample_grid(data: DataSplits, *, n: int = 5, split: str = "train", first: int = 0) -> Figure:
+    """One column per sample and one row per modality, with the class above.
+
+    Args:
+        data: a loaded data set.
+        n: how many samples, at least 1.
+        split: train, val or test.
+        first: the first sample shown.
+    """
+    part = getattr(data, split, None)
+    if part is None or not 0 <= first < len(part) or n < 1:
+        raise MsamError(f"split={split!r}, first={first}, n={n}: there is no such sample.")
+    n = min(n, len(part) - first)
+    names = part.modalities
+    figure, axes = plt.subplots(
+        len(names), n, figsize=(1.25 * n, 1.35 * len(names)), squeeze=False, layout="constrained"
+    )
+    for column in range(n):
+        axes[0, column].set_title(data.classes[int(part.targets[first + column])], fontsize=9)
+        for row, m in enumerate(names):
+            draw_sample(
+                axes[row, column], part.inputs[m][first + column].numpy(), data.modalities[m]
+            )
+    for row, m in enumerate(names):
+        axes[row, 0].set_ylabel(m)
+    plt.close(figure)
+    return figure
+
+
+def draw_sample(ax: Axes, x: np.ndarray, modality: Modality) -> None:
+    """One sample of one modality, without ticks."""
+    ax.set(xticks=[], yticks=[])
+    if modality.kind in ("image", "spectrogram"):
+        grey = modality.kind == "image"
+        ax.imshow(
+            x.mean(0),
+            cmap="gray_r" if grey else "magma",
+            origin="upper" if grey else "lower",
+            aspect="equal" if grey else "auto",
+        )
+    elif modality.kind == "characters":
+        word = "".join(LETTERS[int(c)] if c < len(LETTERS) else "?" for c in x if c)
+        ax.text(0.5, 0.5, word, ha="center", va="center", transform=ax.transAxes)
+    elif modality.kind == "sequence":
+        ax.imshow(x.T, aspect="auto", cmap="RdBu_r", origin="lower")
+    else:
+        ax.bar(np.arange(x.size), x.ravel(), color="#8C8C8C")

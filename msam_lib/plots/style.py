@@ -1,0 +1,211 @@
+"""How every picture looks: colours and markers of modalities, sizes, saving, showing.
+
+Nothing here changes matplotlib's global settings but `theme()`, which notebooks call once.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from msam_lib.errors import MsamError, unknown_name
+
+P = ParamSpec("P")
+
+TEXT_WIDTH = 5.5  # inches, of a NeurIPS page
+GREY = "#6E6E6E"  # text and lines in the background, 5:1 on white
+FORMATS = ("pdf", "svg", "png")
+
+
+class Look(NamedTuple):
+    """How a modality is drawn: colour, marker, line width and marker size (points)."""
+
+    color: str
+    marker: str
+    width: float = 1.4
+    size: float = 4.5
+
+
+# Contrast on white is at least 3:1; where two colours come close for some readers, markers differ.
+LOOKS = {
+    "audio": Look("#0072B2", "o"),
+    "visual": Look("#D55E00", "s"),
+    "text": Look("#009E73", "^"),
+}
+SPARE = (Look("#CC79A7", "D"), Look("#8C5A00", "v"), Look("#8C8C8C", "P"), Look("#5B3FA0", "X"))
+FUSED = Look("#222222", "*", 1.9, 7.5)
+ALIASES = {"image": "visual", "video": "visual", "speech": "audio", "sound": "audio"}
+
+
+def modality_order(names: Iterable[str]) -> list[str]:
+    """Audio, visual, text, then others by name; `"fused"` last."""
+    first = list(LOOKS)
+
+    def rank(name: str) -> tuple[int, str]:
+        known = ALIASES.get(name, name)
+        if name == "fused":
+            return len(first) + 1, name
+        return (first.index(known) if known in first else len(first)), name
+
+    return sorted(set(names), key=rank)
+
+
+def palette(names: Iterable[str]) -> dict[str, Look]:
+    """{modality: look}, in the order in which modalities are drawn. Known names keep their look;
+    others take what is left, by name.
+
+    >>> {m: look.marker for m, look in palette(["fused", "x2", "x1"]).items()}
+    {'x1': 'o', 'x2': 's', 'fused': '*'}
+    """
+    order = modality_order(names)
+    out: dict[str, Look] = {}
+    for name in order:
+        known = ALIASES.get(name, name)
+        if known in LOOKS and LOOKS[known] not in out.values():
+            out[name] = LOOKS[known]
+    free = [look for look in (*LOOKS.values(), *SPARE) if look not in out.values()]
+    for name in order:
+        if name == "fused":
+            out[name] = FUSED
+        elif name not in out:
+            out[name] = free.pop(0) if free else Look(GREY, f"${name[:1]}$")
+    return {name: out[name] for name in order}
+
+
+def settings(context: str = "paper") -> Any:  # a dict; matplotlib types its keys one by one
+    """Matplotlib settings of a context, `"paper"` (8 pt text) or `"notebook"` (10 pt)."""
+    if context not in ("paper", "notebook"):
+        raise unknown_name("context", context, ["paper", "notebook"])
+    size = 8 if context == "paper" else 10
+    return {
+        "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
+        "font.size": size,
+        "axes.titlesize": size,
+        "axes.labelsize": size,
+        "xtick.labelsize": size - 1,
+        "ytick.labelsize": size - 1,
+        "legend.fontsize": size,
+        "legend.frameon": False,
+        "figure.titlesize": size + 1,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "axes.edgecolor": "#444444",
+        "axes.linewidth": 0.7,
+        "grid.color": "#E3E3E3",
+        "grid.linewidth": 0.6,
+        "lines.linewidth": 1.4,
+        "lines.markersize": 4,
+        "pdf.fonttype": 42,  # TrueType, as conferences ask
+        "svg.fonttype": "none",  # text stays text
+        "svg.hashsalt": "msam_lib",  # the same ids every time
+        "savefig.dpi": 300,
+    }
+
+
+def theme(context: str = "notebook") -> None:
+    """Give all further pictures of this process the project's look."""
+    mpl.rcParams.update(settings(context))
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the project's look without touching the global settings."""
+
+    @functools.wraps(draw)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(settings()):
+            return draw(*args, **kwargs)
+
+    return wrapped
+
+
+def figure_size(
+    width: str = "full", rows: int = 1, columns: int = 1, aspect: float = 0.75
+) -> tuple[float, float]:
+    """Width and height in inches of a grid of panels.
+
+    Args:
+        width: `"full"` (the text's width, 5.5 inches) or `"half"`.
+        rows: of panels.
+        columns: of panels.
+        aspect: height of a panel over its width.
+    """
+    if width not in ("full", "half"):
+        raise unknown_name("width", width, ["full", "half"])
+    total = TEXT_WIDTH if width == "full" else TEXT_WIDTH / 2
+    return total, rows * aspect * total / columns + 0.5
+
+
+def panels(
+    count: int, *, columns: int = 4, aspect: float = 0.85, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """A figure with `count` panels on a shared scale, and those panels as a flat array; no pyplot
+    state.
+    """
+    if count < 1:
+        raise MsamError("Nothing to draw: no method is left after the selection of rows.")
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=figure_size("full", rows, columns, aspect), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options).ravel()
+    for i, ax in enumerate(axes):
+        ax.set_visible(i < count)
+        if i < count <= i + columns:  # nothing below it
+            ax.xaxis.set_tick_params(labelbottom=True)
+    return figure, axes[:count]
+
+
+def save(
+    figure: Figure, stem: str | os.PathLike[str], formats: Sequence[str] = FORMATS
+) -> list[Path]:
+    """Write `<stem>.pdf`, `.svg` and `.png` (300 dpi); within one environment the same picture
+    gives the same bytes.
+    """
+    if unknown := [f for f in formats if f not in FORMATS]:
+        raise unknown_name("format", unknown[0], FORMATS)
+    no_date = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+    paths = [Path(f"{stem}.{kind}") for kind in formats]
+    with mpl.rc_context(settings()):
+        for path, kind in zip(paths, formats, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, format=kind, metadata=no_date[kind])
+    return paths
+
+
+def bundle(figure: Figure, alt: str, dpi: int = 110) -> dict[str, str]:
+    """The picture as {mime type: content}: `text/html` with the alternative text, `image/png`
+    (base64), `text/plain`.
+    """
+    if not alt.strip():
+        raise MsamError("alt is empty; say in one or two sentences what is to be seen.")
+    buffer = io.BytesIO()
+    with mpl.rc_context(settings()):
+        figure.savefig(buffer, format="png", dpi=dpi)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
+    return {"text/html": image, "image/png": data, "text/plain": alt}
+
+
+def show(figure: Figure, alt: str, dpi: int = 110) -> None:
+    """Show a picture in a notebook together with its alternative text (elsewhere the text
+    alone).
+    """
+    content = bundle(figure, alt, dpi)
+    try:
+        from IPython.display import display
+    except ImportError:
+        print(alt)
+    else:
+        display(content, raw=True)

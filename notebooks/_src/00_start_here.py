@@ -1,0 +1,127 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · Start here
+#
+# **Does everything work, and what is there to see?**
+#
+# **You will** check the installation, look at the data and listen to it, and draw a first figure from
+# results that come with the collection.
+# **Needs** nothing. **Takes** less than a minute. **Regenerates** the figure *dominance over epochs*.
+
+# %%
+import msam_lib as ml
+from msam_lib import paper, results
+from msam_lib.plots import show, theme
+
+theme()
+
+# %% [markdown]
+# ## The question of this collection
+#
+# A multimodal network reads several *modalities*, for example the picture of a digit and its spoken name, and
+# is trained on one loss. Often one modality is learnt quickly, brings the loss down, and leaves little for the
+# other to learn from. The first one **dominates**. The network then does worse than its parts could.
+#
+# *How much* a modality contributes can be measured exactly (notebook 02 of the course shows how): its **contribution**
+# is the average gain in accuracy when it joins the others. The shares of all modalities add up to 1.
+#
+# Below is what was measured after every epoch of training on the data set that comes with the collection, once with
+# ordinary **joint training** and once with the other methods that are compared here.
+
+# %%
+frame = results.load("digits")
+item = paper.ITEMS["dominance_late"]
+figure = item.build(frame)
+show(figure, alt=item.alt(frame))
+
+# %% [markdown]
+# Each line is one modality's share of the accuracy. Where the lines are far apart, one modality dominates.
+#
+# The numbers were not typed in. They come from runs that are kept with their seeds, device and commit:
+
+# %%
+facts = frame.attrs["provenance"]
+{key: facts[key] for key in ("seeds", "device", "torch", "commit")}
+
+# %% [markdown]
+# ## The data: `digits`
+#
+# Real images of handwritten digits, each paired with a spoken digit. The speech is *synthesised*; the images are real.
+
+# %%
+print(ml.load_dataset("digits").provenance)
+
+# %%
+from msam_lib.plots.samples import sample_grid
+
+data = ml.load_dataset("digits")
+show(
+    sample_grid(data, n=5),
+    alt="Five digits as noisy 8x8 images, above the spectrograms of five spoken digits.",
+)
+
+# %% [markdown]
+# A *spectrogram* shows which pitches (vertical) are loud at which time (horizontal). Here is how a clean recording
+# sounds, before the background noise of the data set:
+
+# %%
+from IPython.display import Audio
+
+from msam_lib.data.digits import sample_wave
+
+wave, rate = sample_wave(7)
+Audio(wave, rate=rate)
+
+# %% [markdown]
+# ## What can be trained
+#
+# A *method* is a training rule. All of them run through the same training loop, with every *fusion* (the way in which
+# a network joins its modalities) that they support.
+
+# %%
+for name, method in ml.METHODS.items():
+    print(f"{name:9} {method.title:15} {method.passes:55} {method.reference}")
+
+# %% [markdown]
+# ## Check
+#
+# The shares of the modalities add up to 1, in every epoch and for every method.
+
+# %%
+shares = frame[(frame.metric == "contribution") & (frame.split == "test")]
+total = shares.groupby(["fusion", "label", "seed", "epoch"])["value"].sum()
+assert total.between(0.999, 1.001).all(), "The shares of the modalities must add up to 1."
+print(f"{len(total)} measurements, every one adds up to 1.")
+
+# %% [markdown]
+# ## Try it
+#
+# Change `"dominance_late"` in the first figure to `"dominance_maxout"`, run the cell again, and compare: does the same
+# modality dominate when the features are mixed early? The cell below lists everything that can be drawn.
+
+# %%
+for name, item in paper.ITEMS.items():
+    print(f"{name:20} {item.title}")
+
+# %% [markdown]
+# ## You have seen
+#
+# that everything works; the data set as pictures and as sound; and one modality taking the lead.
+#
+# **Questions.** 1. What is a modality? 2. What do the shares add up to? 3. Which part of `digits` is real? 4. What does it mean
+# that a modality dominates?
+#
+# **Limits.** `digits` is small and its speech is synthesised; what holds here need not hold elsewhere. Real recordings
+# are in the data set `avmnist`.
+#
+# **Next:** [01 · When one modality wins](01_when_one_modality_wins.ipynb).
+#
+# **References.** M-SAM: Nowdeh et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919). Contributions: Shapley,
+# *A value for n-person games*, 1953. Images: UCI Optical Recognition of Handwritten Digits.

@@ -1,0 +1,247 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 · When one modality wins
+#
+# **Does a network that sees more also learn more?**
+#
+# **You will** train a network on two modalities at once, train each modality on its own, and compare what
+# the encoders have learnt.
+# **Needs** [00 · Start here](00_start_here.ipynb). **Takes** 1 to 2 minutes on two cores. **Regenerates** the convergence curves
+# (accuracy over epochs) of joint and of unimodal training.
+
+# %%
+import os
+from pathlib import Path
+
+import msam_lib as ml
+from msam_lib import results
+from msam_lib.plots import accuracy_curves, contribution_curves, curves_alt, show, theme
+
+theme()
+PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
+STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept here and not repeated
+
+# %% [markdown]
+# ## The two modalities
+#
+# `digits` pairs the image of a digit with the spoken digit. Both are noisy on purpose.
+
+# %%
+data = ml.load_dataset("digits")
+{
+    modality: tuple(x.shape) for modality, x in data.train.inputs.items()
+}  # (samples, channels, height, width)
+
+# %%
+from msam_lib.plots.samples import sample_grid
+
+show(
+    sample_grid(data, n=6),
+    alt="Six samples: spectrograms of spoken digits above noisy images of the same digits.",
+)
+
+# %% [markdown]
+# Each modality has an *encoder*, a small convolutional network that turns a sample into a vector of *features*. With **late
+# fusion** every modality has a linear *head* that turns its features into one number (a *logit*) per class, and the
+# logits of the modalities are added. **Joint training** puts one loss on the sum.
+
+# %%
+model = ml.build_model(data, fusion="late", width=8)
+{block: sum(p.numel() for p in parameters.values()) for block, parameters in model.blocks().items()}
+
+# %% [markdown]
+# ## Predict
+#
+# The image of a digit is easier to learn here than its sound. Before you go on, write down: *trained jointly, will the audio encoder
+# end up (a) as good as, (b) better than, or (c) worse than an audio encoder that is trained alone?*
+#
+# ## Run
+#
+# An `Experiment` describes one training completely. `run()` trains it, or returns the finished run if there is one.
+
+# %%
+seeds = (0, 1, 2) if PRESET != "smoke" else (0, 1)
+runs = [
+    ml.Experiment.preset(PRESET, method=method, seed=seed).run(STORE)
+    for method in ("joint", "unimodal")
+    for seed in seeds
+]
+frame = results.collect(runs)
+
+# %% [markdown]
+# ## Figure
+#
+# Accuracy on the test split after every epoch. The *fused* line is the whole network. A modality's line is the accuracy of its
+# own head. Under unimodal training the two networks share nothing, and *fused* is their sum, an ensemble.
+
+# %%
+labels = ["joint", "unimodal"]
+figure = accuracy_curves(frame, labels=labels, metric="accuracy_head")
+show(figure, alt=curves_alt(frame, labels=labels, metric="accuracy_head"))
+
+# %%
+end = results.final(
+    frame
+)  # the epoch with the best validation accuracy, never chosen on the test split
+heads = end[(end.split == "test") & (end.metric == "accuracy_head")]
+heads.pivot_table(index="modality", columns="label", values="value", aggfunc="mean").round(3)
+
+# %% [markdown]
+# ## Check
+#
+# One of the encoders is worse after joint training than after training alone. It was *starved*: the other modality
+# brought the common loss down first, and the gradient that was left carried little for it.
+
+# %%
+mean = heads.groupby(["label", "modality"])["value"].mean()
+loss = {m: mean["unimodal", m] - mean["joint", m] for m in data.modalities}  # in accuracy
+starved = max(loss, key=loss.get)
+print({m: f"{100 * x:+.1f} points by training alone" for m, x in loss.items()})
+if PRESET != "smoke":
+    assert loss[starved] > 0.02, (
+        "Expected one encoder to lose more than 2 points by joint training."
+    )
+
+# %% [markdown]
+# ## Who dominates?
+#
+# How well a modality does alone is not yet how much it *contributes* to the fused prediction. The contribution of a modality is the
+# accuracy that it adds when it joins, averaged over the orders of joining (its *Shapley value*; notebook 02 of the course computes
+# it by hand). A modality that is not there is replaced by zeros.
+
+# %%
+figure = contribution_curves(frame, labels=["joint"])
+end_share = end[(end.metric == "contribution") & (end.split == "test") & (end.label == "joint")]
+share = end_share.groupby("modality")["value"].mean()
+dominant = share.idxmax()
+show(
+    figure,
+    alt=f"Under joint training {dominant} holds {100 * share[dominant]:.0f} % of the accuracy at the end.",
+)
+
+# %%
+if PRESET != "smoke":
+    assert dominant != starved, "Expected the starved modality not to be the dominant one."
+print(
+    f"{dominant} dominates with {100 * share[dominant]:.0f} % of the accuracy; {starved} is starved."
+)
+
+# %% [markdown]
+# **What it means.** Two modalities in one loss compete. The one that is learnt first dominates the prediction, and the
+# encoder of the other stays behind what it can do.
+#
+# **What it does not mean.** That joint training is bad: its fused accuracy may still be the better one. Nor that a network *cannot*
+# use the weaker modality: it has not *learnt* to. The methods of this collection try to change just that.
+
+# %% [markdown]
+# ## Turn the dominance round
+#
+# What if the images are noisier? Move the slider: each position draws from a stored run. Under it, the same as a still picture.
+
+# %%
+noises = (
+    0.0,
+    0.35,
+    0.7,
+    1.4,
+)  # standard deviation of the noise added to the pixels, which lie in [0, 1]
+noisy = {
+    noise: ml.Experiment.preset(PRESET, data_options={"visual_noise": noise}).run(STORE).metrics()
+    for noise in noises
+}
+
+# %%
+from ipywidgets import interact
+
+from msam_lib.plots.noise import share_against_noise
+
+rows = {
+    noise: {
+        m: h.query("split == 'test' and metric == 'contribution' and modality == @m")["value"].iloc[
+            -1
+        ]
+        for m in data.modalities
+    }
+    for noise, h in noisy.items()
+}
+
+
+@interact(noise=list(rows))
+def draw(noise=0.35):
+    show(share_against_noise(rows, mark=noise), alt=f"Shares at noise {noise}: {rows[noise]}")
+
+
+# %%
+show(
+    share_against_noise(rows),
+    alt=f"The share of visual falls from {rows[0.0]['visual']:.2f} to {rows[1.4]['visual']:.2f} as its noise grows.",
+)
+
+# %%
+if PRESET != "smoke":
+    assert rows[0.0]["visual"] > rows[1.4]["visual"], (
+        "More noise should lower the share of the image."
+    )
+
+# %% [markdown]
+# ## Exercises
+#
+# **★ Exercise 01.1** By how many points does the fused accuracy of the ensemble of unimodal models (`unimodal`) exceed that of joint
+# training? Use `end`, the test split and the metric `accuracy` of the modality `fused`.
+
+# %% tags=["exercise"]
+# Exercise 01.1: the difference in percentage points, as a number.
+# solution
+fused = end[(end.split == "test") & (end.metric == "accuracy") & (end.modality == "fused")]
+by_label = fused.groupby("label")["value"].mean()
+difference = 100 * (by_label["unimodal"] - by_label["joint"])
+
+# %%
+check = end.query("split == 'test' and metric == 'accuracy' and modality == 'fused'")
+check = check.pivot_table(index="seed", columns="label", values="value").mean()
+assert abs(difference - 100 * (check["unimodal"] - check["joint"])) < 0.01, (
+    "Mean over seeds, in points."
+)
+print(f"The ensemble is {difference:+.1f} points away from joint training.")
+
+# %% [markdown]
+# **★★ Exercise 01.2** Train joint training once more with `fusion="maxout"`, which mixes the features before the logits, and
+# read off the share of the dominant modality at the last epoch.
+
+# %% tags=["exercise"]
+# Exercise 01.2: the largest share at the last epoch, between 0 and 1.
+# solution
+early = ml.Experiment.preset(PRESET, fusion="maxout").run(STORE).history()
+early.keep_until(10**6)
+largest = max(early.last("contribution", modality=m) for m in data.modalities)
+
+# %%
+assert 1 / len(data.modalities) <= largest <= 1, (
+    "A share of the dominant modality lies between 1/M and 1."
+)
+print(f"With MaxOut fusion the dominant modality has {100 * largest:.0f} % of the accuracy.")
+
+# %% [markdown]
+# ## You have seen
+#
+# a network trained on two modalities at once; each modality trained on its own; and that the encoder of the weaker modality
+# learns less in company than alone.
+#
+# **Questions.** 1. What does late fusion add up? 2. Why can an encoder be starved although its modality is informative? 3. What is
+# the ensemble of unimodal models? 4. Does the modality with the better accuracy of its own always dominate? 5. What replaces
+# an absent modality here, and what could be wrong with that? 6. On which split is the reported epoch chosen?
+#
+# **Limits.** One small data set with synthesised speech, small networks, few seeds.
+#
+# **Next:** back to [00 · Start here](00_start_here.ipynb) for all figures that there are.
+#
+# **References.** Peng et al., *Balanced Multimodal Learning via On-the-fly Gradient Modulation*, CVPR 2022, section 3 and Figure 1.
+# Wang, Tran, Feiszli, *What Makes Training Multi-Modal Classification Networks Hard?*, CVPR 2020. Nowdeh et al., NeurIPS 2025,
+# [arXiv 2510.24919](https://arxiv.org/abs/2510.24919), section 1.
