@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
 	@touch $@
 
-figures: $(STAMP) ## rebuild every figure and table from the stored results
+figures: $(STAMP) ## train on the embedded data, draw every figure and table
 	$(BIN)/python -m msam_lib figures
 
 test: $(STAMP) ## run the tests and the examples in the docstrings

@@ -66,7 +66,9 @@ def check(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> 
     """The largest difference relative to the largest value; stops the benchmark where it is too large."""
     error = float(np.abs(np.asarray(ours) - theirs).max() / np.abs(theirs).max())
     if not error <= tolerance:
-        sys.exit(f"{name}: the two answers differ by {error:.2g} (allowed {tolerance:g}); nothing was timed.")
+        sys.exit(
+            f"{name}: the two answers differ by {error:.2g} (allowed {tolerance:g}); nothing was timed."
+        )
     return error
 
 
@@ -105,7 +107,9 @@ def traces(rounds: int) -> list[dict[str, Any]]:
 
     value = speed_up(block_by_block, at_once, rounds)
     size = sum(p.numel() for p in model.parameters())
-    setting = f"late, M=2, {size} weights, 256 samples, {PROBES} probes; differs by {max(errors):.1e}"
+    setting = (
+        f"late, M=2, {size} weights, 256 samples, {PROBES} probes; differs by {max(errors):.1e}"
+    )
     name = "traces of all blocks and the total"
     out = [row(name, "PyHessian block by block", setting, value, 2.2)]
     return [*out, *spread(model, batch)]
@@ -118,7 +122,15 @@ def spread(model, batch) -> list[dict[str, Any]]:
     for m in model.modalities:
         own = hessian_trace(model, batch, m, probes=60, seed=5, progress=False)
         value = split[m].std_error / own.std_error
-        out.append(row(f"standard error of a split probe, {m}", "probes of its own", "60 probes", value, None))
+        out.append(
+            row(
+                f"standard error of a split probe, {m}",
+                "probes of its own",
+                "60 probes",
+                value,
+                None,
+            )
+        )
     return out
 
 
@@ -159,8 +171,16 @@ def memory() -> list[dict[str, Any]]:
     return [row("peak memory after 100 probes", "after 10 probes", setting, after / before, 1.02)]
 
 
-def row(name: str, against: str, setting: str, value: float, target: float | None) -> dict[str, Any]:
-    return {"name": name, "against": against, "setting": setting, "ratio": round(value, 3), "target": target}
+def row(
+    name: str, against: str, setting: str, value: float, target: float | None
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "against": against,
+        "setting": setting,
+        "ratio": round(value, 3),
+        "target": target,
+    }
 
 
 def main() -> None:

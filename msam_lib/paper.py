@@ -82,7 +82,7 @@ class PaperItem:
         """The caption with number of seeds and radii."""
         rows = self.select(frame)
         told = radii(rows["label"].unique())
-        return f"{self.caption} {seeds_in_words(rows)}." + (f" Radii ρ: {told}." if told else "")
+        return " ".join([self.caption, f"{seeds_in_words(rows)}.", told]).strip()
 
 
 def _convergence(fusion: str, words: str, figure: str) -> PaperItem:
@@ -91,7 +91,7 @@ def _convergence(fusion: str, words: str, figure: str) -> PaperItem:
         f"Accuracy over epochs, {words}",
         f"Test accuracy over epochs with {words}: each modality while the others are absent, and "
         "the whole model. Dashed: models trained on one modality alone, at their best validation "
-        "epoch. Mean and 95 % Student-t interval over seeds.",
+        "epoch. Mean and 95 % Student-t interval over seeds (cut at 0 and 100).",
         figure,
         "digits",
         with_reference(fusion),
@@ -105,7 +105,7 @@ def _dominance(fusion: str, words: str, data: str = "digits") -> PaperItem:
         _named("dominance", fusion, data),
         f"Contributions over epochs, {words}",
         f"Each modality's share of the test accuracy (Shapley values) over epochs with {words}. "
-        "Dashed: the equal share. Mean and 95 % Student-t interval over seeds.",
+        "Dashed: the equal share. Mean and 95 % Student-t interval over seeds (cut at 0 and 100).",
         "",
         data,
         fusion_rows(fusion),
@@ -150,7 +150,8 @@ def _strong_versus_weak(data: str = "digits") -> PaperItem:
         "Perturbing the strong or the weak encoder",
         "Test accuracy of the weaker modality, the stronger one and the whole model (late "
         "fusion), by which weights are perturbed before the gradient is taken; the perturbed "
-        "gradient alone is followed. Mean and 95 % Student-t interval over seeds.",
+        "gradient alone is followed. Mean and 95 % Student-t interval over seeds (cut at 0 and "
+        "100).",
         "",
         data,
         strong_weak_rows,

@@ -61,6 +61,14 @@ RADII: dict[str, dict[str, dict[str, float]]] = {
             "msam:ascent=momentum": 0.05,
         },
     },
+    "avmnist": {
+        "late": {
+            "sam": 0.05,
+            "asam": 0.5,
+            "msam": 0.05,
+            "msam:reading=encoder": 0.2,
+        },
+    },
 }
 
 MAXOUT_HIDDEN = {"smoke": (32, 16), "teach": (128, 64), "paper": (2048, 1024)}

@@ -122,7 +122,9 @@ def test_display_names_tell_labels_apart():
     ]  # fmt: skip
     assert plots.display_names(["new:k=2"], {"new": "NEW"}) == {"new:k=2": "NEW (k=2)"}
     assert names.parse("m:hidden=(3, 4),k=1") == ("m", {"hidden": "(3, 4)", "k": "1"})
-    assert names.radii(["joint", "sam:rho=0.1"]) == "SAM 0.1"
+    assert names.radii(["joint"]) == ""
+    assert names.radii(["joint", "sam:rho=0.1", "msam:rho=0.1"]) == "ρ = 0.1."
+    assert names.radii(["sam:rho=0.1", "asam:rho=1.0"]) == "ρ: SAM 0.1, ASAM 1.0."
 
 
 # --- curves ---------------------------------------------------------------------------------------

@@ -235,7 +235,8 @@ def write_provenance(folder: Path) -> None:
     facts = {
         "made_by": "tools/make_embedded_digits.py",
         "seed": SEED,
-        "images": "scikit-learn load_digits (UCI Optical Recognition of Handwritten Digits, CC BY 4.0)",
+        "images": "scikit-learn load_digits "
+        "(UCI Optical Recognition of Handwritten Digits, CC BY 4.0)",
         "speech": "synthesised: " + version.stdout.split("  Data at")[0].strip(),
         "accents": ACCENTS,
         "variants": VARIANTS,
@@ -243,7 +244,8 @@ def write_provenance(folder: Path) -> None:
         "pitch": [25, 75],
         "rate_hz": RATE,
         "spectrogram": SPECTROGRAM | {"samples": LENGTH, "quantised": "uint8"},
-        "noise": "six of the split's own synthetic voices talking at once + pink noise, equal powers",
+        "noise": "six of the split's own synthetic voices talking at once "
+        "+ pink noise, equal powers",
         "snr_db": SNR_DB,
         "words": "number words in " + ", ".join(NUMBER_WORDS) + " with one to three typing errors",
         "sha256": {

@@ -222,6 +222,7 @@ class _Mover:
 
     def __init__(self, model: nn.Module, directions: Sequence[Direction]) -> None:
         own = dict(model.named_parameters()) | dict(model.named_buffers())
+        self.first: FirstLayers | None = None
         first, second = directions
         touched = [n for n in own if n in first or n in second]
         self.parts = {

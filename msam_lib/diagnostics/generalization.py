@@ -1,16 +1,23 @@
-"""The normalised generalisation gap, and how well a sharpness measure ranks it over a set of runs."""
+"""The normalised generalisation gap, and how well a sharpness measure ranks it over a set of runs.
+
+Reading stored results needs no torch.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
-from msam_lib.data.base import MultimodalDataset
 from msam_lib.errors import MsamError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from msam_lib.data.base import MultimodalDataset
 
 
 def normalised_gap(train: float, test: float) -> float:

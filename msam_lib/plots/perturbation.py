@@ -76,7 +76,7 @@ def strong_versus_weak(
                 [y + 0.2] * len(rows),
                 ls="",
                 marker=look.marker,
-                ms=look.size - 1,
+                ms=0.75 * look.size,
                 color=look.color,
                 mfc="none",
                 mew=0.8,
@@ -86,7 +86,11 @@ def strong_versus_weak(
             if mean["n"] > 1:
                 ax.plot([low, high], [y - 0.12] * 2, color=look.color, lw=1.6)
             ax.plot(
-                100 * mean["mean"], y - 0.12, marker=look.marker, ms=look.size + 1, color=look.color
+                100 * mean["mean"],
+                y - 0.12,
+                marker=look.marker,
+                ms=1.1 * look.size,
+                color=look.color,
             )
         ax.set(title=title, xlim=(0, 100), xticks=range(0, 101, 25))
         ax.grid(axis="x", visible=True)

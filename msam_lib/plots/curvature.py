@@ -1,0 +1,155 @@
+"""Curvature: Hessian traces over epochs, and the density of the eigenvalues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from msam_lib.errors import MsamError
+from msam_lib.plots import _series as series
+from msam_lib.plots.style import TEXT_WIDTH, Look, palette, panels, styled
+
+LEVEL = 1.96  # of a normal 95 % interval
+
+
+def bands(frame: pd.DataFrame, metric: str, split: str = "probe") -> pd.DataFrame:
+    """Mean and interval by label, modality and epoch: columns label, modality, epoch, mean, low, high.
+
+    With several seeds the interval is theirs (95 %, Student t); with one it is that of the estimate, from
+    the rows `<metric>_se`, where there are any.
+    """
+    from scipy.stats import t
+
+    own = series.rows(frame, metric, split)
+    errors = frame[(frame["metric"] == f"{metric}_se") & (frame["split"] == split)]
+    keys = ["label", "modality", "epoch"]
+    out = own.groupby(keys, sort=False)["value"].agg(["mean", "std", "count"]).reset_index()
+    se = errors.groupby(keys)["value"].mean().rename("se").reset_index()
+    out = out.merge(se, on=keys, how="left")
+    several = out["count"] > 1
+    half = t.ppf(0.975, (out["count"] - 1).clip(lower=1)) * out["std"] / np.sqrt(out["count"])
+    half = half.where(several, LEVEL * out["se"])
+    out["low"], out["high"] = out["mean"] - half, out["mean"] + half
+    return out[[*keys, "mean", "low", "high"]]
+
+
+def curve(ax: Axes, part: pd.DataFrame, look: Look, name: str) -> None:
+    """One line with its band; `part` has columns epoch, mean, low, high."""
+    part = part.sort_values("epoch")
+    ax.plot(
+        part["epoch"],
+        part["mean"],
+        color=look.color,
+        marker=look.marker,
+        lw=look.width,
+        ms=look.size,
+        mec="white",
+        mew=0.5,
+        markevery=max(1, len(part) // 6),
+        label=name,
+    )
+    if part["low"].notna().any():
+        ax.fill_between(
+            part["epoch"], part["low"], part["high"], color=look.color, alpha=0.18, lw=0
+        )
+
+
+@styled
+def trace_curves(
+    frame: pd.DataFrame,
+    *,
+    labels: Sequence[str] | None = None,
+    titles: Mapping[str, str] | None = None,
+    blocks: Sequence[str] | None = None,
+    metric: str = "hessian_trace",
+    ylabel: str = "trace of the Hessian",
+    scale: str = "linear",
+    columns: int = 4,
+) -> Figure:
+    """A number per block over epochs (the Hessian's trace, by default): a panel per method, one scale.
+
+    Args:
+        frame: tidy rows of one data set and one fusion (label, seed, epoch, split, modality, metric, value).
+        labels: methods, in this order; all by default.
+        titles: {label or method: name}.
+        blocks: modalities, `"fusion"`, and `"fused"` for all weights; the modalities by default.
+        metric, ylabel: another number kept by a probe.
+        scale: of the vertical axis, `"linear"`, `"log"` or `"symlog"` (traces can be negative).
+        columns: panels side by side, at most.
+    """
+    shown = series.choose(frame, labels, titles)
+    points = bands(frame[frame["label"].isin(shown)], metric)
+    if blocks is None:
+        blocks = [m for m in points["modality"].unique() if m not in ("fused", "fusion")]
+    points = points[points["modality"].isin(blocks)]
+    looks = palette(points["modality"])
+    figure, axes = panels(len(shown), columns=columns, sharex=True, sharey=True)
+    for ax, (label, name) in zip(axes, shown.items(), strict=True):
+        own = points[points["label"] == label]
+        for m, look in looks.items():
+            curve(ax, own[own["modality"] == m], look, m)
+        ax.set_yscale(scale)
+        ax.set_title(series.wrap(name))
+        ax.set_xlabel("epoch")
+        ax.axhline(0, color="#444444", lw=0.6, zorder=1)
+    axes[0].set_ylabel(ylabel)
+    series.legend(figure, looks)
+    return figure
+
+
+def trace_alt(
+    frame: pd.DataFrame,
+    *,
+    titles: Mapping[str, str] | None = None,
+    metric: str = "hessian_trace",
+    quantity: str = "trace of the Hessian",
+) -> str:
+    """The last measured values in words."""
+    points = bands(frame, metric)
+    names = series.choose(frame, None, titles)
+    parts = []
+    for label, name in names.items():
+        own = points[(points["label"] == label) & ~points["modality"].isin(["fused", "fusion"])]
+        last = own[own["epoch"] == own["epoch"].max()]
+        numbers = zip(last["modality"], last["mean"], strict=True)
+        parts.append(f"{name}: " + ", ".join(f"{m} {v:.3g}" for m, v in numbers))
+    return (
+        f"Lines of the {quantity} per modality over epochs. At the end, " + "; ".join(parts) + "."
+    )
+
+
+@styled
+def spectral_density_plot(
+    densities: Mapping[str, Any],
+    *,
+    width: float | None = None,
+    floor: float = 1e-6,
+) -> Figure:
+    """Density of the Hessian's eigenvalues, one curve per block, on a logarithmic axis.
+
+    Args:
+        densities: {name: `SpectralDensity`, or (grid, density)}.
+        width: of the Gaussians, in units of the eigenvalues; see `SpectralDensity.density`.
+        floor: the lowest density drawn.
+
+    Raises:
+        MsamError: nothing to draw.
+    """
+    if not densities:
+        raise MsamError("No spectrum to draw.")
+    looks = palette(densities)
+    figure = Figure(figsize=(TEXT_WIDTH * 0.7, TEXT_WIDTH * 0.42), layout="constrained")
+    ax = figure.subplots()
+    for name, look in looks.items():
+        d = densities[name]
+        x, y = d.density(width=width) if hasattr(d, "density") else d
+        ax.semilogy(x, np.maximum(y, floor), color=look.color, lw=look.width, label=name)
+        ax.fill_between(x, floor, np.maximum(y, floor), color=look.color, alpha=0.12, lw=0)
+    ax.set(xlabel="eigenvalue", ylabel="density", ylim=(floor, None))
+    ax.legend()
+    return figure

@@ -1,0 +1,95 @@
+"""Sharpness against the generalisation gap, and the alignment of gradients over training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from msam_lib.errors import MsamError
+from msam_lib.plots.curvature import trace_curves
+from msam_lib.plots.style import GREY, palette, panels, styled
+
+NAMES = {
+    "keskar": "Keskar's Q (%)",
+    "sam": "SAM, one step (nats)",
+    "sam_ascent": "SAM, ascent (nats)",
+    "adaptive": "adaptive (nats)",
+    "average": "average case (nats)",
+    "hessian_trace": "Hessian trace",
+}
+
+
+@styled
+def sharpness_against_gap(
+    frame: pd.DataFrame,
+    correlations: Mapping[str, Any] | None = None,
+    *,
+    measures: Sequence[str] | None = None,
+    log: bool = True,
+    columns: int = 3,
+) -> Figure:
+    """One panel per measure, one point per run (and modality): does flat mean general?
+
+    Args:
+        frame: columns `measure`, `value`, `gap` (percent), and, if there, `modality` (colour and marker).
+        correlations: {measure: result of `kendall_tau`}, written into the panels.
+        measures: which, in this order.
+        log: a logarithmic axis for the measures that are positive everywhere.
+        columns: panels side by side, at most.
+
+    Raises:
+        MsamError: a column is missing, or nothing to draw.
+    """
+    missing = [c for c in ("measure", "value", "gap") if c not in frame]
+    if missing:
+        raise MsamError(f"The frame has columns {list(frame.columns)}; it also needs {missing}.")
+    own = frame if "modality" in frame else frame.assign(modality="fused")
+    chosen = list(measures or own["measure"].unique())
+    looks = palette(own["modality"])
+    figure, axes = panels(len(chosen), columns=columns, aspect=0.9, sharey=True)
+    for k, (ax, measure) in enumerate(zip(axes, chosen, strict=True)):
+        rows = own[own["measure"] == measure]
+        for m, look in looks.items():
+            part = rows[rows["modality"] == m]
+            style = {"color": look.color, "marker": look.marker, "s": 6 * look.size, "label": m}
+            ax.scatter(part["value"], part["gap"], alpha=0.75, edgecolor="white", lw=0.4, **style)
+        if log and len(rows) and (rows["value"] > 0).all():
+            ax.set_xscale("log")
+        ax.set_xlabel(NAMES.get(measure, measure))
+        if k % columns == 0:
+            ax.set_ylabel("normalised gap (%)")
+        found = (correlations or {}).get(measure)
+        if found is not None and np.isfinite(found.tau):
+            text = f"τ = {found.tau:.2f} [{found.low:.2f}, {found.high:.2f}]"
+            ax.set_title(text, color=GREY)
+    if len(looks) > 1:
+        axes[0].legend(handletextpad=0.2)
+    return figure
+
+
+def sharpness_alt(frame: pd.DataFrame, correlations: Mapping[str, Any]) -> str:
+    """The correlations in words."""
+    runs = int(frame.groupby("measure").size().max())
+    parts = [
+        f"{NAMES.get(m, m)} τ = {c.tau:.2f} (95 % from {c.low:.2f} to {c.high:.2f})"
+        for m, c in correlations.items()
+    ]
+    return f"Sharpness against the generalisation gap, {runs} points: " + "; ".join(parts) + "."
+
+
+def alignment_curves(frame: pd.DataFrame, **options: Any) -> Figure:
+    """Cosine between each modality's own gradient and the fused one over epochs; options as `trace_curves`.
+
+    Args:
+        frame: tidy rows with metric `gradient_cosine` and split `probe`, as `AlignmentProbe` keeps them.
+    """
+    figure = trace_curves(
+        frame, metric="gradient_cosine", ylabel="cosine of own and fused gradient", **options
+    )
+    for ax in figure.axes:
+        ax.set_ylim(-1.05, 1.05)
+    return figure
