@@ -67,6 +67,8 @@ RADII: dict[str, dict[str, dict[str, float]]] = {
             "asam": 0.5,
             "msam": 0.05,
             "msam:reading=encoder": 0.2,
+            "msam:reading=unimodal_loss": 0.05,
+            "msam:ascent=momentum": 0.05,
         },
     },
 }

@@ -39,7 +39,7 @@ def accuracy_curves(
         MsamError: nothing to draw, or rows of several data sets or fusions.
     """
     shown = series.choose(frame, labels, titles, without=["unimodal"])
-    picked = series.rows(frame[frame["label"].isin(shown)], metric, split)
+    picked = _with_fused(frame[frame["label"].isin(shown)], metric, split)
     points = summary(picked, by=["epoch"])
     looks = palette(points["modality"])
     best = unimodal_accuracy(reference, split) if reference is not None else {}
@@ -70,13 +70,15 @@ def unimodal_accuracy(reference: pd.DataFrame, split: str = "test") -> dict[str,
 def curves_alt(
     frame: pd.DataFrame,
     *,
+    labels: Sequence[str] | None = None,
     reference: pd.DataFrame | None = None,
     split: str = "test",
+    metric: str = "accuracy",
     titles: Mapping[str, str] | None = None,
 ) -> str:
-    """What `accuracy_curves` shows, in words, from the same rows (metric accuracy)."""
-    shown = series.choose(frame, None, titles, without=["unimodal"])
-    picked = series.rows(frame[frame["label"].isin(shown)], "accuracy", split)
+    """What `accuracy_curves` shows, in words, from the same rows."""
+    shown = series.choose(frame, labels, titles, without=["unimodal"])
+    picked = _with_fused(frame[frame["label"].isin(shown)], metric, split)
     last = summary(picked[picked["epoch"] == picked["epoch"].max()])
     parts = []
     for label, name in shown.items():
@@ -94,6 +96,15 @@ def curves_alt(
         alone = ", ".join(f"{m} {series.percent(best[m])}" for m in palette(best))
         text += f" Dashed lines: models trained on one modality alone reach {alone}."
     return text
+
+
+def _with_fused(frame: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
+    """Rows of a modality's metric, and the whole model's accuracy, which has no other definition."""
+    picked = series.rows(frame, metric, split)
+    if metric == "accuracy":
+        return picked
+    fused = frame[(frame["modality"] == "fused") & (frame["metric"] == "accuracy")]
+    return pd.concat([picked, fused[fused["split"] == split].assign(metric=metric)])
 
 
 def _words(metric: str) -> str:
