@@ -1,9 +1,11 @@
-"""Curvature and landscapes against PyHessian and loss-landscapes: `python benchmarks/diagnostics.py --json`.
+"""Curvature and landscapes against PyHessian and loss-landscapes: `python benchmarks/diagnostics.py
+--json`.
 
-Both sides are asked for the same numbers: the same weights, samples, points and probe vectors, through the
-adapters of `msam_lib.diagnostics.external`, and the answers are compared before anything is timed. One
-process, one thread; A and B take turns, the ratio is the median over rounds of CPU time (theirs / ours), so
-a machine whose speed drifts slows both. `ratio` is a speed-up: larger is better.
+Both sides are asked for the same numbers: the same weights, samples, points and probe vectors,
+through the adapters of `msam_lib.diagnostics.external`, and the answers are compared before
+anything is timed. One process, one thread; A and B take turns, the ratio is the median over rounds
+of CPU time (theirs / ours), so a machine whose speed drifts slows both. `ratio` is a speed-up:
+larger is better.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ SHAPES = {"x1": (1, 16, 16), "x2": (1, 16, 16)}
 
 
 def problem(width: int, samples: int):
-    """Two encoders of equal cost with late fusion, and statistics that are not those of an untrained net."""
+    """Two encoders of equal cost with late fusion, and statistics that are not those of an
+    untrained net.
+    """
     torch.manual_seed(0)
     specs = {m: Modality("image", s) for m, s in SHAPES.items()}
     model = build_model(specs, "late", classes=CLASSES, width=width)
@@ -63,7 +67,9 @@ def speed_up(theirs: Callable[[], Any], ours: Callable[[], Any], rounds: int) ->
 
 
 def check(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> float:
-    """The largest difference relative to the largest value; stops the benchmark where it is too large."""
+    """The largest difference relative to the largest value; stops the benchmark where it is too
+    large.
+    """
     error = float(np.abs(np.asarray(ours) - theirs).max() / np.abs(theirs).max())
     if not error <= tolerance:
         sys.exit(
@@ -116,7 +122,9 @@ def traces(rounds: int) -> list[dict[str, Any]]:
 
 
 def spread(model, batch) -> list[dict[str, Any]]:
-    """What splitting one probe costs in precision: its standard error over that of probes of one's own."""
+    """What splitting one probe costs in precision: its standard error over that of probes of one's
+    own.
+    """
     out = []
     split = block_traces(model, batch, probes=60, seed=5, progress=False)
     for m in model.modalities:
@@ -159,7 +167,9 @@ def planes(rounds: int) -> list[dict[str, Any]]:
 
 
 def memory() -> list[dict[str, Any]]:
-    """Peak memory of the process after 100 probes over that after 10, and the same for objects built and dropped."""
+    """Peak memory of the process after 100 probes over that after 10, and the same for objects
+    built and dropped.
+    """
     model, batch = problem(8, 128)
     hessian_trace(model, batch, probes=10, progress=False)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -44,7 +44,8 @@ def diagnose(
     device: str = "auto",
     progress: bool = True,
 ) -> dict[str, Path]:
-    """Measure a finished run on a fixed part of its training split and store the results in its directory.
+    """Measure a finished run on a fixed part of its training split and store the results in its
+    directory.
 
     Args:
         run: a finished run.

@@ -101,7 +101,8 @@ def clean(cell: NotebookNode) -> NotebookNode:
         if output.get("name") == "stderr":
             continue
         if "data" in output:
-            output.data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "application/vnd.jupyter.widget-view+json" in output.data:
+                continue  # a widget without its kernel is nothing to look at
             output.pop("execution_count", None)
             if output.output_type == "execute_result":
                 output.execution_count = None

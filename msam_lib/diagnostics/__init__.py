@@ -1,8 +1,9 @@
 """Measurements of a trained model: curvature, landscapes, sharpness, generalisation, per modality.
 
-Every function takes `(model, data, block, ...)`. `data` is a data set (or loader, or one batch) and stands for
-a fixed set of samples; `block` is a modality (its encoder), `"fusion"`, `"all"`, or a list of those. The model
-comes back exactly as it was: weights, `requires_grad`, `.grad`, modes and batch-norm statistics.
+Every function takes `(model, data, block, ...)`. `data` is a data set (or loader, or one batch) and
+stands for a fixed set of samples; `block` is a modality (its encoder), `"fusion"`, `"all"`, or a
+list of those. The model comes back exactly as it was: weights, `requires_grad`, `.grad`, modes and
+batch-norm statistics.
 
 >>> import torch
 >>> from msam_lib.diagnostics import *

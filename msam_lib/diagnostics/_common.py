@@ -1,8 +1,10 @@
-"""What every diagnostic stands on: fixed data, a deterministic loss, blocks of parameters, no traces left.
+"""What every diagnostic stands on: fixed data, a deterministic loss, blocks of parameters, no
+traces left.
 
-A diagnostic is a property of one function, f(θ) = mean over the samples of the loss. So dropout is always off,
-the samples are a fixed set, and the mode of batch normalisation is part of the question: `mode="eval"` uses the
-running statistics, `mode="train"` the statistics of each mini-batch (f then depends on `batch_size`).
+A diagnostic is a property of one function, f(θ) = mean over the samples of the loss. So dropout is
+always off, the samples are a fixed set, and the mode of batch normalisation is part of the
+question: `mode="eval"` uses the running statistics, `mode="train"` the statistics of each
+mini-batch (f then depends on `batch_size`).
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ def fused_loss(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def unimodal_loss(modality: str) -> Loss:
-    """Cross-entropy of one modality's own logits, or, where it has none, with the other modalities absent."""
+    """Cross-entropy of one modality's own logits, or, where it has none, with the other modalities
+    absent.
+    """
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         own = model(batch.inputs).unimodal.get(modality)
@@ -67,8 +71,8 @@ def collect(
 
     Args:
         model: whose device (and, with `dtype`, precision) the batches are brought to.
-        data: a data set; a `BatchLoader` (its data set is taken, in order); one `Batch`; or any iterable of
-            batches or `(inputs, targets)` pairs.
+        data: a data set; a `BatchLoader` (its data set is taken, in order); one `Batch`; or any
+            iterable of batches or `(inputs, targets)` pairs.
         samples: take only so many of a data set, drawn once with `seed`; None takes all.
         batch_size: samples at a time, where `data` is a data set. It bounds the memory.
         seed: of the draw.
@@ -118,15 +122,19 @@ def shares(batches: Sequence[Batch]) -> list[float]:
 
 
 def all_blocks(model: nn.Module) -> dict[str, tuple[str, ...]]:
-    """Names of the floating-point parameters by block; one block `"all"` for a model without `blocks()`."""
+    """Names of the floating-point parameters by block; one block `"all"` for a model without
+    `blocks()`.
+    """
     found = model.blocks() if hasattr(model, "blocks") else {"all": dict(model.named_parameters())}
     return {b: tuple(n for n, p in ps.items() if p.is_floating_point()) for b, ps in found.items()}
 
 
 def select(model: nn.Module, block: Block = "all") -> dict[str, nn.Parameter]:
-    """The named parameters of a block: a modality (its encoder), `"fusion"`, `"all"`, or a list of those.
+    """The named parameters of a block: a modality (its encoder), `"fusion"`, `"all"`, or a list of
+    those.
 
-    Frozen parameters (`requires_grad=False`) belong to it too: curvature is a property of the function.
+    Frozen parameters (`requires_grad=False`) belong to it too: curvature is a property of the
+    function.
 
     Raises:
         MsamError: an unknown block, one without parameters, or parameters in half precision.
@@ -175,7 +183,8 @@ def as_direction(model: nn.Module, direction: Mapping[str, Tensor]) -> Direction
     return out
 
 
-# --- the session: how the model runs while it is examined, and how it is given back ------------------
+# --- the session: how the model runs while it is examined, and how it is given back
+# ------------------
 
 
 def check_mode(mode: str) -> str:
@@ -189,9 +198,11 @@ def check_mode(mode: str) -> str:
 def session(
     model: nn.Module, *, mode: str = "eval", parameters: Iterable[nn.Parameter] | None = None
 ) -> Iterator[None]:
-    """Examine a model: dropout off, batch norm as `mode` says, full precision, only `parameters` differentiable.
+    """Examine a model: dropout off, batch norm as `mode` says, full precision, only `parameters`
+    differentiable.
 
-    Afterwards every `.grad`, `requires_grad`, training flag and buffer is what it was, whatever happened.
+    Afterwards every `.grad`, `requires_grad`, training flag and buffer is what it was, whatever
+    happened.
     """
     check_mode(mode)
     modes = [(m, m.training) for m in model.modules()]

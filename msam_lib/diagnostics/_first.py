@@ -1,7 +1,8 @@
-"""Layers that read the data itself are linear in their weights, so a plane needs each only three times.
+"""Layers that read the data itself are linear in their weights, so a plane needs each only three
+times.
 
-(W + x D₁ + y D₂) * data = W * data + x (D₁ * data) + y (D₂ * data): after three convolutions every further
-point costs a sum. On images with one channel the first layer is the least efficient one.
+(W + x D₁ + y D₂) * data = W * data + x (D₁ * data) + y (D₂ * data): after three convolutions every
+further point costs a sum. On images with one channel the first layer is the least efficient one.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ class FirstLayers:
 def _readers(
     model: nn.Module, batches: Sequence[Batch]
 ) -> tuple[dict[str, list[Tensor]], dict[str, int]]:
-    """{layer: its input per batch} for linear layers that read the data and run once, and output sizes."""
+    """{layer: its input per batch} for linear layers that read the data and run once, and output
+    sizes.
+    """
     seen: dict[str, list[Tensor]] = {}
     sizes: dict[str, int] = {}
     calls: dict[str, int] = {}

@@ -1,4 +1,6 @@
-"""Weights as one vector: the order of a block's parameters, random vectors, and f(θ) on a working copy."""
+"""Weights as one vector: the order of a block's parameters, random vectors, and f(θ) on a working
+copy.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,8 @@ def random_vector(
 
     Args:
         size: p.
-        seed, index: each pair is a stream of its own, so adding probes leaves the earlier ones unchanged.
+        seed, index: each pair is a stream of its own, so adding probes leaves the earlier ones
+            unchanged.
         like: for device and precision.
         kind: `"rademacher"` (±1) or `"gaussian"` (N(0, 1)).
     """
@@ -76,10 +79,11 @@ def random_vector(
 
 
 class Surface:
-    """f(θ) and its gradient on a working copy of the model, as functions of the displacement of one block.
+    """f(θ) and its gradient on a working copy of the model, as functions of the displacement of one
+    block.
 
-    The caller's model is never moved. The copy is in float64 by default: in a flat minimum the loss changes
-    by less than a float32 can tell.
+    The caller's model is never moved. The copy is in float64 by default: in a flat minimum the loss
+    changes by less than a float32 can tell.
 
     Args:
         model, data, block, loss, samples, batch_size, mode, seed: as everywhere in this package.

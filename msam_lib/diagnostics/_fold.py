@@ -1,8 +1,8 @@
 """Folding batch normalisation into the layer before it: in evaluation mode both are one affine map.
 
-γ (Wx + b − μ)/σ + β = (sW) x + s(b − μ) + β with s = γ/σ. As long as a direction leaves γ, μ and σ alone (as
-filter-normalised ones do), it folds just as well: W + x·d becomes sW + x·sd. So the whole plane can be
-evaluated on the folded network.
+γ (Wx + b − μ)/σ + β = (sW) x + s(b − μ) + β with s = γ/σ. As long as a direction leaves γ, μ and σ
+alone (as filter-normalised ones do), it folds just as well: W + x·d becomes sW + x·sd. So the whole
+plane can be evaluated on the folded network.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from msam_lib.diagnostics._common import Direction, logits_of
 
 
 def pairs_of(model: nn.Module, batch: Batch) -> list[tuple[str, str]]:
-    """(layer, batch norm) by name, where the norm's input is the layer's output, seen in one forward pass."""
+    """(layer, batch norm) by name, where the norm's input is the layer's output, seen in one
+    forward pass.
+    """
     made: dict[int, str] = {}
     found: dict[str, str] = {}
     calls: dict[str, int] = {}
@@ -61,10 +63,11 @@ def pairs_of(model: nn.Module, batch: Batch) -> list[tuple[str, str]]:
 
 
 def fold(model: nn.Module, directions: Sequence[Direction], batch: Batch) -> list[Direction]:
-    """Fold every pair that the directions allow, in `model` itself; returns the directions for the folded model.
+    """Fold every pair that the directions allow, in `model` itself; returns the directions for the
+    folded model.
 
-    The caller checks the result against the original: a layer whose output is also read elsewhere would not
-    be the same network.
+    The caller checks the result against the original: a layer whose output is also read elsewhere
+    would not be the same network.
     """
     moved = {n for d in directions for n in d}
     out = [dict(d) for d in directions]
@@ -82,8 +85,9 @@ def fold(model: nn.Module, directions: Sequence[Direction], batch: Batch) -> lis
 class Folded:
     """A model in evaluation mode as a function of its own weights, with batch normalisation folded.
 
-    The folded weights are computed from the model's in every call, so derivatives reach those: the same
-    function, the same Hessian, but no normalisation on the activations, whose second derivative is dear.
+    The folded weights are computed from the model's in every call, so derivatives reach those: the
+    same function, the same Hessian, but no normalisation on the activations, whose second
+    derivative is dear.
     """
 
     def __init__(self, model: nn.Module, batch: Batch) -> None:

@@ -1,9 +1,10 @@
-"""Evaluating the loss at θ + x d₁ + y d₂ for a whole grid, encoding each modality no more often than needed.
+"""Evaluating the loss at θ + x d₁ + y d₂ for a whole grid, encoding each modality no more often
+than needed.
 
-A modality's features depend on x only if d₁ moves its encoder, on y only if d₂ does. So an encoder that
-neither moves is run once, one that d₁ alone moves once per x, and only one that both move at every point.
-With an additive fusion that does not move, the features are reduced to logits at once, and a whole row of
-the plane is one sum.
+A modality's features depend on x only if d₁ moves its encoder, on y only if d₂ does. So an encoder
+that neither moves is run once, one that d₁ alone moves once per x, and only one that both move at
+every point. With an additive fusion that does not move, the features are reduced to logits at once,
+and a whole row of the plane is one sum.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Grid:
         loss: the caller's own loss; None is cross-entropy, for which there is an accuracy as well.
         mode: of batch normalisation.
         cache: reuse what a direction leaves unchanged.
-        fast: fold batch normalisation and use the channels-last layout where it gives the same logits.
+        fast: fold batch normalisation and use the channels-last layout where it gives the same
+            logits.
     """
 
     def __init__(
@@ -105,7 +107,8 @@ class Grid:
         }
         self.modalities = modalities
 
-    # --- the two ways through a grid ---------------------------------------------------------------
+    # --- the two ways through a grid
+    # ---------------------------------------------------------------
 
     def run(
         self, xs: np.ndarray, ys: np.ndarray, *, progress: bool
@@ -144,7 +147,9 @@ class Grid:
         return "".join(a for a, moved in zip("xy", self.moves, strict=True) if m in moved)
 
     def _along_y(self, ys: np.ndarray) -> tuple[dict, dict]:
-        """Features of the encoders that stay, one list over batches; and of those that y alone moves, one per y."""
+        """Features of the encoders that stay, one list over batches; and of those that y alone
+        moves, one per y.
+        """
         stay = {m: self._encode(m) for m in self.modalities if self._axes(m) == ""}
         along: dict[str, list[list[Tensor]]] = {}
         for m in self.modalities:
@@ -244,7 +249,9 @@ class _Mover:
 
 
 def _home(name: str, modalities: tuple[str, ...]) -> str:
-    """The block of a buffer or a bias made by folding, from its name as `MultimodalModel` builds it."""
+    """The block of a buffer or a bias made by folding, from its name as `MultimodalModel` builds
+    it.
+    """
     top, _, rest = name.partition(".")
     own = rest.partition(".")[0]
     return own if top == "encoders" and own in modalities else "fusion"

@@ -1,4 +1,6 @@
-"""Directions in weight space: filter-normalised Gaussian ones, eigenvectors, differences, principal components."""
+"""Directions in weight space: filter-normalised Gaussian ones, eigenvectors, differences, principal
+components.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +26,22 @@ def random_direction(
     normalise: str = "filter",
     vectors: str = "zero",
 ) -> Direction:
-    """A Gaussian direction inside a block, scaled filter by filter to the weights (Li et al., NeurIPS 2018, sec. 4).
+    """A Gaussian direction inside a block, scaled filter by filter to the weights (Li et al.,
+    NeurIPS 2018, sec. 4).
 
-    d_{i,j} ← d_{i,j} / ‖d_{i,j}‖ · ‖w_{i,j}‖ for filter j of layer i (a row of a linear layer, an output channel
-    of a convolution), so that a step of 1 is as long as the weights themselves, whatever their scale.
+    d_{i,j} ← d_{i,j} / ‖d_{i,j}‖ · ‖w_{i,j}‖ for filter j of layer i (a row of a linear layer, an
+    output channel of a convolution), so that a step of 1 is as long as the weights themselves,
+    whatever their scale.
 
     Args:
         model: gives shapes and scales; it is not changed.
         block: the direction is confined to it.
-        seed: of the Gaussian numbers. Each parameter draws from a stream of its own (by its place in the model),
-            so a block's direction is the same whether it is asked for alone or as part of "all".
+        seed: of the Gaussian numbers. Each parameter draws from a stream of its own (by its place
+            in the model), so a block's direction is the same whether it is asked for alone or as
+            part of "all".
         normalise: `"filter"`, `"layer"` (one norm per parameter tensor) or `"none"`.
-        vectors: biases and normalisation parameters: `"zero"` leaves them (the authors' `--xignore biasbn`);
-            `"norm"` scales each such vector to its own norm.
+        vectors: biases and normalisation parameters: `"zero"` leaves them (the authors' `--xignore
+            biasbn`); `"norm"` scales each such vector to its own norm.
 
     Raises:
         MsamError: an unknown normalisation, or a block without parameters.
@@ -91,7 +96,8 @@ def norm(direction: Mapping[str, Tensor]) -> float:
 
 
 def difference(model: nn.Module, other: nn.Module | Mapping[str, Tensor]) -> Direction:
-    """From `model` to another checkpoint of it: parameters and running statistics, so that 1 is the other model.
+    """From `model` to another checkpoint of it: parameters and running statistics, so that 1 is the
+    other model.
 
     Args:
         model: the origin.
@@ -115,7 +121,8 @@ def difference(model: nn.Module, other: nn.Module | Mapping[str, Tensor]) -> Dir
 def eigen_directions(
     model: nn.Module, data: Data, block: Block = "all", *, seed: int = 0, **options
 ) -> tuple[Direction, Direction, np.ndarray]:
-    """The eigenvectors of a block's two largest Hessian eigenvalues (unit length), and those eigenvalues (2,).
+    """The eigenvectors of a block's two largest Hessian eigenvalues (unit length), and those
+    eigenvalues (2,).
 
     Options as for `top_eigenvalues`.
     """
@@ -144,7 +151,8 @@ class Trajectory:
 def pca_trajectory(
     model: nn.Module, checkpoints: Sequence[Mapping[str, Tensor]], block: Block = "all"
 ) -> Trajectory:
-    """Principal components of the matrix [θ_0 − θ_T, ..., θ_{T−1} − θ_T] (Li et al., NeurIPS 2018, section 7.2).
+    """Principal components of the matrix [θ_0 − θ_T, ..., θ_{T−1} − θ_T] (Li et al., NeurIPS 2018,
+    section 7.2).
 
     Args:
         model: an instance of the architecture, for names and shapes.

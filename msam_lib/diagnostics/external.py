@@ -1,17 +1,19 @@
-"""PyHessian and loss-landscapes as a second opinion, asked through adapters that go round their defects.
+"""PyHessian and loss-landscapes as a second opinion, asked through adapters that go round their
+defects.
 
-Nothing in this package depends on what they return; tests, benchmarks and two notebooks compare. Both are
-imported when first called. (PyHessian 0.1 is MIT by its metadata, GPLv3 or later by its file headers.)
+Nothing in this package depends on what they return; tests, benchmarks and two notebooks compare.
+Both are imported when first called. (PyHessian 0.1 is MIT by its metadata, GPLv3 or later by its
+file headers.)
 
 What the adapters avoid:
 
-* PyHessian takes the first point at which its running mean moves little for convergence, and always for a
-  negative trace; a second object built on the same model doubles every answer, because `.grad` is not
-  zeroed; the model stays in evaluation mode; a parameter that the loss does not use raises. So: fixed probe
-  vectors, a deep copy without gradients, unused parameters left out.
-* loss-landscapes shifts every other row of its planes by one step, never evaluates the centre when `steps` is odd,
-  inverts `distance`, draws directions from [0, 1), and moves and freezes the caller's model. So: explicit
-  offsets along our directions, on a deep copy.
+* PyHessian takes the first point at which its running mean moves little for convergence, and always
+  for a negative trace; a second object built on the same model doubles every answer, because
+  `.grad` is not zeroed; the model stays in evaluation mode; a parameter that the loss does not use
+  raises. So: fixed probe vectors, a deep copy without gradients, unused parameters left out.
+* loss-landscapes shifts every other row of its planes by one step, never evaluates the centre when
+  `steps` is odd, inverts `distance`, draws directions from [0, 1), and moves and freezes the
+  caller's model. So: explicit offsets along our directions, on a deep copy.
 """
 
 from __future__ import annotations
@@ -92,7 +94,8 @@ class PyHessian:
             self.hessian = package.hessian(
                 self.model, loss, data=(batch.inputs, batch.targets), cuda=False
             )
-        # `backward(create_graph=True)` ties each parameter to its gradient's graph; without this it never goes.
+        # `backward(create_graph=True)` ties each parameter to its gradient's graph; without this it
+        # never goes.
         for p in self.model.parameters():
             p.grad = None
         pairs = zip(self.hessian.params, self.hessian.gradsH, strict=True)
@@ -116,14 +119,18 @@ class PyHessian:
         return np.array([float(v @ self.product(v)) for v in vectors])
 
     def trace(self, *, probes: int = 30, seed: int = 0) -> np.ndarray:
-        """The terms for the probe vectors that `hessian_trace(..., probes=probes, seed=seed)` uses."""
+        """The terms for the probe vectors that `hessian_trace(..., probes=probes, seed=seed)`
+        uses.
+        """
         like = next(self.model.parameters()).detach()
         return self.quadratic_forms(
             [random_vector(self.layout.size, seed, k, like=like) for k in range(probes)]
         )
 
     def eigenvalues(self, k: int = 1, *, iterations: int = 200, tol: float = 1e-5) -> np.ndarray:
-        """PyHessian's power iteration: the k eigenvalues of largest magnitude. Uses torch's global generator."""
+        """PyHessian's power iteration: the k eigenvalues of largest magnitude. Uses torch's global
+        generator.
+        """
         values, _ = self.hessian.eigenvalues(maxIter=iterations, tol=tol, top_n=k)
         return np.array(values)
 
@@ -139,7 +146,8 @@ def loss_landscapes_plane(
     samples: int | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Losses (I, J) at θ + x·first + y·second, by loss-landscapes' parameters and metric, in evaluation mode.
+    """Losses (I, J) at θ + x·first + y·second, by loss-landscapes' parameters and metric, in
+    evaluation mode.
 
     Args:
         model: copied.
@@ -172,7 +180,9 @@ class LossLandscapes:
     def plane(
         self, first: Direction, second: Direction, x: np.ndarray, y: np.ndarray
     ) -> np.ndarray:
-        """Walks along each row with the package's in-place steps, from a start that is set anew for each row."""
+        """Walks along each row with the package's in-place steps, from a start that is set anew for
+        each row.
+        """
         point = self.wrapped.get_module_parameters()
         base = [p.detach().clone() for p in point.parameters]
         rows = [self._parts(d, point.parameters) for d in (first, second)]

@@ -33,11 +33,13 @@ def gauss_newton_traces(
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, TraceEstimate]:
-    """Traces of the Gauss–Newton matrix of the fused cross-entropy, for every block inside `block` and the total.
+    """Traces of the Gauss–Newton matrix of the fused cross-entropy, for every block inside `block`
+    and the total.
 
-    With logits z_n, their Jacobian J_n = ∂z_n/∂θ and Λ_n = diag(p_n) − p_n p_nᵀ, G = mean_n J_nᵀ Λ_n J_n. For
-    softmax cross-entropy G is the Fisher information (Martens, JMLR 2020, section 9), and H − G vanishes where the
-    samples are fitted. Λ = L Lᵀ with L = diag(√p) − p √pᵀ, so for independent ±1 vectors ε_n
+    With logits z_n, their Jacobian J_n = ∂z_n/∂θ and Λ_n = diag(p_n) − p_n p_nᵀ, G = mean_n J_nᵀ
+    Λ_n J_n. For softmax cross-entropy G is the Fisher information (Martens, JMLR 2020, section 9),
+    and H − G vanishes where the samples are fitted. Λ = L Lᵀ with L = diag(√p) − p √pᵀ, so for
+    independent ±1 vectors ε_n
 
         E ‖ Σ_n J_nᵀ L_n ε_n ‖² = Σ_n tr(J_nᵀ Λ_n J_n) = N tr G:
 

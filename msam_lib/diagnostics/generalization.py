@@ -32,7 +32,8 @@ def normalised_gap(train: float, test: float) -> float:
 def generalization_gap(
     model: nn.Module, train: MultimodalDataset, test: MultimodalDataset, **options
 ) -> dict[str, float]:
-    """The normalised gap of the fused prediction (`"fused"`) and of each modality alone, in percent.
+    """The normalised gap of the fused prediction (`"fused"`) and of each modality alone, in
+    percent.
 
     Args:
         model: evaluated, not changed.
@@ -80,10 +81,11 @@ def kendall_tau(
     resamples: int = 2000,
     seed: int = 0,
 ) -> RankCorrelation:
-    """Do runs with a larger measure have a larger gap? (Jiang et al., ICLR 2020, section 4 use the same τ.)
+    """Do runs with a larger measure have a larger gap? (Jiang et al., ICLR 2020, section 4 use the
+    same τ.)
 
-    τ_b = Σ_{i<j} s_ij t_ij / √(Σ s_ij² · Σ t_ij²), with s_ij and t_ij the signs of the differences. The interval
-    resamples whole runs; pairs of a run with itself count as ties.
+    τ_b = Σ_{i<j} s_ij t_ij / √(Σ s_ij² · Σ t_ij²), with s_ij and t_ij the signs of the differences.
+    The interval resamples whole runs; pairs of a run with itself count as ties.
 
     Args:
         measure, gap: one number per run; pairs with a NaN are left out.

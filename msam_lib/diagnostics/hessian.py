@@ -1,7 +1,8 @@
 """Hessian-vector products for one block of a model, or between two blocks.
 
-For f(θ) = mean loss over fixed samples, and blocks a and b of θ, H_ab = ∂²f / ∂θ_a ∂θ_b. A product H_ab v is two
-backward passes (Pearlmutter, Neural Computation 1994): ∇_a ⟨∇_b f, v⟩. Its cost is about 2.3 gradients.
+For f(θ) = mean loss over fixed samples, and blocks a and b of θ, H_ab = ∂²f / ∂θ_a ∂θ_b. A product
+H_ab v is two backward passes (Pearlmutter, Neural Computation 1994): ∇_a ⟨∇_b f, v⟩. Its cost is
+about 2.3 gradients.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class HessianOperator:
         data: fixed samples; see `samples`, `batch_size`.
         block: b, the columns: a modality (its encoder), `"fusion"`, `"all"`, or a list of those.
         onto: a, the rows; the same as `block` by default.
-        loss: `loss(model, batch) -> scalar`, the mean over the batch; cross-entropy of the fused logits by default.
+        loss: `loss(model, batch) -> scalar`, the mean over the batch; cross-entropy of the fused
+            logits by default.
         samples: how many of the data set's samples; None takes all.
         batch_size: samples at a time; the products of the batches are averaged.
         mode: of batch normalisation, `"eval"` (running statistics) or `"train"` (each batch's own).
@@ -107,7 +109,8 @@ class HessianOperator:
 
     @contextmanager
     def held(self) -> Iterator[HessianOperator]:
-        """Many products in a row: the model is prepared once, and the graph of a single batch is kept.
+        """Many products in a row: the model is prepared once, and the graph of a single batch is
+        kept.
 
         The weights must not change inside.
         """
@@ -148,7 +151,9 @@ class HessianOperator:
         return flatten([torch.zeros_like(p) if h is None else h for h, p in own])
 
     def batch_products(self, vectors: Sequence[Tensor]) -> Iterator[tuple[float, int, Tensor]]:
-        """(share of the batch, number of the vector, product on that batch), each batch's graph built once."""
+        """(share of the batch, number of the vector, product on that batch), each batch's graph
+        built once.
+        """
         with self.held():
             for number, share in enumerate(self.shares):
                 gradient = self._gradient(number)
@@ -213,8 +218,9 @@ def block_norms(
 ) -> BlockNorms:
     """How much the modalities interfere: ‖H_ab‖_F for all pairs of blocks at once.
 
-    For z with independent ±1 entries on block b and 0 elsewhere, E‖(Hz)_a‖² = ‖H_ab‖_F²: one product gives a
-    whole column of blocks. H is symmetric, so the estimates of H_ab and H_ba are averaged.
+    For z with independent ±1 entries on block b and 0 elsewhere, E‖(Hz)_a‖² = ‖H_ab‖_F²: one
+    product gives a whole column of blocks. H is symmetric, so the estimates of H_ab and H_ba are
+    averaged.
 
     Args:
         model, data: as for `HessianOperator`, and `options` too.

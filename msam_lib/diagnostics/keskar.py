@@ -53,7 +53,9 @@ class KeskarSharpness:
 
 
 class _Box:
-    """g(u) = f(x + A (b ∘ u)) over u in [-1, 1]^k, remembering the best point it was ever asked about."""
+    """g(u) = f(x + A (b ∘ u)) over u in [-1, 1]^k, remembering the best point it was ever asked
+    about.
+    """
 
     def __init__(self, surface: Surface, epsilon: float, matrix: Tensor | None) -> None:
         self.surface, self.matrix = surface, matrix
@@ -92,14 +94,16 @@ def keskar_sharpness(
 ) -> KeskarSharpness:
     """Q(ε, A) of Keskar et al., ICLR 2017, Metric 2.1, in percent.
 
-        Q = 100 · (max_{z ∈ C_ε} f(x + A z) − f(x)) / (1 + f(x)),   C_ε = {z : |z_i| ≤ ε (|(A⁺x)_i| + 1)}.
+        Q = 100 · (max_{z ∈ C_ε} f(x + A z) − f(x)) / (1 + f(x)),   C_ε = {z : |z_i| ≤ ε (|(A⁺x)_i|
+        + 1)}.
 
-    The paper leaves three things open, which are fixed here and kept with the result. A, when it is not the
-    identity, is the orthonormal factor of an n × k Gaussian matrix, so A⁺ = Aᵀ (entries of N(0, 1) instead would
-    make Q larger by about the factor n). L-BFGS-B starts from random points of the box, since at a minimum it
-    would stay at the centre; the box's corner in the direction of the gradient's signs is tried as well, and
-    the best point found is carried on from corner to corner as long as that pays. f is scaled for the
-    optimizer so that its gradient is of the size of the box, and computed in float64.
+    The paper leaves three things open, which are fixed here and kept with the result. A, when it is
+    not the identity, is the orthonormal factor of an n × k Gaussian matrix, so A⁺ = Aᵀ (entries of
+    N(0, 1) instead would make Q larger by about the factor n). L-BFGS-B starts from random points
+    of the box, since at a minimum it would stay at the centre; the box's corner in the direction of
+    the gradient's signs is tried as well, and the best point found is carried on from corner to
+    corner as long as that pays. f is scaled for the optimizer so that its gradient is of the size
+    of the box, and computed in float64.
 
     Args:
         model: not changed; a float64 copy is moved.
@@ -198,7 +202,9 @@ def _climb(box: _Box, number: int, iterations: int, seed: int) -> None:
 
 
 def _corners(box: _Box) -> None:
-    """u ← sign(∇g(u)): where g is convex each step climbs (Frank–Wolfe), and it ends in a corner."""
+    """u ← sign(∇g(u)): where g is convex each step climbs (Frank–Wolfe), and it ends in a
+    corner.
+    """
     u = box.point
     for _ in range(CORNERS):
         _, gradient = box(u)

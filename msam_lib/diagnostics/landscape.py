@@ -1,7 +1,7 @@
 """Loss landscapes: lines and planes through a model's weights.
 
-Every function evaluates f(θ + x d₁ + y d₂), loss in nats and accuracy, on fixed samples, and returns a
-`Landscape`. The model is never moved: a copy is.
+Every function evaluates f(θ + x d₁ + y d₂), loss in nats and accuracy, on fixed samples, and
+returns a `Landscape`. The model is never moved: a copy is.
 """
 
 from __future__ import annotations
@@ -68,20 +68,21 @@ def surface_over(
     progress: bool = True,
     meta: Mapping[str, object] | None = None,
 ) -> Landscape:
-    """Loss and accuracy at θ + x·first + y·second for all x and y; the other functions here call this one.
+    """Loss and accuracy at θ + x·first + y·second for all x and y; the other functions here call
+    this one.
 
     Args:
         model: a `MultimodalModel`, or any module.
         data: fixed samples; see `samples`, `batch_size`, `seed`.
         first, second: directions by parameter name; None for a line.
         x, y: coordinates (I,) and (J,).
-        loss: `loss(model, batch)`, instead of the cross-entropy of the fused logits; there is no accuracy then,
-            and nothing can be reused.
+        loss: `loss(model, batch)`, instead of the cross-entropy of the fused logits; there is no
+            accuracy then, and nothing can be reused.
         samples, batch_size, seed: which samples, and how many at a time.
         mode: of batch normalisation, `"eval"` or `"train"`.
         cache: run an encoder only as often as the directions move it.
-        fast: fold batch normalisation (evaluation mode only) and use the channels-last layout where the folded
-            network is found to give the same logits (to 1e-4 of the largest).
+        fast: fold batch normalisation (evaluation mode only) and use the channels-last layout where
+            the folded network is found to give the same logits (to 1e-4 of the largest).
         progress: show a bar where somebody watches.
         meta: kept with the result.
 
@@ -129,7 +130,8 @@ def line(
     seed: int = 0,
     **options,
 ) -> Landscape:
-    """A line through the model along a filter-normalised random direction in `block`, or the one given.
+    """A line through the model along a filter-normalised random direction in `block`, or the one
+    given.
 
     Args:
         model, data: see `surface_over`, and `options` too.
@@ -159,17 +161,21 @@ def plane(
     seed: int = 0,
     **options,
 ) -> Landscape:
-    """A plane through the model spanned by two filter-normalised random directions (Li et al., NeurIPS 2018).
+    """A plane through the model spanned by two filter-normalised random directions (Li et al.,
+    NeurIPS 2018).
 
     Args:
         model, data: see `surface_over`, and `options` too.
-        block: of the first direction, and of the second one too unless `other` is given. `plane(model, data, a, b)`
-            with two modalities is the plane encoder a × encoder b, which costs 2 × `steps` encodings.
+        block: of the first direction, and of the second one too unless `other` is given.
+            `plane(model, data, a, b)` with two modalities is the plane encoder a × encoder b, which
+            costs 2 × `steps` encodings.
         other: of the second direction.
         directions: used instead of random ones.
-        span: half length of both axes, or both ends; an odd number of `steps` has the model in its centre.
+        span: half length of both axes, or both ends; an odd number of `steps` has the model in its
+            centre.
         steps: points per axis.
-        seed: of the directions: 2·seed and 2·seed + 1. The same seed gives different methods the same Gaussians.
+        seed: of the directions: 2·seed and 2·seed + 1. The same seed gives different methods the
+            same Gaussians.
 
     >>> import torch
     >>> from msam_lib.data import Batch, Modality
@@ -205,11 +211,12 @@ def interpolate(
     steps: int = 31,
     **options,
 ) -> Landscape:
-    """The line from one checkpoint (x = 0) to another (x = 1) (Goodfellow, Vinyals, Saxe, ICLR 2015).
+    """The line from one checkpoint (x = 0) to another (x = 1) (Goodfellow, Vinyals, Saxe, ICLR
+    2015).
 
-    Parameters and running statistics are interpolated, so both ends are exactly the two models in evaluation
-    mode; in between the statistics fit neither, and a barrier may partly be theirs. `mode="train"` uses each
-    batch's own instead.
+    Parameters and running statistics are interpolated, so both ends are exactly the two models in
+    evaluation mode; in between the statistics fit neither, and a barrier may partly be theirs.
+    `mode="train"` uses each batch's own instead.
 
     Args:
         model, other: two models of one architecture, the second also as a state dict.
@@ -235,10 +242,11 @@ def eigen_plane(
     mode: str = "eval",
     **options,
 ) -> Landscape:
-    """The plane of the block's two sharpest directions: near the centre f = f₀ + gradient + (λ₁ x² + λ₂ y²) / 2.
+    """The plane of the block's two sharpest directions: near the centre f = f₀ + gradient + (λ₁ x²
+    + λ₂ y²) / 2.
 
-    Coordinates are lengths in weight space (the eigenvectors have length 1); `meta["eigenvalues"]` has the λ.
-    Options as for `surface_over` and, for `iterations`, `top_eigenvalues`.
+    Coordinates are lengths in weight space (the eigenvectors have length 1); `meta["eigenvalues"]`
+    has the λ. Options as for `surface_over` and, for `iterations`, `top_eigenvalues`.
     """
     shared = {"samples": samples, "batch_size": batch_size, "mode": mode, "seed": seed}
     loss = {"loss": options["loss"]} if "loss" in options else {}

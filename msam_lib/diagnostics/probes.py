@@ -1,4 +1,6 @@
-"""Probes of each modality: what its features know, where its gradients point, what its absence costs."""
+"""Probes of each modality: what its features know, where its gradients point, what its absence
+costs.
+"""
 
 from __future__ import annotations
 
@@ -62,9 +64,11 @@ def linear_probe(
     batch_size: int = 500,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Test accuracy in [0, 1] of a logistic regression on each modality's frozen, standardised features.
+    """Test accuracy in [0, 1] of a logistic regression on each modality's frozen, standardised
+    features.
 
-    How much an encoder has learned, whatever the fusion makes of it (Peng et al., CVPR 2022, section 4).
+    How much an encoder has learned, whatever the fusion makes of it (Peng et al., CVPR 2022,
+    section 4).
 
     Args:
         model: a `MultimodalModel`; its encoders are used in evaluation mode.
@@ -112,10 +116,12 @@ def gradient_alignment(
     mode: str = "eval",
     seed: int = 0,
 ) -> dict[str, Alignment]:
-    """cos(∇_{θ_m} L_fused, ∇_{θ_m} L_m) for every modality m with an encoder of its own (MASAM, ICLR 2026, γ_m).
+    """cos(∇_{θ_m} L_fused, ∇_{θ_m} L_m) for every modality m with an encoder of its own (MASAM,
+    ICLR 2026, γ_m).
 
-    L_m is the cross-entropy of the modality's own logits, or, where the model has none, of the prediction with
-    all other modalities absent. The encoder's gradients are taken as one vector, not averaged over its layers.
+    L_m is the cross-entropy of the modality's own logits, or, where the model has none, of the
+    prediction with all other modalities absent. The encoder's gradients are taken as one vector,
+    not averaged over its layers.
     """
     batches = collect(model, data, samples=samples, batch_size=batch_size, seed=seed)
     names = {m: ns for m, ns in all_blocks(model).items() if ns and m in model.modalities}  # type: ignore[operator]
@@ -168,7 +174,8 @@ def gradient_norms(
 def linear_cka(x: Tensor | np.ndarray, y: Tensor | np.ndarray) -> float:
     """Linear centred kernel alignment of two representations (N, D) and (N, E), in [0, 1].
 
-    ‖Yᵀ X‖_F² / (‖Xᵀ X‖_F ‖Yᵀ Y‖_F), columns centred (Kornblith et al., ICML 2019, Eq. 4); NaN for a constant one.
+    ‖Yᵀ X‖_F² / (‖Xᵀ X‖_F ‖Yᵀ Y‖_F), columns centred (Kornblith et al., ICML 2019, Eq. 4); NaN for a
+    constant one.
 
     >>> x = torch.tensor([[0.0, 1], [1, 0], [2, 2]])
     >>> linear_cka(x, 3 * x.flip(1) + 1)
@@ -208,8 +215,9 @@ def missing_modality_curve(
 ) -> dict[str, np.ndarray]:
     """Expected accuracy when a modality is absent from a share r of the samples.
 
-    {m: (R,)} where only m goes missing, and `"any"` where each modality does, independently. No sampling: with
-    acc(S) the accuracy when S is present, the expectation is Σ_S r^|absent| (1 − r)^|present| acc(S).
+    {m: (R,)} where only m goes missing, and `"any"` where each modality does, independently. No
+    sampling: with acc(S) the accuracy when S is present, the expectation is Σ_S r^|absent| (1 −
+    r)^|present| acc(S).
     """
     r = np.asarray(rates, float)
     if ((r < 0) | (r > 1)).any():
@@ -274,7 +282,9 @@ def noisy_modality_curve(
 
 
 def unimodal_losses(model: nn.Module, data: Data, **options) -> dict[str, float]:
-    """Cross-entropy in nats of each modality's own prediction (see `unimodal_loss`), in evaluation mode."""
+    """Cross-entropy in nats of each modality's own prediction (see `unimodal_loss`), in evaluation
+    mode.
+    """
     batches = collect(model, data, **options)
     out = {}
     with session(model, parameters=()), torch.no_grad():

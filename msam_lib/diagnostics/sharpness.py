@@ -1,6 +1,8 @@
-"""Sharpness round the weights: worst case along the gradient (SAM), scale-invariant (ASAM), and on average.
+"""Sharpness round the weights: worst case along the gradient (SAM), scale-invariant (ASAM), and on
+average.
 
-All of them are differences of the loss, computed in float64 on a copy. Keskar's box is in `keskar.py`.
+All of them are differences of the loss, computed in float64 on a copy. Keskar's box is in
+`keskar.py`.
 """
 
 from __future__ import annotations
@@ -72,17 +74,17 @@ def ascent_sharpness(
 ) -> AscentSharpness:
     """The sharpness that SAM lowers: max_{‖T⁻¹δ‖₂ ≤ ρ} f(x + δ) − f(x).
 
-    T is the identity (Foret et al., ICLR 2021, Eq. 1), or with `adaptive` T = diag|x| (Kwon et al., ICML 2021,
-    Definition 2, with η = 0 and biases included), which no rescaling of the weights that leaves the network's
-    function unchanged can alter. In v = T⁻¹δ it is a ball, and the ascent is projected gradient ascent:
-    first step v = ρ Tg/‖Tg‖, so that for one step δ = ρ T²g/‖Tg‖.
+    T is the identity (Foret et al., ICLR 2021, Eq. 1), or with `adaptive` T = diag|x| (Kwon et al.,
+    ICML 2021, Definition 2, with η = 0 and biases included), which no rescaling of the weights that
+    leaves the network's function unchanged can alter. In v = T⁻¹δ it is a ball, and the ascent is
+    projected gradient ascent: first step v = ρ Tg/‖Tg‖, so that for one step δ = ρ T²g/‖Tg‖.
 
     Args:
         model: not changed.
         data, block, loss, samples, batch_size, mode: as for `HessianOperator`.
         rho: radius in units of the weights, or, with `adaptive`, relative to them.
-        steps: 1 is the first-order answer alone. Further steps are of length ρ, projected to the ball;
-            the best point counts.
+        steps: 1 is the first-order answer alone. Further steps are of length ρ, projected to the
+            ball; the best point counts.
         adaptive: see above.
         seed: of the draw of `samples`.
     """
@@ -159,11 +161,12 @@ def average_sharpness(
     seed: int = 0,
     progress: bool = True,
 ) -> AverageSharpness:
-    """The mean rise of the loss under Gaussian noise: E f(x + δ) − f(x), δ ~ N(0, σ² T²), T = I or diag|x|.
+    """The mean rise of the loss under Gaussian noise: E f(x + δ) − f(x), δ ~ N(0, σ² T²), T = I or
+    diag|x|.
 
-    For small σ it is σ²/2 · tr(T H T) (Andriushchenko et al., ICML 2023, section 2). Each draw is used with both
-    signs, (f(x + δ) + f(x − δ))/2 − f(x): the gradient's part, which has mean zero but a large variance,
-    cancels exactly.
+    For small σ it is σ²/2 · tr(T H T) (Andriushchenko et al., ICML 2023, section 2). Each draw is
+    used with both signs, (f(x + δ) + f(x − δ))/2 − f(x): the gradient's part, which has mean zero
+    but a large variance, cancels exactly.
 
     Args:
         model: not changed.

@@ -1,7 +1,7 @@
 """The Hessian's spectrum: the largest eigenvalues, and the density of all of them.
 
-Both run the Lanczos process, with every new vector orthogonalised twice against all earlier ones: without it
-rounding makes copies of the large eigenvalues.
+Both run the Lanczos process, with every new vector orthogonalised twice against all earlier ones:
+without it rounding makes copies of the large eigenvalues.
 """
 
 from __future__ import annotations
@@ -150,11 +150,13 @@ def top_eigenvalues(
 
 @dataclass(frozen=True)
 class SpectralDensity:
-    """Stochastic Lanczos quadrature: each probe's nodes and weights; the weights of a probe sum to 1.
+    """Stochastic Lanczos quadrature: each probe's nodes and weights; the weights of a probe sum to
+    1.
 
     Args:
         block: which.
-        nodes: (V, J) eigenvalues of the probes' tridiagonal matrices; NaN where a probe ended early.
+        nodes: (V, J) eigenvalues of the probes' tridiagonal matrices; NaN where a probe ended
+            early.
         weights: (V, J).
         parameters: size of the block.
         mode, seed: as asked.
@@ -204,11 +206,13 @@ def spectral_density(
     progress: bool = True,
     **options,
 ) -> SpectralDensity:
-    """The density of all eigenvalues of a block's Hessian (Ghorbani, Krishnan, Xiao, ICML 2019, Algorithm 1).
+    """The density of all eigenvalues of a block's Hessian (Ghorbani, Krishnan, Xiao, ICML 2019,
+    Algorithm 1).
 
-    A Lanczos run of J steps from a random vector gives the J-point Gauss quadrature of the spectrum seen by
-    that vector: nodes θ_j, weights the squared first components of T's eigenvectors. Moments up to 2J − 1 of
-    that vector are exact, and the mean over random vectors is the density of the spectrum.
+    A Lanczos run of J steps from a random vector gives the J-point Gauss quadrature of the spectrum
+    seen by that vector: nodes θ_j, weights the squared first components of T's eigenvectors.
+    Moments up to 2J − 1 of that vector are exact, and the mean over random vectors is the density
+    of the spectrum.
 
     Args:
         model, data, block: as for `HessianOperator`, and `options` too.

@@ -49,7 +49,9 @@ class Landscape:
         return float(self.loss[i] if self.y is None else self.loss[i, int(np.abs(self.y).argmin())])
 
     def rise(self, radius: float | None = None) -> float:
-        """Mean loss above the origin's over the points within `radius` (all, by default): a height to compare."""
+        """Mean loss above the origin's over the points within `radius` (all, by default): a height
+        to compare.
+        """
         r = np.abs(self.x) if self.y is None else np.hypot(self.x[:, None], self.y[None, :])
         inside = r > 0 if radius is None else (r > 0) & (r <= radius)
         return float(np.mean(self.loss[inside])) - self.at_origin

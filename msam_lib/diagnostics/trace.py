@@ -38,7 +38,8 @@ class TraceEstimate:
         samples: the single estimates, whose mean is `value` (for Hutch++ those of the remainder).
         parameters: size of the block; `value / parameters` is the mean eigenvalue.
         mode: of batch normalisation; the trace depends on it.
-        estimator: `"hutchinson"`, `"split"` (one probe for all blocks), `"hutch++"` or `"gauss-newton"`.
+        estimator: `"hutchinson"`, `"split"` (one probe for all blocks), `"hutch++"` or
+            `"gauss-newton"`.
         seed: of the probes.
     """
 
@@ -71,7 +72,9 @@ def label(block: Block) -> str:
 def _quadratic_forms(
     operator: HessianOperator, vectors: Sequence[Tensor], masks: dict[str, Tensor] | None = None
 ) -> dict[str, np.ndarray]:
-    """{block: z_mᵀ(Hz)_m for every z}, and `"total"`: numbers add up over batches, no vector is kept."""
+    """{block: z_mᵀ(Hz)_m for every z}, and `"total"`: numbers add up over batches, no vector is
+    kept.
+    """
     out = {b: np.zeros(len(vectors)) for b in [*(masks or {}), "total"]}
     sizes: dict[str, Tensor] = masks or {}
     for share, k, hz in operator.batch_products(vectors):
@@ -135,17 +138,21 @@ def hessian_trace(
     """The trace of one block's Hessian.
 
     Args:
-        model, data, block: as for `HessianOperator`, and `options` too (loss, samples, batch_size, mode, dtype).
+        model, data, block: as for `HessianOperator`, and `options` too (loss, samples, batch_size,
+            mode, dtype).
         probes: number of products; with `rtol`, the least number.
-        rtol: go on until the standard error is at most this share of the estimate, or `max_probes` are used.
+        rtol: go on until the standard error is at most this share of the estimate, or `max_probes`
+            are used.
         max_probes: see `rtol`.
-        estimator: `"hutchinson"`, or `"hutch++"` (Meyer et al., SOSA 2021), which finds the large eigenvalues first
-            and pays off from about 60 probes on; it takes a fixed number of probes.
+        estimator: `"hutchinson"`, or `"hutch++"` (Meyer et al., SOSA 2021), which finds the large
+            eigenvalues first and pays off from about 60 probes on; it takes a fixed number of
+            probes.
         seed: of the probes.
         progress: show a bar where somebody watches.
 
     Returns:
-        The estimate with its standard error. For Hutch++ the error is that of the remainder, from few samples.
+        The estimate with its standard error. For Hutch++ the error is that of the remainder, from
+        few samples.
     """
     if estimator not in ESTIMATORS:
         raise unknown_name("trace estimator", estimator, ESTIMATORS)
@@ -172,7 +179,9 @@ def hessian_trace(
 def _hutch_plus_plus(
     operator: HessianOperator, name: str, probes: int, fields: dict
 ) -> TraceEstimate:
-    """Algorithm 1 of Meyer, Musco, Musco, Woodruff (SOSA 2021): exact on range(HS), Hutchinson on the rest."""
+    """Algorithm 1 of Meyer, Musco, Musco, Woodruff (SOSA 2021): exact on range(HS), Hutchinson on
+    the rest.
+    """
     p, third = operator.layout.size, probes // 3
     if third < 1:
         raise MsamError(
@@ -207,10 +216,11 @@ def block_traces(
 ) -> dict[str, TraceEstimate]:
     """The traces of every block and the total from the same probes.
 
-    One probe z over all weights, split by block: E[z_mᵀ(Hz)_m] = tr H_mm, because the entries of different
-    blocks are independent; the sum over blocks is zᵀHz, the total's estimate. So all traces cost what the
-    total costs, at a few percent more variance for a large block. A small block (under 5 % of the weights, as
-    a linear fusion head is) would drown in the others' noise; it gets cheap probes of its own.
+    One probe z over all weights, split by block: E[z_mᵀ(Hz)_m] = tr H_mm, because the entries of
+    different blocks are independent; the sum over blocks is zᵀHz, the total's estimate. So all
+    traces cost what the total costs, at a few percent more variance for a large block. A small
+    block (under 5 % of the weights, as a linear fusion head is) would drown in the others' noise;
+    it gets cheap probes of its own.
 
     Args:
         model, data: as for `HessianOperator`, and `options` too.

@@ -1,7 +1,9 @@
-"""Diagnostics during training: objects for `Trainer(probes=...)`, called as `probe(model, epoch, loaders)`.
+"""Diagnostics during training: objects for `Trainer(probes=...)`, called as `probe(model, epoch,
+loaders)`.
 
-Each measures a fixed part of the training split every `every` epochs and returns rows that the `Trainer`
-keeps with split `"probe"`. They draw from generators of their own: a run with probes trains as one without.
+Each measures a fixed part of the training split every `every` epochs and returns rows that the
+`Trainer` keeps with split `"probe"`. They draw from generators of their own: a run with probes
+trains as one without.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ SHARPNESS = ("keskar", "sam", "adaptive", "average")
 
 
 def training_part(loaders: Any) -> MultimodalDataset:
-    """The training samples that are measured: the fixed part where there is one, else the whole split."""
+    """The training samples that are measured: the fixed part where there is one, else the whole
+    split.
+    """
     return loaders.evaluation.get("train", loaders.train.dataset)
 
 
@@ -41,12 +45,14 @@ class _Probe:
 
 @dataclass
 class TraceProbe(_Probe):
-    """Hessian traces: metrics `hessian_trace` and `hessian_trace_se` per block; modality `"fused"` is the total.
+    """Hessian traces: metrics `hessian_trace` and `hessian_trace_se` per block; modality `"fused"`
+    is the total.
 
     Args:
         every: epochs between two measurements (epoch 0, before training, is one).
         samples: of the training part; fixed by `seed`.
-        seed: of samples and probes. The same at every epoch, so that curves differ by the weights alone.
+        seed: of samples and probes. The same at every epoch, so that curves differ by the weights
+            alone.
         probes: see `block_traces`.
         mode: of batch normalisation.
     """
@@ -75,7 +81,9 @@ class TraceProbe(_Probe):
 
 @dataclass
 class AlignmentProbe(_Probe):
-    """Metrics `gradient_cosine` (own against fused loss) per modality, and `gradient_norm` per block."""
+    """Metrics `gradient_cosine` (own against fused loss) per modality, and `gradient_norm` per
+    block.
+    """
 
     def __call__(self, model: nn.Module, epoch: int, loaders: Any) -> list[Row]:
         data = training_part(loaders)
@@ -88,7 +96,8 @@ class AlignmentProbe(_Probe):
 
 @dataclass
 class LinearProbe(_Probe):
-    """Metric `linear_probe`: test accuracy of a linear classifier on each modality's frozen features.
+    """Metric `linear_probe`: test accuracy of a linear classifier on each modality's frozen
+    features.
 
     Args:
         every, samples, seed: as for `TraceProbe`.
@@ -144,7 +153,8 @@ def as_probe(
     *,
     every: int = 1,
 ) -> Callable[[nn.Module, int, Any], Iterable[Row]]:
-    """Any function of (model, training samples) that returns {modality or block: number}, as a probe.
+    """Any function of (model, training samples) that returns {modality or block: number}, as a
+    probe.
 
     >>> sizes = lambda model, data: {m: len(data) for m in model.modalities}
     >>> as_probe(sizes, "samples", every=5).every

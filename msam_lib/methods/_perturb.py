@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from msam_lib.methods._gradients import total_norm
 
@@ -51,3 +52,9 @@ def adaptive_ascent(
     torch._foreach_add_(sizes, eta)
     scaled = torch._foreach_mul(sizes, list(grads))  # T g
     return list(torch._foreach_mul(sizes, ascent(scaled, rho)))
+
+
+def momentum_of(optimizer: Optimizer, parameter: nn.Parameter) -> Tensor | None:
+    """The optimizer's running mean of this parameter's gradient, None where it keeps none (yet)."""
+    state = optimizer.state.get(parameter, {})
+    return state.get("momentum_buffer", state.get("exp_avg"))

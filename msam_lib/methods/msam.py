@@ -12,7 +12,7 @@ from msam_lib.data.base import Batch
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._dominance import Dominance
 from msam_lib.methods._gradients import backward, gradients, trainable, with_gradient
-from msam_lib.methods._perturb import ascent, displaced
+from msam_lib.methods._perturb import ascent, displaced, momentum_of
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.modes import RandomState, frozen_statistics
 from msam_lib.models.multimodal import Output
@@ -45,8 +45,7 @@ class MSAM(Method):
       the others of v_m L_m.
 
     Changes: the landscape. Requires: encoder blocks for `reading="encoder"`, nothing else.
-    No code was released with the paper. Algorithm 1 prints three backward passes; grad L is shared,
-    two suffice.
+    No code was released. Algorithm 1 prints three backward passes; grad L is shared, two suffice.
 
     Args:
         rho: radius of the perturbation.
@@ -232,7 +231,7 @@ class MSAM(Method):
         scope = (
             trainable(model) if self.reading == "literal" else model.parameters_of(self._target())
         )
-        moving = [(p, b) for p in scope if (b := _momentum_of(optimizer, p)) is not None]
+        moving = [(p, b) for p in scope if (b := momentum_of(optimizer, p)) is not None]
         if not moving and any(optimizer.state.values()):
             raise UnsupportedSetting(
                 f"ascent='momentum' needs an optimizer with momentum; {type(optimizer).__name__} "
@@ -249,8 +248,3 @@ class MSAM(Method):
             backward(loss)
             self._measure(model, batch, output)
         return loss
-
-
-def _momentum_of(optimizer: Optimizer, parameter: nn.Parameter) -> Tensor | None:
-    state = optimizer.state.get(parameter, {})
-    return state.get("momentum_buffer", state.get("exp_avg"))

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.plots.names import display_names
@@ -99,6 +100,12 @@ def line(
     if np.isfinite(low).any():
         low, high = np.clip(low, *bounds), np.clip(high, *bounds)
         ax.fill_between(x, low, high, color=look.color, alpha=0.18, lw=0)
+
+
+def epoch_axis(ax: Axes, last: int) -> None:
+    """From epoch 0 to the last one, with whole numbers."""
+    ax.set_xlim(0, last)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
 
 
 def legend(

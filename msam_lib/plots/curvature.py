@@ -18,10 +18,11 @@ LEVEL = 1.96  # of a normal 95 % interval
 
 
 def bands(frame: pd.DataFrame, metric: str, split: str = "probe") -> pd.DataFrame:
-    """Mean and interval by label, modality and epoch: columns label, modality, epoch, mean, low, high.
+    """Mean and interval by label, modality and epoch: columns label, modality, epoch, mean, low,
+    high.
 
-    With several seeds the interval is theirs (95 %, Student t); with one it is that of the estimate, from
-    the rows `<metric>_se`, where there are any.
+    With several seeds the interval is theirs (95 %, Student t); with one it is that of the
+    estimate, from the rows `<metric>_se`, where there are any.
     """
     from scipy.stats import t
 
@@ -71,10 +72,12 @@ def trace_curves(
     scale: str = "linear",
     columns: int = 4,
 ) -> Figure:
-    """A number per block over epochs (the Hessian's trace, by default): a panel per method, one scale.
+    """A number per block over epochs (the Hessian's trace, by default): a panel per method, one
+    scale.
 
     Args:
-        frame: tidy rows of one data set and one fusion (label, seed, epoch, split, modality, metric, value).
+        frame: tidy rows of one data set and one fusion (label, seed, epoch, split, modality,
+            metric, value).
         labels: methods, in this order; all by default.
         titles: {label or method: name}.
         blocks: modalities, `"fusion"`, and `"fused"` for all weights; the modalities by default.

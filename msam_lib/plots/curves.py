@@ -53,7 +53,7 @@ def accuracy_curves(
             if len(part):
                 series.line(ax, part, look, name=m, bounds=(0, 100))
         ax.set(title=series.wrap(name), ylim=(0, 100), yticks=range(0, 101, 25))
-        ax.set_xlim(0, points["epoch"].max())
+        series.epoch_axis(ax, points["epoch"].max())
     figure.supxlabel("epoch (0: before training)", fontsize=8)
     figure.supylabel(f"{_words(metric)}, {split} split (%)", fontsize=8)
     dashed = Line2D([], [], color=GREY, lw=0.9, ls=series.DASHED)
@@ -99,7 +99,9 @@ def curves_alt(
 
 
 def _with_fused(frame: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
-    """Rows of a modality's metric, and the whole model's accuracy, which has no other definition."""
+    """Rows of a modality's metric, and the whole model's accuracy, which has no other
+    definition.
+    """
     picked = series.rows(frame, metric, split)
     if metric == "accuracy":
         return picked

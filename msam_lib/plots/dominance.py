@@ -46,7 +46,7 @@ def contribution_curves(
         for m, look in looks.items():
             series.line(ax, own[own["modality"] == m], look, name=m, bounds=(0, 100))
         ax.set(title=series.wrap(name), ylim=(0, 100), yticks=range(0, 101, 25))
-        ax.set_xlim(0, points["epoch"].max())
+        series.epoch_axis(ax, points["epoch"].max())
     figure.supxlabel("epoch (0: before training)", fontsize=8)
     figure.supylabel(f"contribution, {split} split (%)", fontsize=8)
     equal = Line2D([], [], color=GREY, lw=0.9, ls=series.DASHED)

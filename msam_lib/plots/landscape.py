@@ -56,10 +56,12 @@ def surfaces(
     views: Sequence[tuple[float, float]] = VIEWS,
     levels: int = 12,
 ) -> Figure:
-    """One column per method: the surface from two viewpoints, and its contours below (paper, Figure 1).
+    """One column per method: the surface from two viewpoints, and its contours below (paper, Figure
+    1).
 
-    Colour and height have the same limits in every panel, so the columns can be compared by eye. What lies
-    above `ceiling` is cut off flat. A training path is drawn into the contours where there is one.
+    Colour and height have the same limits in every panel, so the columns can be compared by eye.
+    What lies above `ceiling` is cut off flat. A training path is drawn into the contours where
+    there is one.
 
     Args:
         landscapes: {title: plane}.

@@ -35,7 +35,8 @@ def sharpness_against_gap(
     """One panel per measure, one point per run (and modality): does flat mean general?
 
     Args:
-        frame: columns `measure`, `value`, `gap` (percent), and, if there, `modality` (colour and marker).
+        frame: columns `measure`, `value`, `gap` (percent), and, if there, `modality` (colour and
+            marker).
         correlations: {measure: result of `kendall_tau`}, written into the panels.
         measures: which, in this order.
         log: a logarithmic axis for the measures that are positive everywhere.
@@ -82,10 +83,12 @@ def sharpness_alt(frame: pd.DataFrame, correlations: Mapping[str, Any]) -> str:
 
 
 def alignment_curves(frame: pd.DataFrame, **options: Any) -> Figure:
-    """Cosine between each modality's own gradient and the fused one over epochs; options as `trace_curves`.
+    """Cosine between each modality's own gradient and the fused one over epochs; options as
+    `trace_curves`.
 
     Args:
-        frame: tidy rows with metric `gradient_cosine` and split `probe`, as `AlignmentProbe` keeps them.
+        frame: tidy rows with metric `gradient_cosine` and split `probe`, as `AlignmentProbe` keeps
+            them.
     """
     figure = trace_curves(
         frame, metric="gradient_cosine", ylabel="cosine of own and fused gradient", **options

@@ -157,6 +157,7 @@ def panels(
     if count < 1:
         raise MsamError("Nothing to draw: no method is left after the selection of rows.")
     columns = min(columns, count)
+    aspect = min(aspect, 0.5) if columns == 1 else aspect  # a single panel need not be square
     rows = -(-count // columns)
     figure = Figure(figsize=figure_size("full", rows, columns, aspect), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **options).ravel()

@@ -82,7 +82,9 @@ def test_filter_normalisation():
 
 
 def test_filter_normalised_planes_ignore_the_scale_of_relu_layers():
-    """Scaling one layer by 10 and the next by 1/10 changes no function and no filter-normalised plane."""
+    """Scaling one layer by 10 and the next by 1/10 changes no function and no filter-normalised
+    plane.
+    """
     model = two_cnns(norm=False).double()
     batch = make_batch(1, 10)
     x = batch.inputs["x1"].double()

@@ -1,4 +1,6 @@
-"""Probes of modalities, the trainer's probes, what `diagnose` leaves in a run, and the pictures of it."""
+"""Probes of modalities, the trainer's probes, what `diagnose` leaves in a run, and the pictures of
+it.
+"""
 
 from __future__ import annotations
 

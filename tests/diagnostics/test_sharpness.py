@@ -105,7 +105,8 @@ def test_ascent_sharpness_of_bowls():
     assert (
         first.value == first.first_order == pytest.approx(float(g @ delta + delta @ h @ delta / 2))
     )
-    # At the minimum the ball's maximum is λ_max ρ²/2; there is no gradient to start along, so stand beside it.
+    # At the minimum the ball's maximum is λ_max ρ²/2; there is no gradient to start along, so stand
+    # beside it.
     top = float(torch.linalg.eigvalsh(h)[-1])
     near = Bowl(h, x + 1e-6 * torch.randn(10, dtype=torch.float64), centre=x)
     many = d.ascent_sharpness(near, EMPTY, rho=rho, steps=60, loss=Bowl.loss)
