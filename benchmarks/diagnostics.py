@@ -73,7 +73,8 @@ def check(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> 
     error = float(np.abs(np.asarray(ours) - theirs).max() / np.abs(theirs).max())
     if not error <= tolerance:
         sys.exit(
-            f"{name}: the two answers differ by {error:.2g} (allowed {tolerance:g}); nothing was timed."
+            f"{name}: the two answers differ by {error:.2g} (allowed {tolerance:g}); "
+            "nothing was timed."
         )
     return error
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from msam_lib.diagnostics._blocks import select
 from msam_lib.diagnostics._common import (
     Block,
     Data,
@@ -17,7 +18,6 @@ from msam_lib.diagnostics._common import (
     collect,
     finite,
     fused_loss,
-    select,
     session,
     shares,
 )

@@ -10,7 +10,7 @@ and a whole row of the plane is one sum.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -18,17 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msam_lib.data.base import Batch
-from msam_lib.diagnostics._common import (
-    Direction,
-    Loss,
-    all_blocks,
-    finite,
-    logits_of,
-    session,
-    shares,
-)
+from msam_lib.diagnostics._blocks import all_blocks
+from msam_lib.diagnostics._common import Direction, Loss, finite, logits_of, session, shares
 from msam_lib.diagnostics._first import FirstLayers
 from msam_lib.diagnostics._fold import fold, head, same_logits
+from msam_lib.diagnostics._mover import _Mover
 from msam_lib.progress import progress_bar
 
 Score = tuple[float, float]  # mean loss, accuracy
@@ -220,32 +214,6 @@ def _score(logits: Tensor, targets: Tensor) -> Tensor:
     own = F.log_softmax(logits, dim=-1).gather(-1, y.unsqueeze(-1)).squeeze(-1)  # (..., N)
     right = (logits.argmax(-1) == y).to(own)
     return torch.stack([-own.mean(-1), right.mean(-1)], dim=-1)
-
-
-class _Mover:
-    """Puts the model's weights at θ + x d₁ + y d₂, without ever accumulating rounding errors."""
-
-    def __init__(self, model: nn.Module, directions: Sequence[Direction]) -> None:
-        own = dict(model.named_parameters()) | dict(model.named_buffers())
-        self.first: FirstLayers | None = None
-        first, second = directions
-        touched = [n for n in own if n in first or n in second]
-        self.parts = {
-            n: (own[n], own[n].detach().clone(), first.get(n), second.get(n)) for n in touched
-        }
-
-    @torch.no_grad()
-    def to(self, x: float, y: float, names: Collection[str] | None = None) -> None:
-        """Move these parameters (all that the directions touch, by default)."""
-        if self.first is not None:
-            self.first.to(float(x), float(y), names)
-        for name in self.parts if names is None else names:
-            p, base, first, second = self.parts[name]
-            start = base if first is None else base.add(first, alpha=float(x))
-            if second is None:
-                p.copy_(start)
-            else:
-                torch.add(start, second, alpha=float(y), out=p.data)
 
 
 def _home(name: str, modalities: tuple[str, ...]) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msam_lib.diagnostics._common import Block, Data, Direction, as_direction, select
+from msam_lib.diagnostics._blocks import as_direction, select
+from msam_lib.diagnostics._common import Block, Data, Direction
 from msam_lib.diagnostics._flat import random_vector
 from msam_lib.errors import MsamError, unknown_name
 
@@ -111,7 +112,8 @@ def difference(model: nn.Module, other: nn.Module | Mapping[str, Tensor]) -> Dir
     missing = sorted(set(mine) - set(theirs))
     if missing:
         raise MsamError(
-            f"The other checkpoint lacks {missing[:3]}{' and more' if len(missing) > 3 else ''}: both have to "
+            "The other checkpoint lacks "
+            f"{missing[:3]}{' and more' if len(missing) > 3 else ''}: both have to "
             "be the same architecture."
         )
     found = as_direction(model, {n: theirs[n] for n in mine})

@@ -29,15 +29,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msam_lib.data.base import Batch
-from msam_lib.diagnostics._common import (
-    Block,
-    Data,
-    Direction,
-    as_direction,
-    collect,
-    differentiable_attention,
-    select,
-)
+from msam_lib.diagnostics._blocks import as_direction, select
+from msam_lib.diagnostics._common import Block, Data, Direction, collect, differentiable_attention
 from msam_lib.diagnostics._flat import Layout, random_vector
 from msam_lib.errors import MsamError
 

@@ -6,16 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msam_lib.diagnostics._common import (
-    Block,
-    Data,
-    all_blocks,
-    collect,
-    finite,
-    logits_of,
-    select,
-    session,
-)
+from msam_lib.diagnostics._blocks import all_blocks, select
+from msam_lib.diagnostics._common import Block, Data, collect, finite, logits_of, session
 from msam_lib.diagnostics._flat import Layout, flatten
 from msam_lib.diagnostics.trace import TraceEstimate, estimate, label
 from msam_lib.progress import progress_bar

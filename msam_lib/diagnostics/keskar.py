@@ -121,7 +121,8 @@ def keskar_sharpness(
     """
     if epsilon <= 0 or starts < 0 or iterations < 1:
         raise MsamError(
-            f"epsilon={epsilon}, starts={starts}, iterations={iterations}; use epsilon > 0, starts >= 0 "
+            f"epsilon={epsilon}, starts={starts}, iterations={iterations}; use epsilon > 0, "
+            "starts >= 0 "
             "and iterations >= 1."
         )
     shared = {

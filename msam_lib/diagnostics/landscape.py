@@ -6,27 +6,17 @@ returns a `Landscape`. The model is never moved: a copy is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
-from msam_lib.diagnostics._common import (
-    Block,
-    Data,
-    Direction,
-    Loss,
-    as_direction,
-    check_mode,
-    collect,
-    select,
-)
+from msam_lib.diagnostics._blocks import as_direction, select
+from msam_lib.diagnostics._common import Block, Data, Direction, Loss, check_mode, collect
 from msam_lib.diagnostics._planes import Grid
 from msam_lib.diagnostics.directions import (
-    difference,
     eigen_directions,
     norm,
-    pca_trajectory,
     random_direction,
 )
 from msam_lib.diagnostics.surface import Landscape
@@ -181,7 +171,8 @@ def plane(
     >>> from msam_lib.data import Batch, Modality
     >>> from msam_lib.models import build_model
     >>> _ = torch.manual_seed(0)
-    >>> model = build_model({"x1": Modality("vector", (5,)), "x2": Modality("vector", (3,))}, classes=2)
+    >>> specs = {"x1": Modality("vector", (5,)), "x2": Modality("vector", (3,))}
+    >>> model = build_model(specs, classes=2)
     >>> batch = Batch({"x1": torch.randn(8, 5), "x2": torch.randn(8, 3)}, torch.arange(8) % 2)
     >>> plane(model, batch, "x1", "x2", steps=5).loss.shape
     (5, 5)
@@ -200,32 +191,6 @@ def plane(
     return surface_over(
         model, data, directions[0], directions[1], x=grid, y=grid, seed=seed, meta=meta, **options
     )
-
-
-def interpolate(
-    model: nn.Module,
-    other: nn.Module | Mapping[str, Tensor],
-    data: Data,
-    *,
-    span: tuple[float, float] = (-0.25, 1.25),
-    steps: int = 31,
-    **options,
-) -> Landscape:
-    """The line from one checkpoint (x = 0) to another (x = 1) (Goodfellow, Vinyals, Saxe, ICLR
-    2015).
-
-    Parameters and running statistics are interpolated, so both ends are exactly the two models in
-    evaluation mode; in between the statistics fit neither, and a barrier may partly be theirs.
-    `mode="train"` uses each batch's own instead.
-
-    Args:
-        model, other: two models of one architecture, the second also as a state dict.
-        data: see `surface_over`, and `options` too.
-        span, steps: which points.
-    """
-    direction = difference(model, other)
-    meta = {"kind": "interpolation", "block": "all"}
-    return surface_over(model, data, direction, x=axis(span, steps), meta=meta, **options)
 
 
 def eigen_plane(
@@ -256,38 +221,3 @@ def eigen_plane(
     meta = {"kind": "eigen plane", "block": label(block), "eigenvalues": [float(v) for v in values]}
     grid = axis(span, steps)
     return surface_over(model, data, first, second, x=grid, y=grid, meta=meta, **shared, **options)
-
-
-def trajectory_plane(
-    model: nn.Module,
-    data: Data,
-    checkpoints: Sequence[Mapping[str, Tensor]],
-    block: Block = "all",
-    *,
-    steps: int = 25,
-    margin: float = 0.15,
-    **options,
-) -> Landscape:
-    """The plane in which a training moved most, with its path; the origin is the last checkpoint.
-
-    Args:
-        model: gives the architecture; the last checkpoint's weights are used.
-        data: see `surface_over`, and `options` too.
-        checkpoints: state dicts in order, at least three.
-        block: only these parameters make the path; all others stay at the last checkpoint's.
-        steps: points per axis.
-        margin: room around the path, as a share of its extent.
-    """
-    import copy
-
-    found = pca_trajectory(model, checkpoints, block)
-    last = copy.deepcopy(model)
-    last.load_state_dict(dict(checkpoints[-1]))
-    low, high = found.path.min(0), found.path.max(0)
-    room = margin * np.maximum(high - low, 1e-9)
-    axes = [np.linspace(a, b, steps) for a, b in zip(low - room, high + room, strict=True)]
-    meta = {"kind": "trajectory", "block": label(block), "explained": found.explained.tolist()}
-    out = surface_over(
-        last, data, found.first, found.second, x=axes[0], y=axes[1], meta=meta, **options
-    )
-    return Landscape(out.x, out.y, out.loss, out.accuracy, out.meta, found.path)

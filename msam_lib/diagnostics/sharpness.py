@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msam_lib.diagnostics._common import Block, Data, Loss, all_blocks
+from msam_lib.diagnostics._blocks import all_blocks
+from msam_lib.diagnostics._common import Block, Data, Loss
 from msam_lib.diagnostics._flat import Surface, random_vector
 from msam_lib.diagnostics.keskar import KeskarSharpness, keskar_sharpness
 from msam_lib.diagnostics.trace import label

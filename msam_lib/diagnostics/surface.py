@@ -25,7 +25,8 @@ class Landscape:
         meta: what it was made with: kind, block, seed, mode, samples, ...
         path: (T, 2) coordinates of a training trajectory, where there is one.
 
-    >>> bowl = Landscape(np.array([-1.0, 0, 1]), None, np.array([1.0, 0, 1]), None, {"kind": "line"})
+    >>> x, loss = np.array([-1.0, 0, 1]), np.array([1.0, 0, 1])
+    >>> bowl = Landscape(x, None, loss, None, {"kind": "line"})
     >>> bowl.at_origin, bowl.rise()
     (0.0, 1.0)
     """

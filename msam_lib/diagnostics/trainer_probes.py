@@ -18,7 +18,7 @@ from torch import nn
 from msam_lib.data.base import MultimodalDataset
 from msam_lib.diagnostics.probes import gradient_alignment, gradient_norms, linear_probe
 from msam_lib.diagnostics.sharpness import ascent_sharpness, average_sharpness, keskar_sharpness
-from msam_lib.diagnostics.trace import block_traces
+from msam_lib.diagnostics.trace_blocks import block_traces
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.training.evaluate import Row
 

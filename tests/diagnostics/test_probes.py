@@ -253,7 +253,8 @@ def test_pictures_import_no_torch():
     import sys
 
     code = (
-        "import sys; import msam_lib.plots.landscape, msam_lib.plots.curvature, msam_lib.plots.sharpness; "
+        "import sys; import msam_lib.plots.landscape, msam_lib.plots.curvature, "
+        "msam_lib.plots.sharpness; "
         "from msam_lib.diagnostics import kendall_tau, Landscape; import msam_lib.diagnose; "
         "sys.exit('torch' in sys.modules)"
     )
