@@ -42,6 +42,15 @@ def parser() -> argparse.ArgumentParser:
     add_experiment(p, without=("method", "method_options", "seed"))
     p.set_defaults(run=_compare)
 
+    p = commands.add_parser("diagnose", help="measure curvature, landscapes, sharpness of runs")
+    p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories")
+    p.add_argument("--what", nargs="+", default=["hessian", "landscape", "sharpness"])
+    p.add_argument("--samples", type=int, default=1000, help="training samples measured (1000)")
+    p.add_argument("--probes", type=int, default=30, help="random probes of the traces (30)")
+    p.add_argument("--steps", type=int, default=25, help="points per axis of the planes (25)")
+    p.add_argument("--seed", type=int, default=0, help="of samples, probes and directions (0)")
+    p.set_defaults(run=_diagnose)
+
     p = commands.add_parser("freeze", help="keep the results of finished runs in one small file")
     p.add_argument("name", help="of the result, for example avmnist")
     p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
@@ -181,6 +190,16 @@ def _compare(args: argparse.Namespace) -> int:
     return 0 if len(runs) == len(experiments) else 1
 
 
+def _diagnose(args: argparse.Namespace) -> None:
+    from msam_lib.diagnose import diagnose
+    from msam_lib.training import Run
+
+    options = {k: getattr(args, k) for k in ("samples", "probes", "steps", "seed")}
+    for path in args.runs:
+        for name, written in diagnose(Run(path), args.what, **options).items():
+            print(f"{name:20} {written}")
+
+
 def _freeze(args: argparse.Namespace) -> None:
     from msam_lib import results
     from msam_lib.training import list_runs
@@ -201,6 +220,10 @@ def _figures(args: argparse.Namespace) -> int:
 
         runs = run_all(suite(args.preset, seeds=args.seeds), args.store, jobs=args.jobs)
         print(f"{len(runs)} runs frozen in {results.freeze(runs, 'digits', args.out / 'data')}")
+        from msam_lib.geometry import freeze_landscapes
+
+        traced = [r for r in runs if r.config["traces"] and r.config["seed"] == args.seeds[0]]
+        print(f"{len(traced)} landscapes in {freeze_landscapes(traced, folder=args.out / 'data')}")
     stale = paper.build_all(args.names or None, out=args.out, check=args.check)
     if args.check:
         print("\n".join(f"stale: {n}" for n in stale) or "All figures and tables are up to date.")

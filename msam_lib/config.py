@@ -49,6 +49,7 @@ class Experiment:
         label_noise: share of the training labels replaced by a wrong one.
         absent: what an absent modality's input is: zero, or mean (of the training split).
         train_part: training samples measured after each epoch.
+        traces: measure the Hessian's trace of every block each so many epochs; 0 never does.
         precision: auto, float32 or bfloat16.
         device: auto, cpu, cuda or mps; not part of the run's identity.
         method_options: options of the method.
@@ -80,6 +81,7 @@ class Experiment:
     label_noise: float = 0.0
     absent: str = "zero"
     train_part: int = 1000
+    traces: int = 0
     precision: str = "auto"
     device: str = "auto"
     method_options: dict[str, Any] = field(default_factory=dict)
@@ -121,7 +123,10 @@ class Experiment:
 
     def identity(self) -> dict[str, Any]:
         """What determines the numbers: all fields but the device, and the meaning's version."""
-        return {k: v for k, v in asdict(self).items() if k != "device"} | {"version": VERSION}
+        out = {k: v for k, v in asdict(self).items() if k != "device"} | {"version": VERSION}
+        if not self.traces:  # measuring nothing more is the run it always was
+            del out["traces"]
+        return out
 
     @property
     def name(self) -> str:
@@ -209,6 +214,10 @@ class Experiment:
             weight_decay=self.weight_decay,
         )
         steps = len(loaders.train)
+        if self.traces:
+            from msam_lib.diagnostics import TraceProbe
+
+            probes = [*probes, TraceProbe(every=self.traces, samples=300, probes=10)]
         scheduler = build_schedule(
             optimizer,
             self.schedule,

@@ -24,6 +24,7 @@ from msam_lib.results import COLUMNS, collect, final, preset_of, run_directories
 
 # What the figures and tables read, by split; "contribution/..." is kept at the final epochs only.
 KEPT: dict[str, tuple[str, ...]] = {
+    "probe": ("hessian_trace", "hessian_trace_se"),
     "val": ("accuracy",),
     "test": (
         "accuracy",
@@ -71,20 +72,26 @@ def freeze(
     kept.append(ends[ends["metric"].str.startswith("contribution/")])
     rows = pd.concat(kept)[COLUMNS].sort_values(COLUMNS[:-1], kind="stable")
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    kept_runs = set(frame["run"])
+    return write_frozen(target, text, provenance_of([p for p in paths if p.name in kept_runs]))
+
+
+def write_frozen(target: Path, text: str, record: Mapping[str, Any]) -> Path:
+    """Write CSV text as `<name>.csv.gz`, bytes depending on the text alone, and its provenance
+    beside it.
+    """
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
         file.write(text.encode())
     target.parent.mkdir(parents=True, exist_ok=True)
-    kept_runs = set(frame["run"])
-    record = _provenance([p for p in paths if p.name in kept_runs]) | {
-        "sha256": sha256(buffer.getvalue())
-    }
+    whole = dict(record) | {"sha256": sha256(buffer.getvalue())}
     _write(target, buffer.getvalue())
-    _write(_beside(target), (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    _write(_beside(target), (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
     return target
 
 
-def _provenance(paths: Sequence[Path]) -> dict[str, Any]:
+def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
+    """Commit, seeds, device, versions, data and settings of some runs."""
     configs = {p.name: json.loads((p / "config.json").read_text()) for p in paths}
     records = [json.loads((p / "environment.json").read_text()) for p in paths]
     seconds = {

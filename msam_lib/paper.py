@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
+from msam_lib.geometry import landscapes
 from msam_lib.plots import (
     Table,
     accuracy_curves,
@@ -29,9 +30,17 @@ from msam_lib.plots import (
     tables,
 )
 from msam_lib.plots._series import seeds_in_words
+from msam_lib.plots.curvature import trace_alt, trace_curves
+from msam_lib.plots.landscape import surfaces, surfaces_alt
 from msam_lib.plots.names import radii
 from msam_lib.products import build
-from msam_lib.selection import alone, fusion_rows, strong_weak_rows, with_reference
+from msam_lib.selection import (
+    alone,
+    fusion_rows,
+    strong_weak_rows,
+    traced_rows,
+    with_reference,
+)
 
 Product = Figure | Table
 
@@ -188,6 +197,30 @@ ITEMS: dict[str, PaperItem] = {
         _strong_versus_weak(),
         _table("late", LATE, 1, PAPER_LATE),
         _table("maxout", MAXOUT, 2, PAPER_MAXOUT),
+        PaperItem(
+            "landscape_late",
+            "Loss landscapes",
+            "Training loss over one plane of all weights (filter-normalised random directions, the "
+            "same for every method), late fusion, embedded data: the surface from two viewpoints, "
+            "its contours below. Losses above 4 are cut off.",
+            "Figure 1",
+            "landscapes",
+            lambda frame: frame,
+            lambda frame: surfaces(landscapes(frame), ceiling=4.0),
+            lambda frame: surfaces_alt(landscapes(frame)),
+        ),
+        PaperItem(
+            "hessian_traces_late",
+            "Curvature of each encoder over epochs",
+            "Trace of the training loss' Hessian in each modality's encoder over epochs, late "
+            "fusion, embedded data (Hutchinson, 10 Rademacher probes, 300 samples, evaluation "
+            "mode). Mean and 95 % Student-t interval over seeds.",
+            "",
+            "digits",
+            traced_rows,
+            trace_curves,
+            trace_alt,
+        ),
         _dominance("late", f"{LATE}, AV-MNIST", "avmnist"),
         _strong_versus_weak("avmnist"),
         _table("late", f"{LATE}, AV-MNIST", 1, PAPER_LATE, "avmnist"),

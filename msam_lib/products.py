@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from msam_lib.paper import PaperItem
 
 # modules between results and products, beside those of plots/
-CODE = ("frozen", "paper", "products", "results", "selection", "statistics")
+CODE = ("frozen", "geometry", "paper", "products", "results", "selection", "statistics")
 
 
 def build(

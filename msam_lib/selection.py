@@ -56,3 +56,11 @@ def with_reference(fusion: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
         return pd.concat([rows, extra.assign(fusion=fusion)])
 
     return select
+
+
+def traced_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The late-fusion runs whose Hessian traces were measured."""
+    rows = frame[(frame["fusion"] == "late") & frame["metric"].str.startswith("hessian_trace")]
+    if rows.empty:
+        raise MsamError("No run here measured Hessian traces. Train with traces=5, for example.")
+    return rows

@@ -32,13 +32,26 @@ def table_experiments(
     methods: list[tuple[str, dict]] = [("joint", {})]
     methods += [("unimodal", {})] if fusion in ("late", "concat") else []
     methods += [("sam", {}), ("asam", {}), *(("msam", dict(r)) for r in READINGS)]
-    return [
+    found = [
         Experiment.preset(
             preset, dataset=dataset, fusion=fusion, method=m, method_options=o, seed=s
         )
         for m, o in methods
         for s in seeds
     ]
+    return [_traced(e) for e in found]
+
+
+def _traced(experiment: Experiment) -> Experiment:
+    """With Hessian traces where a figure shows them: the embedded data, late fusion, joint, SAM and
+    M-SAM as printed and confined to an encoder.
+    """
+    shown = experiment.method_options.keys() <= {"rho", "reading"}
+    shown &= experiment.method_options.get("reading", "literal") in ("literal", "encoder")
+    shown &= experiment.method in ("joint", "sam", "msam")
+    if not shown or (experiment.dataset, experiment.fusion) != ("digits", "late"):
+        return experiment
+    return experiment.replace(traces=max(1, experiment.epochs // 4))
 
 
 def perturbation_experiments(
@@ -51,13 +64,14 @@ def perturbation_experiments(
     alone = {"reading": "encoder", "mixing": 1.0, "rho": rho}
     cases: list[tuple[str, dict]] = [("joint", {}), ("sam", {"rho": rho})]
     cases += [("msam", alone | {"target": t}) for t in ("dominant", "weakest")]
-    return [
+    found = [
         Experiment.preset(
             preset, dataset=dataset, fusion="late", method=m, method_options=o, seed=s
         )
         for m, o in cases
         for s in seeds
     ]
+    return [_traced(e) for e in found]
 
 
 def suite(
