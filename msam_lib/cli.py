@@ -222,7 +222,7 @@ def _figures(args: argparse.Namespace) -> int:
         print(f"{len(runs)} runs frozen in {results.freeze(runs, 'digits', args.out / 'data')}")
         from msam_lib.geometry import freeze_landscapes
 
-        traced = [r for r in runs if r.config["traces"] and r.config["seed"] == args.seeds[0]]
+        traced = [r for r in runs if r.config.get("traces") and r.config["seed"] == args.seeds[0]]
         print(f"{len(traced)} landscapes in {freeze_landscapes(traced, folder=args.out / 'data')}")
     stale = paper.build_all(args.names or None, out=args.out, check=args.check)
     if args.check:
