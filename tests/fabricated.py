@@ -45,7 +45,23 @@ def results(
                     values = {"accuracy": own, "accuracy_head": own + 0.1, "contribution": share}
                     values |= {f"contribution/{c}": share for c in range(classes)}
                     rows += [(*at, "test", name, metric, v) for metric, v in values.items()]
+                    if method != "unimodal":
+                        rows.append((*at, "probe", name, "hessian_trace", 10.0 * (1 + m) + epoch))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def landscapes(labels: Sequence[str] = ("joint", "sam:rho=0.1"), steps: int = 5) -> pd.DataFrame:
+    """Bowls x^2 + y^2, steeper for each label, as `msam_lib.geometry` freezes them."""
+    rows = []
+    axis = [2 * i / (steps - 1) - 1 for i in range(steps)]
+    for i, label in enumerate(labels):
+        who = ("toy", "late", label.partition(":")[0], label, 0)
+        for x in axis:
+            for y in axis:
+                loss = (1 + i) * (x**2 + y**2)
+                rows += [(*who, x, y, "loss", loss), (*who, x, y, "accuracy", 1 - loss / 10)]
+    columns = ["dataset", "fusion", "method", "label", "seed", "x", "y", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def everything() -> pd.DataFrame:

@@ -80,9 +80,7 @@ def surfaces(
     low, high = shared_limits(landscapes, quantity, ceiling)
     count, rows = len(landscapes), len(views) + 1
     side = min(TEXT_WIDTH / count, 2.4)
-    figure = Figure(
-        figsize=(max(side * count, 2.6), side * rows * 0.95 + 0.6), layout="constrained"
-    )
+    figure = Figure(figsize=(max(side * count, 2.6), side * rows * 0.8 + 0.6), layout="constrained")
     grid = figure.add_gridspec(rows, count)
     cmap, flat = "viridis" if quantity == "loss" else "viridis_r", None
     lines = np.linspace(low, high, levels + 1)
@@ -109,7 +107,7 @@ def surfaces(
                 ax.set(xticks=[s.x[0], 0, s.x[-1]], yticks=[s.y[0], 0, s.y[-1]])
             ax.tick_params(labelsize=6, pad=-3)
             ax.zaxis.set_major_locator(_few())
-            ax.set_box_aspect((1, 1, 0.8), zoom=1.05)
+            ax.set_box_aspect((1, 1, 0.8), zoom=1.3)
             if r == 0:
                 ax.set_title(title)
         flat = figure.add_subplot(grid[-1, k], aspect="equal" if _square(s) else "auto")
@@ -147,6 +145,8 @@ def _axis_name(s: Landscape, which: str) -> str:
     if kind == "trajectory":
         k = 0 if which == "block" else 1
         return f"component {k + 1} ({100 * s.meta['explained'][k]:.0f} %)"
+    if block == "all":
+        return f"direction {1 if which == 'block' else 2}"
     return f"direction in {block}" if block else ""
 
 

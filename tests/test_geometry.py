@@ -1,0 +1,70 @@
+"""Landscapes from run to frozen rows to picture, Hessian traces in runs, and `diagnose`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from msam_lib import geometry
+from msam_lib.cli import main
+from msam_lib.config import Experiment
+from msam_lib.diagnostics import Landscape
+from msam_lib.errors import MsamError
+from msam_lib.selection import traced_rows
+from tests import fabricated
+
+SMALL = {"n_train": 60, "n_val": 20, "n_test": 20}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    base = Experiment(dataset="synthetic", epochs=2, width=2, traces=1, data_options=SMALL)
+    store = tmp_path_factory.mktemp("runs")
+    return [base.replace(method=m).run(store) for m in ("joint", "sam")]
+
+
+def test_frozen_rows_give_the_landscape_back(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(geometry, "STEPS", 5)
+    path = geometry.freeze_landscapes(runs, folder=tmp_path)
+    found = geometry.landscapes(pd.read_csv(path))
+    assert set(found) == {"Joint training", "SAM"}
+    kept = Landscape.load(next(runs[0].path.glob("landscape-all-5-*.npz")))
+    assert np.allclose(found["Joint training"].loss, kept.loss, rtol=1e-5)
+    assert np.allclose(found["Joint training"].accuracy, kept.accuracy, rtol=1e-5)
+    before = path.read_bytes()
+    assert geometry.freeze_landscapes(runs, folder=tmp_path).read_bytes() == before
+
+
+def test_rows_and_axes_are_not_mixed_up():
+    bowl = geometry.landscapes(fabricated.landscapes(["joint"]))["Joint training"]
+    assert np.allclose(bowl.loss, bowl.x[:, None] ** 2 + bowl.y[None] ** 2)
+
+
+def test_traces_are_measured_and_change_nothing_else(runs, tmp_path):
+    frame = runs[0].metrics()
+    probe = frame[frame["split"] == "probe"]
+    assert sorted(probe["epoch"].unique()) == [0, 1, 2]
+    assert set(probe["modality"]) == {"x1", "x2", "fusion", "fused"}
+    config = Experiment.from_dict(runs[0].config)
+    plain = config.replace(traces=0)
+    assert plain.name != config.name
+    without = plain.run(tmp_path).metrics()
+    pd.testing.assert_frame_equal(frame[frame["split"] != "probe"].reset_index(drop=True), without)
+
+
+def test_results_without_traces_are_refused():
+    frame = fabricated.everything()
+    with pytest.raises(MsamError, match="Hessian traces"):
+        traced_rows(frame[frame["split"] != "probe"])
+
+
+def test_diagnose_from_the_command_line(runs, capsys):
+    command = ["diagnose", str(runs[0].path), "--what", "hessian", "landscape"]
+    assert main([*command, "--samples", "40", "--probes", "4", "--steps", "3"]) == 0
+    assert "hessian.csv" in capsys.readouterr().out
+    rows = pd.read_csv(runs[0].path / "hessian.csv")
+    assert {"trace", "gauss_newton_trace", "frobenius_norm"} <= set(rows["quantity"])
+    assert list(runs[0].path.glob("landscape-*.npz"))
+    assert main(["diagnose", str(runs[0].path), "--what", "hesian"]) == 2
+    assert "Did you mean 'hessian'" in capsys.readouterr().err
