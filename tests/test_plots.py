@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import numpy as np
@@ -17,8 +13,7 @@ from matplotlib.lines import Line2D
 
 from msam_lib import plots
 from msam_lib.errors import MsamError
-from msam_lib.plots import names, perturbation, style, tables
-from msam_lib.plots._export import _tex
+from msam_lib.plots import names, perturbation, style
 from tests import fabricated
 
 TWO, THREE = ("audio", "visual"), ("x1", "x2", "x3")
@@ -45,36 +40,6 @@ def boxes_overlap(figure: Figure) -> bool:
 
 
 # --- style ----------------------------------------------------------------------------------------
-
-
-def test_palette_is_fixed_for_known_and_distinct_for_other_names():
-    looks = style.palette(["fused", "text", "visual", "audio"])
-    assert list(looks) == ["audio", "visual", "text", "fused"]
-    assert looks["audio"] == style.LOOKS["audio"] and looks["fused"] == style.FUSED
-    many = style.palette([f"x{i}" for i in range(7)] + ["fused"])
-    assert len({(k.color, k.marker) for k in many.values()}) == 8
-    assert style.palette(["video", "speech"])["video"] == style.LOOKS["visual"]
-    assert len(set(style.palette(["image", "video"]).values())) == 2
-
-
-@pytest.mark.parametrize("look", [*style.LOOKS.values(), *style.SPARE, style.FUSED])
-def test_colours_stand_out_on_white(look):
-    linear = [
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
-        for c in mpl.colors.to_rgb(look.color)
-    ]
-    assert 1.05 / (np.dot([0.2126, 0.7152, 0.0722], linear) + 0.05) >= 3
-
-
-def test_saving_twice_gives_the_same_bytes(tmp_path):
-    frame = fabricated.results(labels=["joint"])
-    one = plots.save(plots.contribution_curves(frame), tmp_path / "one")
-    two = plots.save(plots.contribution_curves(frame), tmp_path / "two")
-    assert [p.suffix for p in one] == [".pdf", ".svg", ".png"]
-    assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
-    assert "Joint training" in one[1].read_text()  # text stays text
-    with pytest.raises(MsamError, match="jpg"):
-        plots.save(plots.contribution_curves(frame), tmp_path / "x", ["jpg"])
 
 
 def test_drawing_leaves_the_global_settings_alone():
@@ -252,83 +217,6 @@ def test_the_only_sam_is_taken_whatever_its_radius():
 
 
 # --- tables ---------------------------------------------------------------------------------------
-
-
-def small_table() -> plots.Table:
-    return plots.results_table(
-        fabricated.results(labels=fabricated.LABELS),
-        paper={"joint": 68.41, "msam": 74.08},
-        paper_title="paper, other_data",
-        missing={"OGM-GE": "needs per-modality logits"},
-        caption="Accuracy in %",
-        notes=["A note."],
-    )
-
-
-def test_results_table_values_and_ranks():
-    table = small_table()
-    assert table.columns == ("audio", "visual", "fused")
-    rows = {r.name: r for r in table.rows}
-    assert list(rows) == ["OGM-GE", "Unimodal", "Joint training", "SAM", "M-SAM", "M-SAM (encoder)"]
-    assert rows["SAM"].cells[2].mean == pytest.approx(100 * fabricated.accuracy(2, 1, 2, -1))
-    assert rows["SAM"].cells[2].text == "74.0 ± 5.0"
-    assert [rows[n].cells[0].rank for n in ("M-SAM (encoder)", "M-SAM", "SAM")] == [1, 2, 0]
-    # unimodal: its own models, and not ranked
-    assert rows["Unimodal"].cells[0].mean == pytest.approx(
-        100 * (fabricated.accuracy(1, 1, 2, 0) + 0.1)
-    )
-    assert {c.rank for c in rows["Unimodal"].cells} == {0}
-    assert [r.paper for r in table.rows] == ["", "", "68.41", "", "74.08", ""]
-    assert "fused M-SAM (encoder)" in plots.table_alt(table)
-
-
-def test_table_as_markdown():
-    text = small_table().to("md")
-    lines = [x for x in text.splitlines() if x.startswith("|")]
-    assert len({x.count("|") for x in lines}) == 1 and len(lines) == 8
-    assert "**76.0 ± 5.0**" in text and "<u>75.0 ± 5.0</u>" in text and "*68.41*" in text
-    assert "— [1]" in text and "- [1] needs per-modality logits" in text and "- A note." in text
-
-
-def test_table_as_latex():
-    text = small_table().to("tex")
-    assert r"\textbf{76.0 $\pm$ 5.0}" in text and r"\underline{75.0 $\pm$ 5.0}" in text
-    assert r"other\_data" in text and r"Accuracy in \%" in text and r"\toprule" in text
-    body = [x for x in text.splitlines() if x.endswith(r"\\")]
-    assert {x.count(" & ") for x in body} == {4}
-    assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
-    assert _tex(r"a\b{c}") == r"a\textbackslash{}b\{c\}"
-
-
-def test_table_as_csv():
-    rows = list(csv.DictReader(io.StringIO(small_table().to("csv"))))
-    assert float(rows[3]["fused mean"]) == pytest.approx(74)
-    assert rows[0]["fused mean"] == "" and rows[3]["fused n"] == "3"
-
-
-def test_table_as_html_is_accessible():
-    text = small_table().to("html")
-    root = ET.fromstring(f"<div>{text}</div>")
-    table = root.find("table")
-    assert table.find("caption").text == "Accuracy in %"
-    assert {th.get("scope") for th in table.iter("th")} == {"col", "row"}
-    assert table.find(".//td[@title='needs per-modality logits']") is not None
-    assert small_table()._repr_html_() == text
-
-
-def test_fewer_seeds_are_told_and_many_epochs_reduced():
-    frame = fabricated.results()
-    frame = frame[~((frame["label"] == "sam:rho=0.1") & (frame["seed"] > 0))]
-    text = plots.results_table(frame).to("md")
-    assert re.search(r"\| SAM \| 52\.0 \[1\]", text) and "1 of 3 seeds only" in text
-
-
-def test_several_fusions_become_column_groups():
-    table = plots.results_table(fabricated.everything())
-    assert table.columns[0] == "late audio" and table.columns[-1] == "maxout fused"
-    assert next(r for r in table.rows if r.name == "Unimodal").cells[-1].text == "—"
-    assert "not among these runs" in table.to("md")
-    assert tables.Cell().text == "—"
 
 
 def test_reading_results_needs_no_torch():

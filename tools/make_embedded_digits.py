@@ -31,6 +31,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from misspelled_words import NUMBER_WORDS, misspelled
+
 from msam_lib.data.audio import centre, log_mel, mix, read_wav, resample, write_wav
 
 SEED, RATE, LENGTH = 20240, 8000, 6400  # 0.8 s
@@ -68,18 +70,6 @@ BABBLE = """
     the boat drifted slowly past the harbour while children were laughing on the wooden pier
     and the old man told a story about winter rain falling over distant green hills
 """.split()
-
-NUMBER_WORDS = {  # 0..9, without diacritics
-    "english": "zero one two three four five six seven eight nine",
-    "german": "null eins zwei drei vier funf sechs sieben acht neun",
-    "french": "zero un deux trois quatre cinq six sept huit neuf",
-    "spanish": "cero uno dos tres cuatro cinco seis siete ocho nueve",
-    "italian": "zero uno due tre quattro cinque sei sette otto nove",
-    "portuguese": "zero um dois tres quatro cinco seis sete oito nove",
-    "dutch": "nul een twee drie vier vijf zes zeven acht negen",
-    "swedish": "noll ett tva tre fyra fem sex sju atta nio",
-}
-KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
 def speak(text: str, voice: str, speed: int, pitch: int) -> np.ndarray:
@@ -143,44 +133,6 @@ def spoken(
     stack = [torch.tensor(np.stack(x), dtype=torch.float32) for x in (clips, noises, powers)]
     waves = mix(stack[0], stack[1], SNR_DB, stack[2])
     return log_mel(waves, RATE, **SPECTROGRAM).numpy(), voices
-
-
-def typo(word: str, rng: np.random.Generator) -> str:
-    """`word` with two letters swapped, one dropped, one doubled, or one replaced by its neighbour
-    on the keyboard.
-    """
-    i = int(rng.integers(len(word)))
-    match rng.choice(["swap", "drop", "double", "neighbour"]):
-        case "swap":
-            i = min(i, len(word) - 2)
-            return word[:i] + word[i + 1] + word[i] + word[i + 2 :]
-        case "drop" if len(word) > 2:
-            return word[:i] + word[i + 1 :]
-        case "double":
-            return word[:i] + 2 * word[i] + word[i + 1 :]
-    row = next(r for r in KEYBOARD if word[i] in r)
-    near = [row[j] for j in (row.index(word[i]) - 1, row.index(word[i]) + 1) if 0 <= j < len(row)]
-    return word[:i] + str(rng.choice(near)) + word[i + 1 :]
-
-
-def misspelled(labels: np.ndarray, rng: np.random.Generator) -> list[str]:
-    """One string per label, no string twice: so none is in two splits, and none stands for two
-    digits.
-    """
-    correct = {w: d for words in NUMBER_WORDS.values() for d, w in enumerate(words.split())}
-    seen, out = set(), []
-    for digit in labels:
-        while True:
-            word = rng.choice(list(NUMBER_WORDS.values())).split()[digit]
-            for _ in range(int(rng.integers(1, 4))):  # one to three typos
-                word = typo(word, rng)
-            # "sei" is six in Italian: a misspelling that is another digit's word would be a wrong
-            # label
-            if word not in seen and correct.get(word, digit) == digit and len(word) <= 12:
-                break
-        seen.add(word)
-        out.append(word)
-    return out
 
 
 def save_npz(path: Path, **arrays: np.ndarray) -> None:
