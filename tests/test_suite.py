@@ -1,4 +1,4 @@
-"""Many experiments at once: all of them run, none is run twice, and a failing one loses no other."""
+"""Many experiments at once: all run, none twice, and a failing one loses no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ SMALL = {"n_train": 60, "n_val": 20, "n_test": 20}
 
 
 def small(**changes):
-    base = {"dataset": "synthetic", "epochs": 1, "width": 1, "device": "cpu", "data_options": SMALL}
+    base = {"dataset": "synthetic", "epochs": 1, "width": 1, "batch_size": 16, "device": "cpu"}
+    base |= {"data_options": SMALL}
     return Experiment(**(base | changes))
 
 
