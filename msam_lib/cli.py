@@ -114,7 +114,10 @@ def _method_cards() -> list[dict[str, Any]]:
 def _datasets() -> list[dict[str, Any]]:
     from msam_lib.data import REGISTRY
 
-    return [{"name": name, **info._asdict()} for name, info in REGISTRY.items()]
+    shown = ("summary", "reference", "options")
+    return [
+        {"name": name, **{k: getattr(info, k) for k in shown}} for name, info in REGISTRY.items()
+    ]
 
 
 def _named(module: str, attribute: str) -> list[dict[str, Any]]:
