@@ -10,9 +10,7 @@ import hashlib
 import io
 import json
 import os
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -164,19 +162,6 @@ def find(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
 def sha256(content: bytes) -> str:
     """Hexadecimal digest."""
     return hashlib.sha256(content).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def source_commit() -> str:
-    """The commit of this source tree, or `"unknown"` (torch-free, unlike `reproducibility`)."""
-    try:
-        git = ["git", "-C", str(Path(__file__).resolve().parent)]
-        head = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        )
-        return head.stdout.strip()[:12]
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _beside(path: Path) -> Path:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.frozen import find, load, sha256, source_commit
+from msam_lib.frozen import find, load, sha256
 from msam_lib.plots import Table, save
+from msam_lib.source import source_commit
 
 if TYPE_CHECKING:
     from msam_lib.paper import PaperItem

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import random
-import subprocess
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from msam_lib.errors import MsamError
+from msam_lib.source import source_commit
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -60,25 +58,6 @@ def pick_precision(precision: str, device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if precision == "bfloat16" else None
 
 
-@lru_cache(maxsize=1)
-def commit() -> str:
-    """The commit of the source tree this package is imported from, with `+` where files were
-    changed.
-    """
-    here = Path(__file__).resolve().parent
-    try:
-        git = ["git", "-C", str(here)]
-        top = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        )
-        state = subprocess.run(
-            [*git, "status", "--porcelain", "--", "."], capture_output=True, text=True, check=True
-        )
-        return top.stdout.strip()[:12] + ("+" if state.stdout.strip() else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def environment_record(device: torch.device) -> dict[str, Any]:
     """What a reader needs to judge a number: versions, machine, device, threads, commit."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
@@ -91,5 +70,5 @@ def environment_record(device: torch.device) -> dict[str, Any]:
         "device_name": name or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "commit": commit(),
+        "commit": source_commit(),
     }

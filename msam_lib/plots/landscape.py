@@ -100,6 +100,7 @@ def surfaces(
                 ccount=60,
                 lw=0.15,
                 edgecolor="#00000030",
+                rasterized=True,  # hundreds of polygons would make a vector file of a megabyte
             )
             ax.view_init(elevation, azimuth)
             ax.set(zlim=(low, high), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
