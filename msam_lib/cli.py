@@ -102,10 +102,12 @@ def _method_cards() -> list[dict[str, Any]]:
             "changes": cls.changes,
             "passes": cls.passes,
             "fusions": [f for f in FUSIONS if cls.requires <= offers[f]],
-            "modalities": "any",
-            "tasks": ["classification"],
+            "modalities": cls.modalities,
+            "tasks": list(cls.tasks),
             "requires": sorted(cls.requires),
             "options": cls.options(),
+            "paper_options": cls.paper_options,
+            "caveat": cls.caveat,
         }
         for name, cls in METHODS.items()
     ]

@@ -13,31 +13,35 @@ from msam_lib.errors import MsamError, UnsupportedSetting
 from msam_lib.methods import METHODS, build_method, capabilities
 from msam_lib.models import FUSIONS, MultimodalModel, build_fusion, wrap
 from tests.helpers import CLASSES, buffers, distance, make_batch, make_model, sgd, steps, weights
+from tests.method_variants import VARIANTS
 
-EVERY = [
-    *((name, {}) for name in METHODS),
-    ("msam", {"reading": "encoder"}),
-    ("msam", {"reading": "encoder", "target": "weakest", "mixing": 1.0}),
-    ("msam", {"reading": "unimodal_loss"}),
-    ("msam", {"ascent": "momentum"}),
-    ("msam", {"reading": "encoder", "ascent": "momentum"}),
-    ("msam", {"value": "log_likelihood", "contribution": "softmax", "smoothing": 0.9}),
-]
+EVERY = [*((name, {}) for name in METHODS), *VARIANTS]
 
 
 def label(method):
     return "-".join([method[0], *(str(v) for v in method[1].values())])
 
 
-def settings():
+def allowed(name, m):
+    return METHODS[name].modalities in ("any", str(m))
+
+
+def model_for(name, options, fusion="late", m=2, **more):
+    """A model that this method can train: with heads of their own where the fusion has none."""
+    needs = build_method(name, **options).needs()
+    plain = make_model(fusion, m, **more)
+    if needs <= capabilities(plain):
+        return plain
+    return make_model(fusion, m, unimodal_heads=True, **more)
+
+
+def settings(methods=EVERY):
     for fusion in FUSIONS:
         for m in (2, 3):
-            for name, options in EVERY:
-                if name == "unimodal" and fusion not in ("late", "concat"):
-                    continue
-                yield pytest.param(
-                    fusion, m, name, options, id=f"{fusion}-{m}-{label((name, options))}"
-                )
+            for name, options in methods:
+                if allowed(name, m):
+                    test = f"{fusion}-{m}-{label((name, options))}"
+                    yield pytest.param(fusion, m, name, options, id=test)
 
 
 every_setting = pytest.mark.parametrize(("fusion", "m", "name", "options"), list(settings()))
@@ -46,7 +50,7 @@ every_method = pytest.mark.parametrize(("name", "options"), EVERY, ids=list(map(
 
 @every_setting
 def test_a_step_with_no_learning_rate_restores_every_bit(fusion, m, name, options):
-    model, method = make_model(fusion, m), build_method(name, **options)
+    model, method = model_for(name, options, fusion, m), build_method(name, **options)
     optimizer, before = sgd(model, lr=0.0, momentum=0.9), weights(model)
     for seed in (1, 2):
         logs = method.step(model, make_batch(m, seed=seed), optimizer)
@@ -56,7 +60,7 @@ def test_a_step_with_no_learning_rate_restores_every_bit(fusion, m, name, option
 
 @every_setting
 def test_batch_norm_advances_exactly_once_a_step(fusion, m, name, options):
-    model, batch = make_model(fusion, m), make_batch(m)
+    model, batch = model_for(name, options, fusion, m), make_batch(m)
     once = copy.deepcopy(model)
     torch.manual_seed(3)  # the dropout between two batch norms
     once(batch.inputs)
@@ -71,7 +75,7 @@ def test_batch_norm_advances_exactly_once_a_step(fusion, m, name, options):
 
 @every_setting
 def test_same_seed_same_weights(fusion, m, name, options):
-    model, method = make_model(fusion, m), build_method(name, **options)
+    model, method = model_for(name, options, fusion, m), build_method(name, **options)
     batches = [make_batch(m, seed=s) for s in (1, 2, 3)]
     runs = [steps(model, method, batches, momentum=0.9) for _ in range(2)]
     assert distance(*runs) == 0.0
@@ -81,13 +85,12 @@ def test_same_seed_same_weights(fusion, m, name, options):
 NEUTRAL = [(n, o) for n, o in EVERY if METHODS[n].neutral is not None]
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-@pytest.mark.parametrize("m", [2, 3])
-@pytest.mark.parametrize(("name", "options"), NEUTRAL, ids=list(map(label, NEUTRAL)))
+@pytest.mark.parametrize(("fusion", "m", "name", "options"), list(settings(NEUTRAL)))
 def test_neutral_options_are_joint_training(fusion, m, name, options):
     if options.get("reading") == "unimodal_loss":
         pytest.skip("its loss is not the fused one; test_msam.py holds its own closed form")
-    model, batches = make_model(fusion, m), [make_batch(m, seed=s) for s in (1, 2)]
+    model = model_for(name, options, fusion, m)
+    batches = [make_batch(m, seed=s) for s in (1, 2)]
     neutral = build_method(name, **(options | METHODS[name].neutral))
     joint = steps(model, build_method("joint"), batches)
     assert distance(steps(model, neutral, batches), joint) < 1e-6
@@ -97,11 +100,10 @@ def test_neutral_options_are_joint_training(fusion, m, name, options):
 @pytest.mark.parametrize("fusion", FUSIONS)
 @every_method
 def test_order_and_names_of_modalities_do_not_matter(fusion, name, options):
-    if name == "unimodal" and fusion not in ("late", "concat"):
-        pytest.skip("needs per-modality logits")
-    model = make_model(fusion, 2, dropout=0.0)
+    model = model_for(name, options, fusion, dropout=0.0)
     renamed = {"x1": "zebra", "x2": "ant"}
-    other = _reordered(model, fusion, renamed)
+    order = ("x1", "x2") if METHODS[name].ordered else ("x2", "x1")
+    other = _renamed(model, fusion, renamed, order)
     batches = [make_batch(2, seed=s) for s in (1, 2)]
     named = [Batch({renamed[m]: b.inputs[m] for m in ("x2", "x1")}, b.targets) for b in batches]
     # a smooth value: exact ties of the batch accuracy are separated by name
@@ -118,9 +120,9 @@ def test_order_and_names_of_modalities_do_not_matter(fusion, name, options):
     assert not torch.allclose(model.eval()(probe.inputs).logits, expected, atol=1e-4)
 
 
-def _reordered(model, fusion, renamed):
-    """The same function with the modalities in the other order and under other names."""
-    dims = {m: model.fusion.dims[m] for m in ("x2", "x1")}
+def _renamed(model, fusion, renamed, order):
+    """The same function under other names and, unless the order is kept, in the other order."""
+    dims = {m: model.fusion.dims[m] for m in order}
     options = {"hidden": (7, 5), "dropout": 0.0} if fusion == "maxout" else {}
     encoders = {renamed[m]: copy.deepcopy(model.encoders[m]) for m in dims}
     new = build_fusion(fusion, {renamed[m]: d for m, d in dims.items()}, CLASSES, **options)
@@ -131,15 +133,23 @@ def _reordered(model, fusion, renamed):
         state[key] = value
     split = model.fusion.dims["x1"]
     for key, value in state.items():  # inputs of a concatenation come in the other order
-        if value.dim() and value.shape[-1] == sum(dims.values()):
+        if order[0] != "x1" and value.dim() and value.shape[-1] == sum(dims.values()):
             state[key] = torch.cat([value[..., split:], value[..., :split]], dim=-1)
     new.load_state_dict(state)
-    return MultimodalModel(encoders, new)
+    heads = model.heads is not None
+    out = MultimodalModel(encoders, new, unimodal_heads=heads)
+    if heads:
+        out.heads.load_state_dict(
+            {f"{renamed[m]}.{k}": v for m in order for k, v in model.heads[m].state_dict().items()}
+        )
+    return out
 
 
 @pytest.mark.parametrize("m", [2, 3])
 @every_method
 def test_the_loss_falls(m, name, options):
+    if not allowed(name, m):
+        pytest.skip(f"defined for {METHODS[name].modalities} modalities")
     model, method = make_model("late", m), build_method(name, **options)
     optimizer = sgd(model, 0.1, 0.9)
     losses = [float(method.step(model, make_batch(m), optimizer)["loss"]) for _ in range(40)]
@@ -178,7 +188,7 @@ def test_a_plain_module_can_be_trained(name, options):
     model = wrap(net, ["x1", "x2"], call="kwargs", encoders={"x1": net.a, "x2": net.b})
     method = build_method(name, **options)
     if not method.needs() <= capabilities(model):
-        with pytest.raises(UnsupportedSetting, match="per-modality logits"):
+        with pytest.raises(UnsupportedSetting, match=r"needs (per-modality|the features|to know)"):
             method.setup(model)
         return
     optimizer, batch = sgd(model, 0.1, 0.9), make_batch()
@@ -202,11 +212,32 @@ def test_a_failed_step_leaves_the_weights_alone():
     assert all(torch.equal(p, before[k]) for k, p in model.named_parameters())
 
 
+HEADED = [n for n in METHODS if "unimodal_logits" in METHODS[n].requires]
+COUNTED = [n for n in METHODS if METHODS[n].modalities != "any"]
+
+
 @pytest.mark.parametrize("fusion", ["maxout", "sum", "gated", "film"])
-def test_unsupported_settings_refuse_with_advice(fusion):
+@pytest.mark.parametrize("name", HEADED)
+def test_missing_heads_are_refused_with_advice(name, fusion):
     with pytest.raises(UnsupportedSetting, match="unimodal_heads=True"):
-        build_method("unimodal").setup(make_model(fusion))
-    build_method("unimodal").setup(make_model(fusion, unimodal_heads=True))
+        build_method(name).setup(make_model(fusion))
+    build_method(name).setup(make_model(fusion, unimodal_heads=True))
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_a_wrong_number_of_modalities_is_refused_with_advice(name):
+    with pytest.raises(UnsupportedSetting, match=r"has 3: x1, x2, x3\. Choose 2"):
+        build_method(name).setup(make_model("late", 3))
+
+
+@every_method
+def test_a_card_says_what_the_method_is(name, options):
+    cls = METHODS[name]
+    assert cls.title and cls.reference and cls.passes
+    assert cls.changes in ("nothing", "loss", "gradient", "schedule", "landscape", "data", "model")
+    for chosen in cls.paper_options.values():
+        assert set(chosen) <= set(cls.options())
+    assert "Changes:" in cls.__doc__ and "Requires:" in cls.__doc__
 
 
 @pytest.mark.parametrize(

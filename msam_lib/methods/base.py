@@ -61,8 +61,11 @@ class Method(nn.Module):
     """One training rule; override the least you need: `loss`, else `modulate`, else `step`.
 
     Class attributes are the method's card, shown by `python -m msam_lib list methods`:
-    `title`, `reference`, `changes` (what it acts on), `passes` per step, `requires` (capabilities
-    of the model, see `ADVICE`) and `neutral` (options at which a step must equal joint training's).
+    `title`, `reference`, `changes` (loss, gradient, schedule, landscape or data), `passes` per
+    step, `requires` (capabilities of the model, see `ADVICE`), `modalities` (`"any"`, or the number
+    the method is defined for), `tasks`, `paper_options` ({data set: {option: value}} as
+    published), `ordered` (the order of the modalities is part of the method), `caveat` (what its
+    sources leave uncertain) and `neutral` (options at which a step must equal joint training's).
 
     >>> from msam_lib.methods import build_method
     >>> build_method("sam", rho=0.1)
@@ -74,6 +77,11 @@ class Method(nn.Module):
     changes: ClassVar[str] = "loss"
     passes: ClassVar[str] = "1 forward, 1 backward"
     requires: ClassVar[frozenset[str]] = frozenset()
+    modalities: ClassVar[str] = "any"
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    paper_options: ClassVar[dict[str, dict[str, Any]]] = {}
+    ordered: ClassVar[bool] = False
+    caveat: ClassVar[str] = ""
     neutral: ClassVar[dict[str, Any] | None] = None
 
     def __init__(self) -> None:
@@ -86,6 +94,13 @@ class Method(nn.Module):
         """Raise `UnsupportedSetting`, with advice, where the model lacks what this method needs."""
         for need in sorted(self.needs() - capabilities(model)):
             raise UnsupportedSetting(f"{self!r} {ADVICE[need]}.")
+        names = tuple(model.modalities)  # type: ignore[arg-type]
+        if self.modalities != "any" and len(names) != int(self.modalities):
+            raise UnsupportedSetting(
+                f"{self!r} is defined for {self.modalities} modalities; the model has "
+                f"{len(names)}: {', '.join(names)}. Choose {self.modalities} of them "
+                f"(modalities={names[: int(self.modalities)]}) or another method."
+            )
 
     def needs(self) -> frozenset[str]:
         """The capabilities that these options need."""
