@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from msam_lib.cli_lists import LISTS
 from msam_lib.cli_options import add_experiment, chosen, experiments_of, preset_experiment
 from msam_lib.errors import MsamError
 
@@ -87,76 +88,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _method_cards() -> list[dict[str, Any]]:
-    from msam_lib.data import Modality
-    from msam_lib.methods import METHODS, capabilities
-    from msam_lib.models import FUSIONS, build_model
-
-    specs = {"a": Modality("vector", (1,)), "b": Modality("vector", (1,))}
-    offers = {f: capabilities(build_model(specs, f, classes=2, width=1)) for f in FUSIONS}
-    return [
-        {
-            "name": name,
-            "title": cls.title,
-            "reference": cls.reference,
-            "changes": cls.changes,
-            "passes": cls.passes,
-            "fusions": [f for f in FUSIONS if cls.requires <= offers[f]],
-            "modalities": cls.modalities,
-            "tasks": list(cls.tasks),
-            "requires": sorted(cls.requires),
-            "options": cls.options(),
-            "paper_options": cls.paper_options,
-            "caveat": cls.caveat,
-        }
-        for name, cls in METHODS.items()
-    ]
-
-
-def _datasets() -> list[dict[str, Any]]:
-    from msam_lib.data import REGISTRY
-
-    shown = ("summary", "reference", "options")
-    return [
-        {"name": name, **{k: getattr(info, k) for k in shown}} for name, info in REGISTRY.items()
-    ]
-
-
-def _named(module: str, attribute: str) -> list[dict[str, Any]]:
-    from importlib import import_module
-
-    return [{"name": name} for name in getattr(import_module(module), attribute)]
-
-
-def _runs(store: Path | None) -> list[dict[str, Any]]:
-    from msam_lib.training import list_runs
-
-    out = []
-    for run in list_runs(store):
-        frame = run.metrics()
-        epoch = int(frame.epoch.max()) if len(frame) else 0
-        of = f"{epoch}/{run.config['epochs']} epochs"
-        out.append({"name": run.name, "state": run.state, "epoch": of})
-    return out
-
-
-def _figure_items() -> list[dict[str, Any]]:
-    from msam_lib.paper import ITEMS
-
-    return [{"name": i.name, "title": i.title, "paper": i.paper_reference} for i in ITEMS.values()]
-
-
-LISTS: dict[str, Any] = {
-    "methods": lambda args: _method_cards(),
-    "datasets": lambda args: _datasets(),
-    "fusions": lambda args: _named("msam_lib.models", "FUSIONS"),
-    "encoders": lambda args: _named("msam_lib.models", "ENCODERS"),
-    "presets": lambda args: _named("msam_lib.presets", "PRESETS"),
-    "figures": lambda args: _figure_items(),
-    "runs": lambda args: _runs(args.store),
-}
-
-
 def _list(args: argparse.Namespace) -> None:
     rows = LISTS[args.what](args)
     if args.json:
@@ -221,14 +152,23 @@ def _figures(args: argparse.Namespace) -> int:
     from msam_lib import paper, results
 
     if not (args.frozen or args.check):
-        from msam_lib.suite import run_all, suite
+        from msam_lib.suite import run_all, suite, table_experiments
 
         runs = run_all(suite(args.preset, seeds=args.seeds), args.store, jobs=args.jobs)
         print(f"{len(runs)} runs frozen in {results.freeze(runs, 'digits', args.out / 'data')}")
         from msam_lib.geometry import freeze_landscapes
 
         traced = [r for r in runs if r.config.get("traces") and r.config["seed"] == args.seeds[0]]
-        print(f"{len(traced)} landscapes in {freeze_landscapes(traced, folder=args.out / 'data')}")
+        data = args.out / "data"
+        print(f"{len(traced)} landscapes in {freeze_landscapes(traced, folder=data)}")
+        from msam_lib.sharpness_results import freeze_sharpness
+
+        tabled = {e.name for e in table_experiments("late", args.preset, args.seeds)}
+        shown = [r for r in runs if r.name in tabled]
+        jobs = args.jobs or min(4, os.cpu_count() or 1)
+        print(
+            f"sharpness of {len(shown)} runs in {freeze_sharpness(shown, folder=data, jobs=jobs)}"
+        )
     stale = paper.build_all(args.names or None, out=args.out, check=args.check)
     if args.check:
         print("\n".join(f"stale: {n}" for n in stale) or "All figures and tables are up to date.")

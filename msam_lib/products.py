@@ -19,10 +19,20 @@ from msam_lib.plots import Table, save
 from msam_lib.source import source_commit
 
 if TYPE_CHECKING:
-    from msam_lib.paper import PaperItem
+    from msam_lib.paper_items import PaperItem
 
 # modules between results and products, beside those of plots/
-CODE = ("frozen", "geometry", "paper", "products", "results", "selection", "statistics")
+CODE = (
+    "frozen",
+    "geometry",
+    "paper",
+    "paper_items",
+    "products",
+    "results",
+    "selection",
+    "sharpness_results",
+    "statistics",
+)
 
 
 def build(

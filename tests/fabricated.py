@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import pandas as pd
@@ -62,6 +63,21 @@ def landscapes(labels: Sequence[str] = ("joint", "sam:rho=0.1"), steps: int = 5)
                 rows += [(*who, x, y, "loss", loss), (*who, x, y, "accuracy", 1 - loss / 10)]
     columns = ["dataset", "fusion", "method", "label", "seed", "x", "y", "metric", "value"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def sharpness(seeds: Sequence[int] = (0, 1, 2)) -> pd.DataFrame:
+    """Sharpness and gap fall together, as `msam_lib.sharpness_results` freezes them."""
+    rows = []
+    for (i, label), seed in itertools.product(enumerate(["joint", "sam:rho=0.1"]), seeds):
+        same = {"dataset": "digits", "fusion": "late", "method": label.partition(":")[0]}
+        same |= {"label": label, "seed": seed}
+        rows.append(
+            same | {"modality": "fused", "metric": "normalised_gap", "value": 9.0 - i - seed}
+        )
+        for m, measure in itertools.product(["fused", "x1"], ["keskar", "average"]):
+            value = 5.0 - i - seed + (measure == "average")
+            rows.append(same | {"modality": m, "metric": measure, "value": value})
+    return pd.DataFrame(rows)
 
 
 def everything() -> pd.DataFrame:

@@ -20,6 +20,7 @@ def built(tmp_path_factory):
     for name in ("digits", "avmnist"):
         fabricated.everything().to_csv(out / "data" / f"{name}.csv.gz", index=False)
     fabricated.landscapes().to_csv(out / "data" / "landscapes.csv.gz", index=False)
+    fabricated.sharpness().to_csv(out / "data" / "sharpness.csv.gz", index=False)
     assert paper.build_all(out=out) == list(paper.ITEMS)
     return out
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from msam_lib.errors import MsamError
 from msam_lib.plots import _series as series
@@ -155,4 +156,34 @@ def spectral_density_plot(
         ax.fill_between(x, floor, np.maximum(y, floor), color=look.color, alpha=0.12, lw=0)
     ax.set(xlabel="eigenvalue", ylabel="density", ylim=(floor, None))
     ax.legend()
+    return figure
+
+
+@styled
+def estimates(
+    counts: Sequence[int],
+    means: Sequence[float],
+    errors: Sequence[float],
+    *,
+    exact: float | None = None,
+    xlabel: str = "probes",
+    ylabel: str = "trace of the Hessian",
+) -> Figure:
+    """Estimates with their standard errors against what they cost, beside the exact value.
+
+    Args:
+        counts: of probes.
+        means, errors: estimates and standard errors.
+        exact: drawn as a line.
+        xlabel, ylabel: what was counted and what was estimated.
+    """
+    look = palette(["fused"])["fused"]
+    figure, (ax,) = panels(1)
+    ax.errorbar(counts, means, errors, fmt="o", color=look.color, capsize=3, ms=4)
+    if exact is not None:
+        ax.axhline(exact, color="#D55E00", lw=1.2, ls="--")
+        ax.annotate("exact", (counts[-1], exact), xytext=(6, 4), textcoords="offset points")
+    ax.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
+    ax.set_xticks(list(counts), [str(n) for n in counts])
+    ax.xaxis.set_minor_formatter(NullFormatter())
     return figure

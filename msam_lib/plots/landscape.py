@@ -129,6 +129,54 @@ def surfaces(
     return figure
 
 
+@styled
+def view(
+    landscape: Landscape,
+    *,
+    limits: tuple[float, float],
+    elevation: float = 32.0,
+    azimuth: float = -58.0,
+    quantity: str = "loss",
+    levels: int = 12,
+    title: str = "",
+) -> Figure:
+    """One plane: its surface from one viewpoint, and the contours beside it.
+
+    Args:
+        landscape: a plane.
+        limits: of height and colour; `shared_limits` makes them the same for several methods. What
+            lies outside is cut off flat.
+        elevation, azimuth: of the viewpoint, in degrees.
+        quantity: `"loss"` or `"accuracy"`.
+        levels: contour lines.
+        title: above both.
+    """
+    low, high = limits
+    cmap = "viridis" if quantity == "loss" else "viridis_r"
+    z = np.clip(np.nan_to_num(values(landscape, quantity), nan=high, posinf=high), low, high)
+    x, y = np.meshgrid(landscape.x, landscape.y, indexing="ij")
+    lines_at = np.linspace(low, high, levels + 1)
+    figure = Figure(figsize=(TEXT_WIDTH, TEXT_WIDTH * 0.45), layout="constrained")
+    ax = figure.add_subplot(1, 2, 1, projection="3d")
+    ax.plot_surface(x, y, z, cmap=cmap, vmin=low, vmax=high, lw=0.15, edgecolor="#00000030")
+    ax.view_init(elevation, azimuth)
+    ax.set(zlim=limits)
+    ax.tick_params(labelsize=6, pad=-3)
+    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
+        axis.set_major_locator(_few())
+    ax.set_box_aspect((1, 1, 0.8), zoom=1.1)
+    flat = figure.add_subplot(1, 2, 2, aspect="equal" if _square(landscape) else "auto")
+    drawn = flat.contourf(x, y, z, levels=lines_at, cmap=cmap)
+    flat.contour(x, y, z, levels=lines_at, colors="white", linewidths=0.3)
+    flat.plot(0, 0, marker="+", color="white", ms=7, mew=1.2)
+    flat.set(xlabel=_axis_name(landscape, "block"), ylabel=_axis_name(landscape, "other"))
+    flat.grid(False)
+    figure.colorbar(drawn, ax=flat, label=LABELS[quantity], shrink=0.85, ticks=_few())
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
 def _few():
     from matplotlib.ticker import MaxNLocator
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from msam_lib.errors import MsamError
+from msam_lib.plots import _series as series
 from msam_lib.plots.curvature import trace_curves
 from msam_lib.plots.style import GREY, palette, panels, styled
 
@@ -59,7 +62,7 @@ def sharpness_against_gap(
             style = {"color": look.color, "marker": look.marker, "s": 6 * look.size, "label": m}
             ax.scatter(part["value"], part["gap"], alpha=0.75, edgecolor="white", lw=0.4, **style)
         if log and len(rows) and (rows["value"] > 0).all():
-            ax.set_xscale("log")
+            _log_axis(ax, rows["value"])
         ax.set_xlabel(NAMES.get(measure, measure))
         if k % columns == 0:
             ax.set_ylabel("normalised gap (%)")
@@ -68,7 +71,50 @@ def sharpness_against_gap(
             text = f"τ = {found.tau:.2f} [{found.low:.2f}, {found.high:.2f}]"
             ax.set_title(text, color=GREY)
     if len(looks) > 1:
-        axes[0].legend(handletextpad=0.2)
+        series.legend(figure, looks)
+    return figure
+
+
+def _log_axis(ax: Axes, values: pd.Series) -> None:
+    """Logarithmic, labelled at 1, 2 and 5 of every decade, or at 1 alone over several decades."""
+    ax.set_xscale("log")
+    wide = values.max() / values.min() > 30
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+@styled
+def gap_by_method(rows: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+    """One measure of sharpness against the gap, one point per run, one mark per method, with
+    Kendall's tau.
+
+    Args:
+        rows: of one measure and one choice of weights: columns label, measure, value, gap.
+        names: {label: name to show}, in order.
+
+    Raises:
+        MsamError: nothing to draw.
+    """
+    from msam_lib.diagnostics.generalization import kendall_tau
+
+    if rows.empty:
+        raise MsamError("No rows to draw: choose a measure and weights that were measured.")
+    figure, (ax,) = panels(1, aspect=0.55)
+    marks = "os^Dv<>p"
+    colors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", GREY]
+    for k, (label, name) in enumerate(names.items()):
+        part = rows[rows["label"] == label]
+        style = {"color": colors[k % 8], "marker": marks[k % 8], "ms": 6, "mec": "white"}
+        ax.plot(part["value"], part["gap"], ls="none", label=name, **style)
+    if (rows["value"] > 0).all():
+        _log_axis(ax, rows["value"])
+    measure = str(rows["measure"].iloc[0])
+    ax.set(xlabel=NAMES.get(measure, measure), ylabel="normalised gap (%)")
+    if rows["value"].nunique() > 2:
+        tau = kendall_tau(rows["value"].to_numpy(), rows["gap"].to_numpy())
+        ax.set_title(f"τ = {tau.tau:.2f} [{tau.low:.2f}, {tau.high:.2f}], {tau.runs} runs")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 

@@ -1,0 +1,308 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 05 · Reading loss landscapes
+#
+# **What does a picture of a loss surface show, and what does it hide?**
+#
+# **You will** cut a bowl whose shape you know, see why directions have to be scaled to the weights, and read the surfaces of trained
+# networks, for all weights and for one modality's encoder.
+# **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** about a minute on two cores. **Regenerates**
+# Figure 1 of the paper (the surface from two viewpoints) on the embedded data.
+
+# %%
+import os
+from pathlib import Path
+
+import numpy as np
+
+import msam_lib as ml
+from msam_lib import suite
+from msam_lib.diagnostics import Landscape, line, plane, random_direction
+from msam_lib.explorers import landscape_viewer
+from msam_lib.plots import display_names, show, theme
+from msam_lib.plots.landscape import lines, surfaces, surfaces_alt
+
+theme()
+PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
+STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept here and not repeated
+
+# %% [markdown]
+# ## 1 · A bowl that we know
+#
+# A network's loss is a function of thousands of weights. A picture shows a *slice* through it: choose a direction $d$, walk from the
+# trained weights $\theta$ along it, and draw $f(\theta + x\,d)$.
+#
+# To see what a slice can show, take a function of 1,000 variables that we know completely,
+# $f(\theta) = \frac12 \sum_i h_i \theta_i^2$, whose minimum is at 0. The number $h_i$ is the *curvature* along axis $i$. Ten axes are
+# sharp, 990 are nearly flat.
+
+# %%
+h = np.full(1000, 0.1)
+h[:10] = 50.0
+x = np.linspace(-1, 1, 41)
+
+
+def slice_along(d):
+    """f(x d) for a direction d of length 1, as a line that can be drawn."""
+    d = d / np.linalg.norm(d)
+    return Landscape(x, None, 0.5 * (h * d**2).sum() * x**2)
+
+
+# %% [markdown]
+# **Predict.** The sharpest axis has curvature 50. What curvature will a slice along a *random* direction show: about 50, about 25, or
+# less than 1? Write it down.
+
+# %%
+rng = np.random.default_rng(0)
+sharp = np.eye(1000)[0]
+slices = {"sharpest axis": slice_along(sharp), "flat axis": slice_along(np.eye(1000)[-1])}
+slices |= {f"random {k}": slice_along(rng.normal(size=1000)) for k in (1, 2, 3)}
+show(
+    lines(slices),
+    alt="Parabolas: the slice along the sharpest axis is steep, all three random slices are almost flat.",
+)
+
+# %%
+seen = [2 * slice_along(rng.normal(size=1000)).loss[-1] for _ in range(500)]
+print(f"mean curvature of 500 random slices {np.mean(seen):.3f}; mean of all h {h.mean():.3f}")
+assert abs(np.mean(seen) - h.mean()) < 0.05, "A random slice should show the mean curvature."
+assert max(seen) < 5, "No random slice should come near the sharpest axis."
+
+# %% [markdown]
+# **What it means.** A random slice shows the *average* curvature, the sum of all $h_i$ (the *trace*, notebook 06) divided by their number.
+#
+# **What it does not mean.** That there is nothing sharp. The ten sharp axes are invisible in every random slice. A flat-looking picture
+# is evidence about the trace, never about the worst direction.
+
+# %% [markdown]
+# ## 2 · Scale: the same network, another picture
+#
+# In a network with ReLU activations one can multiply the weights of a layer by 4 and divide those of the next one by 4: every output
+# stays the same. Its picture should stay the same, too.
+
+# %%
+import torch
+
+data = ml.load_dataset("synthetic", snr=(2.0, 1.0), n_train=500, n_val=100, n_test=200)
+ml.seed_everything(0)
+net = ml.build_model(data, fusion="late", encoder="mlp", width=8)
+optimizer = ml.build_optimizer(net.parameters(), lr=0.1)
+ml.Trainer(net, ml.build_method("joint"), data, optimizer=optimizer, progress=False).fit(5);
+
+# %%
+import copy
+
+
+def rescaled(model, factor):
+    """The same function: first layers times `factor`, second layers divided by it."""
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        for m in model.modalities:
+            first, second = [layer for layer in model.encoders[m].net if hasattr(layer, "weight")]
+            first.weight *= factor
+            first.bias *= factor
+            second.weight /= factor
+    return model
+
+
+twin = rescaled(net, 4.0)
+batch = data.test[:50]
+difference = (net(batch.inputs).logits - twin(batch.inputs).logits).abs().max()
+print(f"largest difference of the outputs: {float(difference):.1e}")
+
+# %% [markdown]
+# A direction of plain random numbers moves small weights relatively more than large ones. *Filter normalisation* (Li et al., NeurIPS
+# 2018, section 4) gives each filter (each row of a weight matrix) of the direction the length of the filter it moves.
+#
+# **Predict.** For which of the two kinds of direction do the network and its twin have the same curve?
+
+# %%
+curves = {}
+for kind, normalise in (("plain", "none"), ("normalised", "filter")):
+    for name, model in (("network", net), ("twin", twin)):
+        along = random_direction(model, seed=0, normalise=normalise)
+        size = 1.0 if kind == "normalised" else 0.1
+        along = {k: size * v for k, v in along.items()}
+        curves[f"{name}, {kind}"] = line(model, data.train, direction=along, steps=21, samples=300)
+
+show(
+    lines(curves),
+    alt="The two normalised curves lie on each other; the two plain ones do not.",
+)
+
+# %%
+gap = {
+    kind: np.abs(curves[f"network, {kind}"].loss - curves[f"twin, {kind}"].loss).max()
+    for kind in ("plain", "normalised")
+}
+print({k: f"{v:.2g}" for k, v in gap.items()})
+assert gap["normalised"] < 1e-3 < gap["plain"], "Only normalised directions should agree."
+
+# %% [markdown]
+# **What it means.** Pictures of different networks can be compared only along directions that are scaled to the weights. **What it does
+# not mean:** that the picture is free of choices. Here biases and batch-norm parameters stay where they are, as in Li et al.
+
+# %% [markdown]
+# ## 3 · Trained networks, all weights
+#
+# The same data and start, trained by joint training, by SAM and by two readings of M-SAM. Two random directions
+# span a plane; all methods get *the same* random numbers (scaled to their own weights), the same samples and one scale of height and
+# colour. The paper's Figure 1 shows such surfaces from two viewpoints.
+
+# %%
+wanted = ("joint", "sam:rho", "msam:rho", "msam:reading=encoder")
+experiments = [
+    e
+    for e in suite.table_experiments("late", PRESET, seeds=(0,))
+    if e.label.startswith(wanted)
+]
+names = display_names(e.label for e in experiments)
+models = {names[e.label]: e.run(STORE).model() for e in experiments}
+digits = ml.load_dataset("digits")
+list(models)
+
+# %%
+steps, samples = (13, 300) if PRESET != "smoke" else (5, 60)
+options = {"steps": steps, "samples": samples, "progress": False}
+planes = {name: plane(model, digits.train, **options) for name, model in models.items()}
+show(surfaces(planes, ceiling=4.0), alt=surfaces_alt(planes))
+
+# %% [markdown]
+# Read it in this order: the value in the centre (the training loss itself), how wide the valley is (contours below), and only then the
+# shape of the walls. **Check** the claim of every sharpness-aware method, a wider valley than joint training:
+
+# %%
+rise = {name: s.rise(0.5) for name, s in planes.items()}
+print({name: f"{r:.2f} nats above the centre within half a step" for name, r in rise.items()})
+if PRESET != "smoke":
+    assert rise["SAM"] < rise["Joint training"], "SAM's valley should be the wider one."
+
+# %% [markdown]
+# ## 4 · One modality at a time
+#
+# The claim of M-SAM is about *modalities*: the dominant one should land in a flat valley, the others should be free to explore. A plane
+# can be confined to one encoder, or have its first direction in one encoder and its second in the other. That is cheap: what a
+# direction leaves unchanged is computed once.
+
+# %%
+first, second = digits.modalities
+views = {
+    ("all weights"): (),
+    (f"{first} x {second}"): (first, second),
+    (f"{first} encoder"): (first,),
+    (f"{second} encoder"): (second,),
+}
+every = {
+    (name, weights): planes[name] if not of else plane(model, digits.train, *of, **options)
+    for weights, of in views.items()
+    for name, model in models.items()
+}
+
+# %%
+landscape_viewer(every, ceiling=4.0)
+
+# %% [markdown]
+# *Find* the encoder in which the methods differ most. The same without a kernel, every method over the plane that has one axis
+# per encoder:
+
+# %%
+pair = {name: every[name, f"{first} x {second}"] for name in models}
+show(surfaces(pair, ceiling=4.0, views=[(30, -60)]), alt=surfaces_alt(pair))
+
+# %%
+table = {
+    weights: {name: round(every[name, weights].rise(), 2) for name in models} for weights in views
+}
+import pandas as pd
+
+pd.DataFrame(table).rename_axis("mean rise of the loss (nats) over the plane of")
+
+# %% [markdown]
+# ## 5 · Is the picture right?
+#
+# Check a tool against another one before you believe it. The package *loss-landscapes* computes losses at given
+# points, too. (Its own grid is shifted from row to row, so we hand it our points.)
+
+# %%
+from msam_lib.diagnostics.external import loss_landscapes_plane
+
+model = models["Joint training"]
+few = np.linspace(-1, 1, 5)
+a, b = (random_direction(model, seed=s) for s in (1, 2))
+theirs = loss_landscapes_plane(model, digits.train, a, b, few, few, samples=100)
+ours = plane(model, digits.train, directions=(a, b), steps=5, samples=100, progress=False).loss
+worst = np.abs(theirs / ours - 1).max()
+print(f"largest relative difference over 25 points: {worst:.1e}")
+assert worst < 1e-4, "Both tools should give the same losses."
+
+# %% [markdown]
+# ## Exercises
+#
+# **★ Exercise 05.1** For the bowl of section 1: by which number must one multiply the curvature that a random slice shows (in
+# expectation) to get the trace $\sum_i h_i$?
+
+# %% tags=["exercise"]
+# Exercise 05.1: the factor, a number.
+# solution
+factor = len(h)
+
+# %%
+assert abs(factor * h.mean() - h.sum()) < 1e-6, "Mean times number is the sum."
+
+# %% [markdown]
+# **★★ Exercise 05.2** Random directions differ. Compute the `rise()` of five planes over all weights of joint training with the seeds
+# 1 to 5 (`plane(..., seed=s, **options)`), as a list.
+
+# %% tags=["exercise"]
+# Exercise 05.2: five numbers.
+# solution
+rises = [
+    plane(models["Joint training"], digits.train, seed=s, **options).rise() for s in range(1, 6)
+]
+
+# %%
+assert len(rises) == 5 and min(rises) > 0, "Five planes, each with its own seed."
+print(f"{np.mean(rises):.2f} ± {np.std(rises, ddof=1):.2f}: what two random directions tell apart")
+
+# %% [markdown]
+# **★★★ Exercise 05.3** Walk in a straight line from joint training's weights to SAM's (`interpolate(model, other, data)` from
+# `msam_lib.diagnostics`; 0 is the first, 1 the second). How high is the barrier: the highest loss on the way minus the larger of the two
+# ends?
+
+# %% tags=["exercise"]
+# Exercise 05.3: the barrier in nats.
+# solution
+from msam_lib.diagnostics import interpolate
+
+ends = (models["Joint training"], models["SAM"])
+way = interpolate(*ends, digits.train, span=(0, 1), steps=21, samples=300)
+barrier = way.loss.max() - max(way.loss[0], way.loss[-1])
+
+# %%
+assert barrier >= 0, "The highest loss is at least as high as both ends."
+print(f"barrier: {barrier:.2f} nats")
+
+# %% [markdown]
+# ## You have seen
+#
+# slices through a bowl whose shape you know; why directions are scaled filter by filter; the surfaces of trained networks over all
+# weights and over one modality's encoder; and a check of the tool against another one.
+#
+# **Questions.** 1. What does a random slice show, the mean or the largest curvature? 2. Why can a flat-looking picture hide a sharp
+# direction? 3. What does filter normalisation make comparable? 4. Why must all methods share random numbers, samples and scale? 5. What
+# is kept fixed in a plane confined to one encoder? 6. Which number of a surface would you put in a table?
+#
+# **Limits.** Two directions out of thousands, one seed per method, batch normalisation in evaluation mode, losses above 4 nats cut off.
+#
+# **Next:** [06 · Curvature per modality](06_curvature_per_modality.ipynb) puts numbers with error bars to what pictures suggest.
+#
+# **References.** Li et al., *Visualizing the Loss Landscape of Neural Nets*, NeurIPS 2018, sections 3 and 4. Dinh et al., *Sharp Minima Can
+# Generalize for Deep Nets*, ICML 2017, section 3 (rescaling). Nowdeh et al., NeurIPS 2025,
+# [arXiv 2510.24919](https://arxiv.org/abs/2510.24919), Figure 1.

@@ -1,0 +1,252 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 06 · Curvature per modality
+#
+# **How sharp is the valley in which each modality's encoder ends up, and how well do we know it?**
+#
+# **You will** estimate the trace of a Hessian with an error bar and check it against the exact number, measure the curvature of each
+# encoder over a training, and look at the whole spectrum.
+# **Needs** [05 · Reading loss landscapes](05_reading_loss_landscapes.ipynb). **Takes** about a minute on two cores. **Regenerates** the
+# Hessian traces per modality over epochs (the observation of the MASAM paper) on the embedded data.
+
+# %%
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+import msam_lib as ml
+from msam_lib import results, suite
+from msam_lib.diagnostics import HessianOperator, block_norms, block_traces, hessian_trace
+from msam_lib.diagnostics import spectral_density, top_eigenvalues
+from msam_lib.explorers import curvature_scrubber
+from msam_lib.plots import show, theme
+from msam_lib.plots.curvature import estimates, spectral_density_plot, trace_alt, trace_curves
+from msam_lib.selection import traced_rows
+
+theme()
+PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
+STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept here and not repeated
+
+# %% [markdown]
+# ## 1 · An exact answer first
+#
+# The *Hessian* $H$ of a loss holds the second derivatives with respect to every pair of weights. Its *trace*, the sum of the diagonal, is the
+# number of weights times the mean curvature (notebook 05). For a network with a few hundred weights one can write $H$ down.
+
+# %%
+data = ml.load_dataset("synthetic", snr=(2.0, 1.0), n_train=300, n_val=60, n_test=60)
+ml.seed_everything(0)
+tiny = ml.build_model(data, fusion="late", encoder="mlp", width=2)
+optimizer = ml.build_optimizer(tiny.parameters(), lr=0.1)
+ml.Trainer(tiny, ml.build_method("joint"), data, optimizer=optimizer, progress=False).fit(3)
+
+block = tiny.modalities[0]
+H = HessianOperator(tiny, data.train, block).dense()  # (P, P), one column per weight
+exact = float(H.trace())
+print(f"{len(H)} weights in the encoder of {block}, trace {exact:.3f}")
+
+# %% [markdown]
+# For a real network $H$ has billions of entries, but its product with a vector, $Hz$, costs about two gradients. **Hutchinson's
+# estimator**: draw $z$ with entries $\pm 1$ at random. Then $z^\top H z$ is the trace plus terms $z_i z_j H_{ij}$, $i \ne j$, that cancel on average.
+#
+# **Predict.** One probe $z$: how far off will it typically be: 1 %, 10 % or 50 %?
+
+# %%
+found = hessian_trace(tiny, data.train, block, probes=200, seed=0, progress=False)
+spread = found.samples.std(ddof=1) / exact
+print(f"200 probes: {found.value:.3f} ± {found.std_error:.3f}; exact {exact:.3f}")
+print(f"a single probe is typically {100 * spread:.0f} % off")
+assert abs(found.value - exact) < 4 * found.std_error, "The estimate should lie within its error."
+
+# %%
+counts = [5, 10, 20, 50, 100, 200]
+means = [found.samples[:n].mean() for n in counts]
+errors = [found.samples[:n].std(ddof=1) / np.sqrt(n) for n in counts]
+show(
+    estimates(counts, means, errors, exact=exact),
+    alt=f"Estimates with error bars that shrink from {errors[0]:.2f} to {errors[-1]:.2f} around {exact:.2f}.",
+)
+
+# %% [markdown]
+# **What it means.** A trace without its standard error is not a result. Four times the probes halve the error.
+
+# %% [markdown]
+# ## 2 · All blocks from the same probes
+#
+# Split each probe by modality: $z_m^\top (Hz)_m$ estimates the trace of modality $m$'s block, and one product serves them all.
+# Here for joint training on the digits.
+
+# %%
+experiments = [e for e in suite.table_experiments("late", PRESET, seeds=(0, 1, 2)) if e.traces]
+if PRESET == "smoke":
+    experiments = [e for e in experiments if e.seed < 2]
+runs = [e.run(STORE) for e in experiments]
+model = runs[0].model()
+digits = ml.load_dataset("digits")
+first, second = digits.modalities
+
+samples, probes = (300, 30) if PRESET != "smoke" else (60, 5)
+traces = block_traces(model, digits.train, samples=samples, probes=probes, progress=False)
+rows = {b: (t.value, t.std_error, t.parameters) for b, t in traces.items()}
+pd.DataFrame(rows, index=["trace", "standard error", "weights"]).T.round(2)
+
+# %% [markdown]
+# **Check it with another tool.** *PyHessian* computes $z^\top H z$, too; with the same vectors it should return the same numbers.
+
+# %%
+from msam_lib.diagnostics.external import PyHessian
+
+part = digits.train.subset(range(100))
+ours = hessian_trace(model, part, first, probes=3, seed=1, progress=False)
+theirs = PyHessian(model, part, first).trace(probes=3, seed=1)
+difference = abs(theirs.mean() / ours.value - 1)
+print(f"ours {ours.value:.4f}, PyHessian {theirs.mean():.4f}, relative difference {difference:.0e}")
+assert difference < 1e-3, "Both should compute the same quadratic forms."
+
+# %% [markdown]
+# ## 3 · Over a training
+#
+# Every few epochs of the runs of this collection a probe measured the traces. **Predict:** under joint training, which encoder is in the
+# sharper valley: the dominant one (visual) or the starved one? And what will M-SAM do to it?
+
+# %%
+frame = traced_rows(results.collect(runs))
+show(trace_curves(frame), alt=trace_alt(frame))
+
+# %%
+curvature_scrubber(frame)
+
+# %% [markdown]
+# *Find* the epoch at which joint training's dominant encoder is sharpest. The table shows the last epoch:
+
+# %%
+last = frame[(frame["epoch"] == frame["epoch"].max()) & (frame["metric"] == "hessian_trace")]
+table = last.pivot_table(index="label", columns="modality", values="value", aggfunc="mean")
+table.round(1)
+
+# %%
+by_method = last.groupby(["method", "modality"])["value"].mean()
+dominant = by_method["joint"].drop(["fused", "fusion"]).idxmax()
+if PRESET != "smoke":
+    message = "M-SAM should leave the dominant encoder in a flatter place than joint training."
+    assert by_method["msam", dominant] < by_method["joint", dominant], message
+print({k[0]: round(v, 1) for k, v in by_method.items() if k[1] == dominant})
+
+# %% [markdown]
+# **What it means.** The dominant encoder ends in a clearly flatter place with every sharpness-aware method. That is the geometric half of
+# M-SAM's claim, and here it holds.
+#
+# **What it does not mean.** That flatness causes better generalisation (notebook 07), nor that M-SAM is needed for it: plain SAM flattens
+# the encoder as well.
+
+# %% [markdown]
+# ## 4 · More than one number: the spectrum
+#
+# Two Hessians with equal traces can differ: a few sharp directions or many gentle ones. *Stochastic Lanczos quadrature* estimates the
+# density of all eigenvalues from a few products $Hz$.
+
+# %%
+steps = 40 if PRESET != "smoke" else 10
+densities = {
+    m: spectral_density(
+        model, digits.train, m, samples=samples, probes=2, steps=steps, progress=False
+    )
+    for m in digits.modalities
+}
+tops = {
+    m: float(
+        top_eigenvalues(model, digits.train, m, k=1, samples=samples, progress=False).values[0]
+    )
+    for m in digits.modalities
+}
+words = ", ".join(f"{m} up to {v:.1f}" for m, v in tops.items())
+show(
+    spectral_density_plot(densities),
+    alt=f"Most eigenvalues lie at zero; a few are large: {words}.",
+)
+
+# %%
+for m, d in densities.items():
+    share = tops[m] / (d.moment(1) * d.parameters)
+    print(f"{m}: one of {d.parameters} directions carries {100 * share:.0f} % of the trace")
+
+# %% [markdown]
+# ## 5 · Do the modalities interfere?
+#
+# The block of $H$ between two encoders says how a step in one changes the gradient of the other. If it were zero, each encoder would
+# learn as if it were alone. Its size (Frobenius norm) beside those of the encoders' own blocks:
+
+# %%
+norms = block_norms(model, digits.train, samples=samples, probes=max(4, probes // 3), progress=False)
+pd.DataFrame(norms.norms, norms.blocks, norms.blocks).round(2)
+
+# %% [markdown]
+# ## Exercises
+#
+# **★ Exercise 06.1** By how much does the standard error fall when one takes 16 times as many probes? Give the factor as a number
+# smaller than 1.
+
+# %% tags=["exercise"]
+# Exercise 06.1: the factor.
+# solution
+factor = 1 / np.sqrt(16)
+
+# %%
+assert abs(factor - 0.25) < 1e-9, "The error falls with the square root of the number of probes."
+
+# %% [markdown]
+# **★★ Exercise 06.2** Batch normalisation makes the trace depend on the mode. Compute the total trace of `model` with
+# `mode="train"` (use `block_traces(...)["total"]` with the settings of section 2).
+
+# %% tags=["exercise"]
+# Exercise 06.2: the total trace with batch statistics.
+# solution
+options = {"samples": samples, "probes": probes, "progress": False}
+in_train_mode = block_traces(model, digits.train, mode="train", **options)["total"].value
+
+# %%
+again = block_traces(
+    model, digits.train, mode="train", samples=samples, probes=probes, progress=False
+)
+assert abs(in_train_mode - again["total"].value) < 1e-3 * abs(in_train_mode)
+print(f"train mode {in_train_mode:.0f}, evaluation mode {traces['total'].value:.0f}: say which one")
+
+# %% [markdown]
+# **★★★ Exercise 06.3** A probe is one vector of signs. Compute $z^\top H z$ for the first encoder of `tiny` and `z = torch.ones(P)` from the
+# matrix `H` of section 1, without any estimator.
+
+# %% tags=["exercise"]
+# Exercise 06.3: a number.
+# solution
+form = float(torch.ones(len(H)).to(H) @ H @ torch.ones(len(H)).to(H))
+
+# %%
+assert abs(form - float(H.sum())) < 1e-3 * max(1.0, abs(float(H.sum()))), "All entries of H, summed."
+
+# %% [markdown]
+# ## You have seen
+#
+# a trace estimated with an error bar and checked against the exact one; the curvature of each encoder over a training; the density of
+# all eigenvalues; and the block between two modalities.
+#
+# **Questions.** 1. Why is $z^\top H z$ right on average? 2. What does it cost, in gradients? 3. Why does every number here carry a
+# standard error? 4. What can two Hessians with equal traces differ in? 5. What does the block between two encoders say? 6. Which mode of
+# batch normalisation was used, and does it matter? 7. Which half of M-SAM's claim does section 3 test, and which not?
+#
+# **Limits.** Small networks, 300 samples, three seeds: the intervals of section 3 are those of three runs.
+#
+# **Next:** [07 · Does flat mean general?](07_does_flat_mean_general.ipynb)
+#
+# **References.** Hutchinson, *A stochastic estimator of the trace of the influence matrix*, 1990. Yao et al., *PyHessian*, 2020, section
+# 3. Ghorbani, Krishnan, Xiao, *An Investigation into Neural Net Optimization via Hessian Eigenvalue Density*, ICML 2019, Algorithm 1. Nowdeh
+# et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919).

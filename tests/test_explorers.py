@@ -1,0 +1,99 @@
+"""Every state of every interactive picture can be drawn and described; raising ones are found."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from msam_lib import explorers
+from msam_lib.diagnostics import Landscape
+from msam_lib.errors import MsamError
+from msam_lib.selection import traced_rows
+from msam_lib.sharpness_results import correlations, gaps
+from msam_lib.widgets import Explorer
+from tests import fabricated
+
+
+def bowls():
+    x = np.linspace(-1, 1, 5)
+    pairs = itertools.product(["Joint training", "SAM"], ["all weights", "x1 encoder"])
+    return {
+        key: Landscape(x, x, (k + 1) * (x[:, None] ** 2 + x[None] ** 2), None, {"block": "all"})
+        for k, key in enumerate(pairs)
+    }
+
+
+def traced():
+    return traced_rows(fabricated.everything())
+
+
+MADE = {
+    "landscape": lambda: explorers.landscape_viewer(
+        bowls(), elevations=(10, 30), azimuths=(0, 45, 90)
+    ),
+    "curvature": lambda: explorers.curvature_scrubber(traced()),
+    "gap": lambda: explorers.gap_explorer(gaps(fabricated.sharpness())),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_state_can_be_drawn_and_described(name):
+    explorer = MADE[name]()
+    states = list(explorer.states())
+    assert len(states) > 1 and explorer.initial in states
+    for state in states:
+        figure = explorer.draw(**state)
+        assert isinstance(figure, Figure) and figure.axes
+        figure.canvas.draw()
+        assert len(explorer.alt(**state)) > 20
+    assert len({explorer.alt(**s) for s in states}) > 1
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_widget_has_every_control(name):
+    explorer = MADE[name]()
+    box = explorer.widget()
+    controls = {c.description: c for c in box.children[0].children}
+    for control in explorer.controls:
+        assert controls[control.replace("_", " ")].value == explorer.initial[control]
+
+
+def test_a_play_button_moves_the_slider():
+    explorer = MADE["curvature"]()
+    slider, play = explorer.widget().children[0].children
+    play.value = 1
+    assert slider.value == explorer.controls["epoch"][1]
+
+
+def test_a_raising_draw_function_is_noticed():
+    def draw(n):
+        raise ValueError("broken")
+
+    explorer = Explorer(draw, {"n": [1, 2]}, lambda n: "x")
+    with pytest.raises(ValueError, match="broken"):
+        [explorer.draw(**s) for s in explorer.states()]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"controls": {"n": []}}, "no values"),
+        ({"controls": {"n": [1]}, "start": {"n": 5}}, "is not one of"),
+        ({"controls": {"n": [1]}, "play": "m"}, "not a control"),
+    ],
+)
+def test_wrong_controls_are_refused(options, message):
+    with pytest.raises(MsamError, match=message):
+        Explorer(lambda **k: Figure(), alt=lambda **k: "", **options)
+
+
+def test_gaps_join_each_measure_to_its_runs_gap():
+    rows = gaps(fabricated.sharpness())
+    assert len(rows) == 2 * 3 * 2 * 2
+    joint = rows[(rows["label"] == "joint") & (rows["seed"] == 1)]
+    assert set(joint["gap"]) == {8.0}
+    # value and gap fall together, seed by seed and method by method
+    assert correlations(rows)["keskar"].tau == pytest.approx(1.0)
