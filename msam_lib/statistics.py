@@ -127,6 +127,50 @@ def paired(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> 
     return PairedTest(n, mean, low, high, p_t, _sign(d), _permutation(d), 2.0 ** (1 - n))
 
 
+class Ranks(NamedTuple):
+    """Average ranks of k methods over N blocks (1 is best), and Nemenyi's critical difference: two
+    methods whose ranks differ by less cannot be told apart at that level. `p_friedman` tests
+    whether any two differ.
+    """
+
+    average: np.ndarray
+    critical_difference: float
+    p_friedman: float
+    blocks: int
+
+
+def average_ranks(scores: np.ndarray, level: float = 0.05) -> Ranks:
+    """Friedman's test and Nemenyi's critical difference (Demsar, JMLR 2006, section 3.2.2).
+
+    CD = q sqrt(k (k + 1) / (6 N)), q the studentised range for k groups over sqrt(2). Equal scores
+    share their mean rank.
+
+    Args:
+        scores: (N, k), a row per block (data set and fusion), a column per method; larger is
+            better.
+        level: of significance.
+
+    Raises:
+        MsamError: a missing score, fewer than 2 blocks or 3 methods.
+
+    >>> average_ranks(np.array([[3.0, 2, 1], [3, 2, 1]])).average
+    array([1., 2., 3.])
+    """
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+    x = np.asarray(scores, dtype=float)
+    if x.ndim != 2 or x.shape[0] < 2 or x.shape[1] < 3 or not np.isfinite(x).all():
+        raise MsamError(
+            f"scores of shape {x.shape}; every method needs a score in every block: 2 or more "
+            "blocks (rows), 3 or more methods (columns)."
+        )
+    n, k = x.shape
+    ranks = rankdata(-x, axis=1).mean(0)
+    q = float(studentized_range.ppf(1 - level, k, np.inf)) / np.sqrt(2)
+    difference = q * float(np.sqrt(k * (k + 1) / (6 * n)))
+    return Ranks(ranks, difference, float(friedmanchisquare(*x.T).pvalue), n)
+
+
 def _sample(values: Sequence[float] | np.ndarray) -> np.ndarray:
     x = np.asarray(values, dtype=float).ravel()
     if len(x) == 0:

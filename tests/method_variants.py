@@ -7,4 +7,9 @@ VARIANTS = [
     ("msam", {"ascent": "momentum"}),
     ("msam", {"reading": "encoder", "ascent": "momentum"}),
     ("msam", {"value": "log_likelihood", "contribution": "softmax", "smoothing": 0.9}),
+    ("x_sam", {"normalise": False, "projection": "normalised"}),
+    ("momentum_sam", {"sign": "plus"}),
 ]
+
+# Learning rates of the tests that train, where a method's steps have another length than SGD's.
+RATES = {"x_sam": 0.01}

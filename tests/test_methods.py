@@ -13,7 +13,7 @@ from msam_lib.errors import MsamError, UnsupportedSetting
 from msam_lib.methods import METHODS, build_method, capabilities
 from msam_lib.models import FUSIONS, MultimodalModel, build_fusion, wrap
 from tests.helpers import CLASSES, buffers, distance, make_batch, make_model, sgd, steps, weights
-from tests.method_variants import VARIANTS
+from tests.method_variants import RATES, VARIANTS
 
 EVERY = [*((name, {}) for name in METHODS), *VARIANTS]
 
@@ -191,7 +191,7 @@ def test_a_plain_module_can_be_trained(name, options):
         with pytest.raises(UnsupportedSetting, match=r"needs (per-modality|the features|to know)"):
             method.setup(model)
         return
-    optimizer, batch = sgd(model, 0.1, 0.9), make_batch()
+    optimizer, batch = sgd(model, RATES.get(name, 0.1), 0.9), make_batch()
     losses = [float(method.step(model, batch, optimizer)["loss"]) for _ in range(30)]
     assert losses[-1] < losses[0]
 

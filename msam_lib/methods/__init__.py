@@ -20,10 +20,14 @@ from typing import Any
 
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods.base import Method, Task, capabilities
+from msam_lib.methods.cr_sam import CRSAM
 from msam_lib.methods.joint import Joint
+from msam_lib.methods.look_sam import LookSAM
+from msam_lib.methods.momentum_sam import MomentumSAM
 from msam_lib.methods.msam import MSAM
 from msam_lib.methods.sam import ASAM, SAM
 from msam_lib.methods.unimodal import Unimodal
+from msam_lib.methods.x_sam import XSAM
 
 METHODS: dict[str, type[Method]] = {
     "joint": Joint,
@@ -31,6 +35,10 @@ METHODS: dict[str, type[Method]] = {
     "sam": SAM,
     "asam": ASAM,
     "msam": MSAM,
+    "look_sam": LookSAM,
+    "momentum_sam": MomentumSAM,
+    "cr_sam": CRSAM,
+    "x_sam": XSAM,
 }
 
 

@@ -22,9 +22,18 @@ def backward(loss: Tensor) -> None:
     loss.backward()
 
 
-def gradients(loss: Tensor, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+def gradients(
+    loss: Tensor,
+    parameters: Sequence[nn.Parameter],
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> list[Tensor]:
     """The gradient of `loss` for these parameters only, zeros where it does not depend on one."""
-    found = torch.autograd.grad(loss, parameters, allow_unused=True)
+    keep = retain_graph or create_graph
+    found = torch.autograd.grad(
+        loss, parameters, allow_unused=True, retain_graph=keep, create_graph=create_graph
+    )
     pairs = zip(found, parameters, strict=True)
     return [torch.zeros_like(p) if g is None else g for g, p in pairs]
 
@@ -37,3 +46,23 @@ def with_gradient(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
 def total_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean norm of all tensors taken as one vector."""
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+
+
+def own_parameters(model: nn.Module, modality: str) -> list[nn.Parameter]:
+    """A modality's encoder and its own head, where it has one."""
+    heads = model.heads if getattr(model, "heads", None) is not None else None
+    if heads is None:
+        heads = getattr(getattr(model, "fusion", None), "heads", None)
+    head = [] if heads is None else list(heads[modality].parameters())
+    return [*model.parameters_of(modality), *head]  # type: ignore[operator]
+
+
+def flat(tensors: Iterable[Tensor]) -> Tensor:
+    """All tensors as one vector."""
+    return torch.cat([t.flatten() for t in tensors])
+
+
+def unflat(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """A vector cut into tensors of these shapes."""
+    sizes = [t.numel() for t in like]
+    return [v.view_as(t) for v, t in zip(vector.split(sizes), like, strict=True)]

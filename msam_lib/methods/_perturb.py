@@ -22,13 +22,15 @@ def displaced(parameters: Sequence[nn.Parameter], eps: Sequence[Tensor]) -> Iter
     """
     with torch.no_grad():
         before = [p.clone() for p in parameters]
-        torch._foreach_add_(list(parameters), list(eps))
+        if before:
+            torch._foreach_add_(list(parameters), list(eps))
     del eps  # with the caller's own reference gone, the memory is free for the second pass
     try:
         yield
     finally:
         with torch.no_grad():
-            torch._foreach_copy_(list(parameters), before)
+            if before:
+                torch._foreach_copy_(list(parameters), before)
 
 
 @torch.no_grad()

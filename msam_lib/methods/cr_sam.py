@@ -1,0 +1,75 @@
+"""CR-SAM: SAM with a penalty on the curvature, by a third gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import MsamError
+from msam_lib.methods._gradients import backward, trainable, with_gradient
+from msam_lib.methods._perturb import ascent, displaced
+from msam_lib.methods.base import Logs, Method
+from msam_lib.models.modes import RandomState, frozen_statistics
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+class CRSAM(Method):
+    """Curvature-regularised SAM (Wu, Luo, Wunsch, AAAI 2024, arXiv 2312.13555).
+
+    With g_0 = grad L(theta), eps = rho g_0 / ||g_0|| and g_+, g_- the gradients at theta + eps and
+    theta - eps, step with
+
+        g_+ + gamma (g_+ + g_- - 2 g_0) + beta (g_+ - g_-):
+
+    the second difference is the gradient of a finite-difference estimate of the curvature along
+    eps, the first difference that of the slope, as the regulariser R = log Tr H - log ||g|| asks.
+
+    Changes: the point at which the gradient is taken, and the loss. Requires: nothing. The released
+    code advances batch-norm statistics in two of its three passes; here they advance once.
+
+    Args:
+        rho: radius; 0 is joint training.
+        gamma: weight of the curvature.
+        beta: weight of the slope.
+    """
+
+    title = "CR-SAM"
+    reference = "Wu et al., AAAI 2024, arXiv 2312.13555"
+    changes = "landscape"
+    passes = "3 forward, 3 backward"
+    caveat = "the regulariser's printed form is quoted from memory; the update is the released one"
+    neutral: ClassVar = {"rho": 0.0}
+    paper_options: ClassVar = {"CIFAR (released)": {"rho": 0.1, "gamma": 0.1, "beta": 0.01}}
+
+    def __init__(self, rho: float = 0.1, gamma: float = 0.1, beta: float = 0.01) -> None:
+        super().__init__()
+        for name, value in (("rho", rho), ("gamma", gamma), ("beta", beta)):
+            if not value >= 0:
+                raise MsamError(f"{name}={value}; it must be 0 or larger.")
+        self.rho, self.gamma, self.beta = rho, gamma, beta
+
+    def step(self, model: torch.nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+        """Three passes, one optimizer step."""
+        self.prepare(model, optimizer)
+        randomness = RandomState(model, batch.targets.device)
+        _, loss = self.compute(model, batch)
+        backward(loss)
+        parameters = with_gradient(trainable(model))
+        here = [p.grad.clone() for p in parameters]  # type: ignore[union-attr]
+        eps = ascent(here, self.rho)
+        sides = []
+        for sign in (1.0, -1.0):
+            optimizer.zero_grad(set_to_none=True)
+            moved = torch._foreach_mul(eps, sign)
+            with displaced(parameters, moved), frozen_statistics(model), randomness.replay():
+                backward(self.compute(model, batch)[1])
+            sides.append([torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
+        up, down = sides
+        for p, g0, gu, gd in zip(parameters, here, up, down, strict=True):
+            p.grad = gu + self.gamma * (gu + gd - 2 * g0) + self.beta * (gu - gd)
+        self.update(model, optimizer)
+        return {"loss": loss.detach()}

@@ -1,0 +1,116 @@
+"""LookSAM: SAM's second pass every few steps, its direction reused in between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import MsamError
+from msam_lib.methods._gradients import backward, total_norm, trainable, with_gradient
+from msam_lib.methods._perturb import ascent, displaced
+from msam_lib.methods.base import Logs, Method, Task
+from msam_lib.models.modes import RandomState, frozen_statistics
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+class LookSAM(Method):
+    """LookSAM (Liu et al., CVPR 2022, arXiv 2203.02714, Algorithm 1): SAM at about the cost of
+    plain training.
+
+    Every `period` steps, with g = grad L(theta) and g_s = grad L(theta + rho g / ||g||): step with
+    g_s, and keep its part across g, g_v = g_s - (<g_s, g> / ||g||^2) g. At all other steps, one
+    pass, step with g + alpha (||g|| / ||g_v||) g_v.
+
+    Changes: the point at which the gradient is taken. Requires: nothing. Norms and inner products
+    are over all weights together; the paper's layer-wise scaling (its Look-LayerSAM, for large
+    batches) is left out.
+
+    Args:
+        rho: SAM's radius; 0 together with alpha = 0 is joint training.
+        alpha: weight of the reused direction.
+        period: steps from one second pass to the next; 1 is SAM.
+    """
+
+    title = "LookSAM"
+    reference = "Liu et al., CVPR 2022, arXiv 2203.02714"
+    changes = "landscape"
+    passes = "1 forward, 1 backward; 2 and 2 every `period` steps"
+    neutral: ClassVar = {"rho": 0.0, "alpha": 0.0}
+    paper_options: ClassVar = {"ImageNet (ViT)": {"alpha": 0.7, "period": 5}}
+
+    across: Tensor
+    count: Tensor
+
+    def __init__(self, rho: float = 0.05, alpha: float = 0.7, period: int = 5) -> None:
+        super().__init__()
+        if not rho >= 0:
+            raise MsamError(f"rho={rho}; the radius must be 0 or larger.")
+        if not alpha >= 0:
+            raise MsamError(f"alpha={alpha}; the weight must be 0 or larger.")
+        if period < 1:
+            raise MsamError(f"period={period}; every 1, 2, ... steps.")
+        self.rho, self.alpha, self.period = rho, alpha, period
+        self.register_buffer("across", torch.zeros(0))  # g_v, flat, one number per weight
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+
+    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+        super().setup(model, task)
+        parameters = trainable(model)
+        self.across = torch.zeros(sum(p.numel() for p in parameters), device=parameters[0].device)
+        self.count = torch.zeros((), dtype=torch.long)
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+        """Two passes every `period` steps, one at the others."""
+        self.prepare(model, optimizer)
+        randomness = RandomState(model, batch.targets.device)
+        _, loss = self.compute(model, batch)
+        backward(loss)
+        if int(self.count) % self.period == 0:
+            self._look(model, batch, optimizer, randomness)
+        elif self.alpha:
+            self._reuse(model)
+        self.count += 1
+        self.update(model, optimizer)
+        return {"loss": loss.detach()}
+
+    def _look(
+        self, model: nn.Module, batch: Batch, optimizer: Optimizer, randomness: RandomState
+    ) -> None:
+        """SAM's gradient takes the place of the plain one; its part across the plain one is
+        kept.
+        """
+        parameters = with_gradient(trainable(model))
+        plain = [p.grad.clone() for p in parameters]  # type: ignore[union-attr]
+        before = _flat(model)
+        optimizer.zero_grad(set_to_none=True)
+        eps = ascent(plain, self.rho)
+        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+            backward(self.compute(model, batch)[1])
+        after = _flat(model)
+        along = (after @ before) / (before @ before).clamp_min(torch.finfo(before.dtype).tiny)
+        self.across = after - along * before
+
+    def _reuse(self, model: nn.Module) -> None:
+        """g <- g + alpha (||g|| / ||g_v||) g_v."""
+        parameters = trainable(model)
+        grads = [p.grad for p in parameters if p.grad is not None]
+        size = torch.linalg.vector_norm(self.across)
+        scale = torch.where(size > 0, self.alpha * total_norm(grads) / size, torch.zeros_like(size))
+        start = 0
+        for p in parameters:
+            if p.grad is not None:
+                part = self.across[start : start + p.numel()].view_as(p)
+                p.grad.add_(scale * part)
+            start += p.numel()
+
+
+def _flat(model: nn.Module) -> Tensor:
+    """All gradients as one vector, zeros where there is none."""
+    parameters = trainable(model)
+    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    return torch.cat([g.flatten() for g in parts])

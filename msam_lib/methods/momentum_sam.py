@@ -1,0 +1,67 @@
+"""Momentum-SAM: the perturbation of SAM taken from the optimizer's momentum, at no extra pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
+from msam_lib.methods._gradients import backward, trainable
+from msam_lib.methods._perturb import ascent, displaced, momentum_of
+from msam_lib.methods.base import Logs, Method
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+SIGNS = {"minus": -1.0, "plus": 1.0}
+
+
+class MomentumSAM(Method):
+    """Momentum-SAM (Becker, Altrock, Risse, 2024, arXiv 2401.12033): one pass per step.
+
+    The gradient is taken at theta - rho v / ||v||, v the optimizer's momentum (the running mean of
+    gradients, so minus v points downhill); the step is made from theta. The first step has no
+    momentum and is a plain one.
+
+    Changes: the point at which the gradient is taken. Requires: an optimizer with momentum. The
+    released code stores the weights displaced and has to move them back before an evaluation; here
+    they are back after every step, which is the same update.
+
+    Args:
+        rho: length of the displacement; 0 is joint training.
+        sign: `"minus"` as above; `"plus"` climbs along v, as `msam` with `ascent="momentum"` does.
+    """
+
+    title = "Momentum-SAM"
+    reference = "Becker et al., 2024, arXiv 2401.12033"
+    changes = "landscape"
+    neutral: ClassVar = {"rho": 0.0}
+    paper_options: ClassVar = {"CIFAR-100 (released default)": {"rho": 0.3}}
+
+    def __init__(self, rho: float = 0.3, sign: str = "minus") -> None:
+        super().__init__()
+        if not rho >= 0:
+            raise MsamError(f"rho={rho}; the radius must be 0 or larger.")
+        if sign not in SIGNS:
+            raise unknown_name("sign", sign, SIGNS)
+        self.rho, self.sign = rho, sign
+
+    def step(self, model: torch.nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+        """One pass at the displaced weights, one optimizer step from the weights themselves."""
+        self.prepare(model, optimizer)
+        parameters = trainable(model)
+        found = [(p, momentum_of(optimizer, p)) for p in parameters]
+        moving = [(p, v) for p, v in found if v is not None]
+        if not moving and any(optimizer.state.get(p) for p in parameters):
+            raise UnsupportedSetting(
+                f"{self!r} needs an optimizer with momentum; {type(optimizer).__name__} keeps "
+                "none. Use SGD with momentum > 0, or AdamW."
+            )
+        eps = ascent([v for _, v in moving], SIGNS[self.sign] * self.rho) if moving else []
+        with displaced([p for p, _ in moving], eps):
+            _, loss = self.compute(model, batch)
+            backward(loss)
+        self.update(model, optimizer)
+        return {"loss": loss.detach()}

@@ -1,0 +1,181 @@
+"""All methods at once: average ranks, accuracy against cost or imbalance, accuracy under noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from msam_lib.errors import MsamError
+from msam_lib.plots.style import GREY, TEXT_WIDTH, panels, styled
+
+# What a method changes, with colour and marker.
+KINDS: dict[str, tuple[str, str]] = {
+    "nothing": ("#222222", "*"),
+    "loss": ("#0072B2", "o"),
+    "gradient": ("#D55E00", "s"),
+    "schedule": ("#009E73", "^"),
+    "landscape": ("#CC79A7", "D"),
+    "data": ("#E69F00", "P"),
+    "model": ("#56B4E9", "X"),
+}
+
+
+@styled
+def rank_diagram(
+    names: Sequence[str], ranks: Sequence[float], critical_difference: float, blocks: int
+) -> Figure:
+    """Average rank of every method, best on top, with a bar as long as the critical difference.
+
+    Methods whose ranks lie within the bar of the best one (shaded) cannot be told from it (Nemenyi
+    test at 5 %).
+
+    Args:
+        names, ranks: of the methods.
+        critical_difference, blocks: see `statistics.average_ranks`.
+    """
+    order = np.argsort(ranks)
+    best = float(np.min(ranks))
+    figure = Figure(figsize=(TEXT_WIDTH, 0.19 * len(names) + 0.8), layout="constrained")
+    ax = figure.subplots()
+    y = np.arange(len(names))
+    ax.axvspan(best, best + critical_difference, color=GREY, alpha=0.18, lw=0)
+    ax.hlines(y, 1, np.asarray(ranks)[order], color=GREY, lw=0.6)
+    ax.plot(np.asarray(ranks)[order], y, "o", color="#222222", ms=4)
+    ax.set_yticks(y, [names[i] for i in order])
+    ax.invert_yaxis()
+    ax.set(xlabel=f"average rank over {blocks} comparisons (1 is best)", xlim=(1, len(names)))
+    ax.set_title(f"shaded: within the critical difference, {critical_difference:.1f}, of the best")
+    return figure
+
+
+def rank_alt(names: Sequence[str], ranks: Sequence[float], critical_difference: float) -> str:
+    """Best and worst in words."""
+    order = np.argsort(ranks)
+    told = ", ".join(f"{names[i]} {ranks[i]:.1f}" for i in order[:5])
+    return (
+        f"Average ranks of {len(names)} methods. Best: {told}. Critical difference "
+        f"{critical_difference:.1f}; last {names[order[-1]]} with {ranks[order[-1]]:.1f}."
+    )
+
+
+@styled
+def accuracy_against(
+    points: pd.DataFrame,
+    *,
+    xlabel: str,
+    ylabel: str = "test accuracy (%)",
+    front: str | None = None,
+    named: Sequence[str] = (),
+    log: bool = False,
+) -> Figure:
+    """One point per method: accuracy against its cost, its imbalance, ... Colour and marker say
+    what the method changes.
+
+    Args:
+        points: columns name, kind (see `KINDS`), x, y and, if there, panel (one panel each).
+        xlabel, ylabel: what the axes are.
+        front: `"left"` names the methods that no cheaper one beats (the Pareto front).
+        named: further methods to name.
+        log: a logarithmic horizontal axis.
+
+    Raises:
+        MsamError: nothing to draw.
+    """
+    if points.empty:
+        raise MsamError("No methods to draw.")
+    own = points if "panel" in points else points.assign(panel="")
+    groups = list(own.groupby("panel", sort=False))
+    figure, axes = panels(len(groups), columns=2, aspect=0.8)
+    for ax, (title, part) in zip(axes, groups, strict=True):
+        for kind, (color, marker) in KINDS.items():
+            rows = part[part["kind"] == kind]
+            size = 70 if marker == "*" else 24
+            ax.scatter(
+                rows["x"],
+                rows["y"],
+                color=color,
+                marker=marker,
+                s=size,
+                lw=0.4,
+                ec="white",
+                label=kind,
+            )
+        if log:
+            ax.set_xscale("log")
+        told = set(named) | (set(part.loc[pareto(part), "name"]) if front else set())
+        _name(ax, part[part["name"].isin(told)])
+        ax.set_xlabel(xlabel)
+        ax.set_title(title)
+    axes[0].set_ylabel(ylabel)
+    handles, labels = axes[0].get_legend_handles_labels()
+    there = [k for k in KINDS if (own["kind"] == k).any()]
+    kept = [(h, k) for h, k in zip(handles, labels, strict=True) if k in there]
+    figure.legend(
+        [h for h, _ in kept], [k for _, k in kept], loc="outside upper center", ncols=len(kept)
+    )
+    return figure
+
+
+def pareto(points: pd.DataFrame) -> np.ndarray:
+    """Which points no other one beats: none has a smaller or equal x with a larger y (or the same y
+    with a smaller x).
+    """
+    x, y = points["x"].to_numpy(), points["y"].to_numpy()
+    beaten = [
+        bool(((x <= a) & (y > b)).any() or ((x < a) & (y >= b)).any())
+        for a, b in zip(x, y, strict=True)
+    ]
+    return ~np.array(beaten)
+
+
+def _name(ax: Axes, rows: pd.DataFrame) -> None:
+    """Names beside points, moved up or down where they would lie on each other."""
+    taken: list[float] = []
+    low, high = ax.get_ylim()
+    step = (high - low) * 0.055
+    for row in rows.sort_values("y").itertuples():
+        y = row.y
+        while taken and y - taken[-1] < step:
+            y += step / 4
+        taken.append(y)
+        right = row.x > np.mean(ax.get_xlim()) and ax.get_xscale() == "linear"
+        ax.annotate(
+            row.name,
+            (row.x, row.y),
+            xytext=(row.x, y),
+            ha="right" if right else "left",
+            va="center",
+            fontsize=6.5,
+            textcoords="data",
+        )
+    ax.set_ylim(low, max([high, *(t + step for t in taken)]))
+
+
+@styled
+def noise_curves(
+    summary: pd.DataFrame, names: Mapping[str, str], *, xlabel: str = "wrong training labels (%)"
+) -> Figure:
+    """Accuracy over the share of wrong training labels, one line per method with its interval.
+
+    Args:
+        summary: columns label, noise (share), mean, low, high (in percent).
+        names: {label: name to show}, in order.
+        xlabel: what the noise is.
+    """
+    figure, (ax,) = panels(1)
+    colors = ["#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY]
+    for k, (label, name) in enumerate(names.items()):
+        rows = summary[summary["label"] == label].sort_values("noise")
+        style: dict[str, Any] = {"color": colors[k % 8], "marker": "os^Dv<>p"[k % 8], "ms": 4}
+        ax.plot(100 * rows["noise"], rows["mean"], label=name, **style)
+        ax.fill_between(
+            100 * rows["noise"], rows["low"], rows["high"], color=colors[k % 8], alpha=0.12, lw=0
+        )
+    ax.set(xlabel=xlabel, ylabel="test accuracy (%)")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure

@@ -1,0 +1,181 @@
+"""A small, fair search: the same number of trials for every method, judged on the validation split.
+
+A trial is a learning rate and a value of the method's main option. The choice is stored in
+`msam_lib/tuned/<dataset>-<fusion>.json`, which `suite.comparison_experiments` reads. The seeds of
+the trials are not those of the tables, and the test split is never looked at. Imports no torch
+before something is trained.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msam_lib.config import Experiment
+from msam_lib.errors import MsamError
+
+FOLDER = Path(__file__).parent / "tuned"
+BUDGET, SEED = 6, 100
+Case = tuple[str, dict[str, Any]]  # a method and the options that make it a row of the table
+
+# Each method's main option and the values tried, in the middle what its paper or its code uses;
+# methods without one get more learning rates instead.
+SEARCH: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "sam": ("rho", (0.05, 0.15, 0.4)),
+    "asam": ("rho", (0.25, 0.5, 1.5)),
+    "msam": ("rho", (0.05, 0.15, 0.4)),
+}
+
+
+def case_label(case: Case) -> str:
+    """The name of a row before tuning: `"msam:reading=encoder"`.
+
+    >>> case_label(("msam", {"reading": "encoder"}))
+    'msam:reading=encoder'
+    """
+    method, options = case
+    told = ",".join(f"{k}={v}" for k, v in sorted(options.items()))
+    return f"{method}:{told}" if told else method
+
+
+def trials(case: Case, lr: float, budget: int = BUDGET) -> list[tuple[float, dict[str, Any]]]:
+    """(learning rate, method options) of every trial; as many for each method.
+
+    Half the budget goes to each of two learning rates (`lr` and `lr / 3`), with as many values of
+    the main option; a method without one gets learning rates from 2 lr downwards, each 0.6 of the
+    one before.
+
+    Raises:
+        MsamError: the budget is not an even number from 2 to 6.
+    """
+    method, options = case
+    if budget not in (2, 4, 6):
+        raise MsamError(f"budget={budget}; 2, 4 or 6 trials per method.")
+    if method not in SEARCH or SEARCH[method][0] in options:
+        return [(2 * lr * 0.6**k, dict(options)) for k in range(budget)]
+    name, values = SEARCH[method]
+    several = [(rate, v) for rate in (lr, lr / 3) for v in _spread(values, budget // 2)]
+    return [(rate, options | {name: v}) for rate, v in several]
+
+
+def _spread(values: Sequence[Any], count: int) -> list[Any]:
+    """`count` of three values: the middle one first."""
+    return [values[k] for k in sorted((1, 2, 0)[:count])]
+
+
+def tune(
+    dataset: str,
+    fusion: str,
+    cases: Iterable[Case],
+    *,
+    preset: str = "teach",
+    budget: int = BUDGET,
+    seeds: Sequence[int] = (SEED,),
+    store: str | os.PathLike[str] | None = None,
+    folder: str | os.PathLike[str] = FOLDER,
+    jobs: int | None = None,
+    **changes: Any,
+) -> dict[str, dict[str, Any]]:
+    """Run every trial of every case and store the best by validation accuracy.
+
+    A case that was tuned before keeps its place in the file; it is tuned again when it is among
+    `cases`. Runs are kept in the store, so that an interrupted search goes on.
+
+    Args:
+        dataset, fusion: where.
+        cases: (method, options) of the rows to tune.
+        preset: size of the runs.
+        budget: trials per case: 2, 4 or 6.
+        seeds: of the trials.
+        store: folder of runs; `runs/tune` by default.
+        folder: where the choices are kept.
+        jobs: processes.
+        **changes: fields of `Experiment` for all trials, e.g. a smaller part of the data.
+
+    Returns:
+        {case: {"lr", "method_options", "val_accuracy", "trials"}} of these cases.
+    """
+    from msam_lib.suite import run_all
+    from msam_lib.training.runs import default_store
+
+    store = default_store() / "tune" if store is None else Path(store)
+    lr = Experiment.preset(preset, dataset=dataset, fusion=fusion).lr
+    plans = {
+        case_label(c): [
+            _trial(preset, dataset, fusion, c[0], t, changes) for t in trials(c, lr, budget)
+        ]
+        for c in cases
+    }
+    runs = [e.replace(seed=s) for plan in plans.values() for e in plan for s in seeds]
+    done = {r.name: r for r in run_all(runs, store, jobs=jobs)}
+    chosen = {}
+    for label, plan in plans.items():
+        scores = [
+            sum(_score(done[e.replace(seed=s).name]) for s in seeds) / len(seeds) for e in plan
+        ]
+        best = max(range(len(plan)), key=lambda k: (scores[k], -k))
+        chosen[label] = {
+            "lr": plan[best].lr,
+            "method_options": plan[best].method_options,
+            "val_accuracy": round(scores[best], 4),
+            "trials": [
+                {"lr": e.lr, "method_options": e.method_options, "val_accuracy": round(v, 4)}
+                for e, v in zip(plan, scores, strict=True)
+            ],
+        }
+    settings = {"preset": preset, "budget": budget, "seeds": list(seeds), "changes": changes}
+    _store(Path(folder) / f"{dataset}-{fusion}.json", chosen, settings)
+    return chosen
+
+
+def _trial(
+    preset: str, dataset: str, fusion: str, method: str, trial: tuple, changes: Mapping[str, Any]
+) -> Experiment:
+    lr, options = trial
+    return Experiment.preset(
+        preset,
+        dataset=dataset,
+        fusion=fusion,
+        method=method,
+        **({"unimodal_heads": True} if needs_heads(method, options, fusion) else {}),
+        **changes,
+    ).replace(lr=lr, method_options=options)
+
+
+def needs_heads(method: str, options: Mapping[str, Any], fusion: str) -> bool:
+    """Whether the model needs a head per modality beside this fusion for this method."""
+    from msam_lib.methods import build_method
+    from msam_lib.models.fusion import FUSIONS
+
+    wanted = build_method(method, **options).needs()
+    return "unimodal_logits" in wanted and not FUSIONS[fusion].additive
+
+
+def _score(run: Any) -> float:
+    """The best fused accuracy on the validation split."""
+    rows = run.metrics()
+    rows = rows[(rows["split"] == "val") & (rows["modality"] == "fused")]
+    value = rows[rows["metric"] == "accuracy"]["value"].max()
+    return float(value) if math.isfinite(value) else 0.0
+
+
+def _store(path: Path, chosen: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    from msam_lib.source import source_commit
+
+    record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    same = dict(settings) | {"commit": source_commit()}
+    for label, choice in chosen.items():
+        record[label] = choice | same
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(dict(sorted(record.items())), indent=1, default=list)
+    path.write_text(text + "\n")
+
+
+def tuned(dataset: str, fusion: str, folder: str | os.PathLike[str] = FOLDER) -> dict[str, Any]:
+    """{case: choice} of what `tune` stored; empty where nothing was tuned."""
+    path = Path(folder) / f"{dataset}-{fusion}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
