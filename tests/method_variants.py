@@ -9,7 +9,16 @@ VARIANTS = [
     ("msam", {"value": "log_likelihood", "contribution": "softmax", "smoothing": 0.9}),
     ("x_sam", {"normalise": False, "projection": "normalised"}),
     ("momentum_sam", {"sign": "plus"}),
+    ("lfm", {"variant": "released", "weights": "fixed", "start": 0.3}),
+    ("ogm_ge", {"variant": "released", "ge": False}),
+    ("mmpareto", {"variant": "released"}),
 ]
+
+# Options that leave out random numbers drawn modality by modality, whose order would matter.
+QUIET = {"ogm_ge": {"ge": False}}
+
+# Options of the test that a loss falls, where a method does something else in its first epochs.
+LATER = {"lfm": {"start": 0.5}}
 
 # Learning rates of the tests that train, where a method's steps have another length than SGD's.
 RATES = {"x_sam": 0.01}

@@ -1,0 +1,134 @@
+"""AGM: the gradient through each modality's part of the logits is scaled by how it keeps pace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import MsamError
+from msam_lib.methods._gradients import backward
+from msam_lib.methods._own import Memory
+from msam_lib.methods.base import Logs, Method, Task
+from msam_lib.models.modes import evaluating, frozen_statistics
+from msam_lib.models.multimodal import Output
+from msam_lib.shapley import coalition_masks, shapley_from_values
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+class AGM(Method):
+    """Adaptive gradient modulation (Li et al., ICCV 2023, arXiv 2308.07686).
+
+    The fused logits F are split into mono-modal responses m_k, the Shapley values of the logits of
+    all coalitions (absent modalities zeroed, the empty one counted as 0), so that sum_k m_k = F.
+    The loss is CE(F, y), but the gradient through m_k is multiplied by c_k:
+
+        s_k = mean cross-entropy of m_k;  r_k = exp((mean s - s_k) M / (M - 1));
+        tau_k = the same with the running means of s over the steps so far;
+        c_k = exp(alpha (tau_k - r_k)).
+
+    A modality ahead of its usual pace (r_k > tau_k) is slowed.
+
+    Changes: the gradient. Requires: features. Any M by the one Shapley function (the released code
+    writes M = 2 and 3 out) and any fusion. Encoders run once: the coalitions reuse the features of
+    the training pass, and the fusion judges them in evaluation mode.
+
+    Args:
+        alpha: strength; 0 is joint training.
+        window: (first, last) epoch of the modulation; a bare loop is always inside.
+        cap: largest value of tau_k - r_k; None does not cap.
+    """
+
+    title = "AGM"
+    reference = "Li et al., ICCV 2023, arXiv 2308.07686"
+    changes = "gradient"
+    passes = "1 forward, 1 backward, and 2^M - 1 through the fusion"
+    requires = frozenset({"features"})
+    neutral: ClassVar = {"alpha": 0.0}
+    paper_options: ClassVar = {
+        "AV-MNIST": {"alpha": 2.5},
+        "CREMA-D": {"alpha": 1.5, "cap": 10.0},
+        "UR-Funny": {"alpha": 4.0, "cap": 7.0},
+    }
+
+    means: Tensor
+    count: Tensor
+
+    def __init__(
+        self,
+        alpha: float = 2.5,
+        window: tuple[int, int] = (0, 1000),
+        cap: float | None = None,
+    ) -> None:
+        super().__init__()
+        if not alpha >= 0:
+            raise MsamError(f"alpha={alpha}; the strength must be 0 or larger.")
+        if len(window) != 2 or window[0] > window[1]:
+            raise MsamError(f"window={window}; (first epoch, last epoch), for example (0, 20).")
+        if cap is not None and not cap > 0:
+            raise MsamError(f"cap={cap}; a positive number, or None.")
+        self.alpha, self.window, self.cap = alpha, tuple(window), cap
+        self.memory = Memory(epoch=None)
+        self.register_buffer("means", torch.zeros(0))
+        self.register_buffer("count", torch.zeros(()))
+
+    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+        super().setup(model, task)
+        device = next(model.parameters()).device
+        self.means = torch.zeros(len(model.modalities), device=device)  # type: ignore[arg-type]
+        self.count = torch.zeros((), device=device)
+
+    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+        """Remember where we are."""
+        self.memory["epoch"] = epoch
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+        """One pass; the gradient at the logits goes back through the scaled responses."""
+        self.prepare(model, optimizer)
+        output, loss = self.compute(model, batch)
+        with self.autocast(batch):
+            responses = mono_modal(model, output, batch)  # (M, N, C)
+        c = self.coefficients(responses.detach().float(), batch.targets)
+        (slope,) = torch.autograd.grad(loss, output.logits, retain_graph=True)
+        surrogate = (c[:, None, None] * responses * slope).sum()
+        backward(surrogate)
+        self.update(model, optimizer)
+        named = zip(model.modalities, c, strict=True)  # type: ignore[arg-type]
+        return {"loss": loss.detach()} | {f"coefficient/{m}": k for m, k in named}
+
+    @torch.no_grad()
+    def coefficients(self, responses: Tensor, targets: Tensor) -> Tensor:
+        """c (M,) from responses (M, N, C); the running means are updated afterwards."""
+        m = len(responses)
+        flat = responses.flatten(0, 1)
+        scores = F.cross_entropy(flat, targets.repeat(m), reduction="none").view(m, -1)
+        s = scores.clamp(max=-torch.log(torch.tensor(1e-8))).mean(1)
+
+        def ratio(x: Tensor) -> Tensor:
+            return torch.exp((x.mean() - x) * m / (m - 1))
+
+        gap = ratio(self.means) - ratio(s)
+        gap = gap if self.cap is None else gap.clamp(max=self.cap)
+        epoch = self.memory["epoch"]
+        inside = epoch is None or self.window[0] <= epoch <= self.window[1]
+        known = inside and bool(self.count > 0)
+        c = torch.exp(self.alpha * gap) if known else torch.ones_like(s)
+        self.means = (self.means * self.count + s) / (self.count + 1)
+        self.count = self.count + 1
+        return c
+
+
+def mono_modal(model: nn.Module, output: Output, batch: Batch) -> Tensor:
+    """The responses (M, N, C), with gradient; their sum is the fused logits."""
+    names = model.modalities
+    masks = coalition_masks(len(names)).to(batch.targets.device)  # type: ignore[arg-type]
+    with evaluating(model), frozen_statistics(model):
+        absent = model.absent_features(batch.inputs)  # type: ignore[operator]
+        part = model.fusion.coalition_logits(output.features, absent, masks[1:-1])  # type: ignore
+    empty = torch.zeros_like(output.logits)[None]
+    return shapley_from_values(torch.cat([empty, part, output.logits[None]]))

@@ -1,0 +1,144 @@
+"""G-Blend: losses of the modalities and of the whole, weighted by how they overfit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch, BatchLoader
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.methods._gradients import backward
+from msam_lib.methods._own import Memory
+from msam_lib.methods.base import Method
+from msam_lib.models.modes import evaluating
+from msam_lib.models.multimodal import Output
+from msam_lib.progress import progress_bar
+
+WHOLE = "fused"
+ESTIMATES = ("online", "offline")
+SMALLEST_GROWTH = 0.02  # nats; a head that hardly overfits would get all the weight
+
+
+class GBlend(Method):
+    """Gradient blending (Wang, Tran, Feiszli, CVPR 2020, arXiv 1905.12681).
+
+    L = sum_k w_k L_k over the modalities' heads and the fused one, w_k proportional to G_k / O_k^2:
+    trained alone for `probe_epochs` from the present weights, loss k gains G_k on held-out samples
+    (generalisation) while the distance between held-out and training loss grows by O_k
+    (overfitting). The weights sum to 1.
+
+    Changes: the loss. Requires: per-modality logits, and epochs; in a bare loop all weights are
+    equal. A negative gain gets weight 0 (all equal if none is positive) and |O_k| is taken as at
+    least 0.02 nats; the paper says nothing on either. MultiBench's version takes the losses at the
+    end instead of their changes.
+
+    Args:
+        estimate: `"online"`: again every `super_epoch` epochs; `"offline"`: once, before training.
+        super_epoch: epochs between two estimates.
+        probe_epochs: epochs that each loss is trained alone, from a copy of the model.
+        held_out: share of the training split that the copies do not see.
+        lr: of the copies' SGD (momentum 0.9).
+    """
+
+    title = "G-Blend"
+    reference = "Wang et al., CVPR 2020, arXiv 1905.12681"
+    requires = frozenset({"unimodal_logits"})
+    passes = "1 forward, 1 backward; M + 1 short trainings per estimate"
+    caveat = "the paper's equation is quoted from memory; clipping of gains is our choice"
+    paper_options: ClassVar = {"MultiBench": {"super_epoch": 20, "held_out": 0.08}}
+
+    def __init__(
+        self,
+        estimate: str = "online",
+        super_epoch: int = 5,
+        probe_epochs: int = 1,
+        held_out: float = 0.1,
+        lr: float = 0.05,
+    ) -> None:
+        super().__init__()
+        if estimate not in ESTIMATES:
+            raise unknown_name("estimate", estimate, ESTIMATES)
+        if super_epoch < 1 or probe_epochs < 1:
+            raise MsamError(
+                f"super_epoch={super_epoch}, probe_epochs={probe_epochs}; both at least 1."
+            )
+        if not 0 < held_out < 1:
+            raise MsamError(f"held_out={held_out}; a share between 0 and 1.")
+        self.estimate, self.super_epoch, self.probe_epochs = estimate, super_epoch, probe_epochs
+        self.held_out, self.lr = held_out, lr
+        self.memory = Memory(weights={})
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        each = losses(output, batch.targets)
+        weights = self.memory["weights"] or dict.fromkeys(each, 1 / len(each))
+        return sum(weights[k] * each[k] for k in each)  # type: ignore[return-value]
+
+    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+        """Estimate the weights where it is time."""
+        due = epoch == 0 or (self.estimate == "online" and epoch % self.super_epoch == 0)
+        if not due:
+            return
+        data, size = loaders.train.dataset, loaders.train.batch_size
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+        cut = max(1, round(self.held_out * len(data)))
+        held, fit = data.subset(order[:cut]), data.subset(order[cut:])
+        with torch.random.fork_rng():  # the run itself draws the same numbers as without
+            before = self._measure(model, fit), self._measure(model, held)
+            rates = {}
+            for k in progress_bar(list(before[0]), desc="G-Blend"):
+                after = self._alone(k, model, fit, held, size, epoch)
+                gain = before[1][k] - after[1]
+                growth = (after[1] - after[0]) - (before[1][k] - before[0][k])
+                rates[k] = (gain, growth)
+        self.memory["weights"] = blend(rates)
+
+    def _alone(
+        self, k: str, model: nn.Module, fit: Any, held: Any, size: int, epoch: int
+    ) -> tuple[float, float]:
+        """Training and held-out loss k after training a copy on it."""
+        net = copy.deepcopy(model).train()
+        optimizer = torch.optim.SGD(net.parameters(), lr=self.lr, momentum=0.9)
+        device = next(net.parameters()).device
+        batches = BatchLoader(fit, size, shuffle=True, seed=epoch, drop_last="single")
+        for _ in range(self.probe_epochs):
+            for batch in batches:
+                batch = batch.to(device)
+                optimizer.zero_grad(set_to_none=True)
+                backward(losses(net(batch.inputs), batch.targets)[k])
+                optimizer.step()
+        return self._measure(net, fit)[k], self._measure(net, held)[k]
+
+    @torch.no_grad()
+    def _measure(self, model: nn.Module, data: Any) -> dict[str, float]:
+        """{loss: mean over samples} in evaluation mode."""
+        device, sums = next(model.parameters()).device, dict[str, float]()
+        with evaluating(model):
+            for batch in BatchLoader(data, 500):
+                batch = batch.to(device)
+                for k, v in losses(model(batch.inputs), batch.targets).items():
+                    sums[k] = sums.get(k, 0.0) + float(v) * len(batch.targets)
+        return {k: v / len(data) for k, v in sums.items()}
+
+
+def losses(output: Output, targets: Tensor) -> dict[str, Tensor]:
+    """Cross-entropy of every modality's own logits and of the fused ones."""
+    each = {m: F.cross_entropy(z.float(), targets) for m, z in output.unimodal.items()}
+    return each | {WHOLE: F.cross_entropy(output.logits.float(), targets)}
+
+
+def blend(rates: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """w_k proportional to G_k / O_k^2 from {loss: (G_k, O_k)}; they sum to 1.
+
+    >>> blend({"x1": (0.4, 0.2), "x2": (0.1, 0.1), "fused": (-1.0, 0.1)})
+    {'x1': 0.5, 'x2': 0.5, 'fused': 0.0}
+    """
+    raw = {k: max(0.0, g) / max(abs(o), SMALLEST_GROWTH) ** 2 for k, (g, o) in rates.items()}
+    total = sum(raw.values())
+    if total == 0:
+        return dict.fromkeys(raw, 1 / len(raw))
+    return {k: round(v / total, 12) for k, v in raw.items()}

@@ -1,0 +1,122 @@
+"""LFM: the modality gap closed by a divergence between the modalities' predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch, BatchLoader
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.methods._gradients import flat, gradients, trainable
+from msam_lib.methods._own import Memory
+from msam_lib.methods.base import Method, Task
+from msam_lib.models.modes import evaluating
+from msam_lib.models.multimodal import Output
+
+WEIGHTS = ("linear", "learned", "fixed")
+VARIANTS = ("paper", "released")
+LOW, HIGH = 0.05, 0.95  # of the weight of the divergence
+
+
+class LFM(Method):
+    """Dynamically learning the modality gap (Yang et al., NeurIPS 2024): contrast early, classify
+    late.
+
+    L = 2 (a_0 CE(mean_m z_m, y) + a_1 JS(p_1, ..., p_M)), p_m = softmax z_m, a_0 = 1 - a_1, with
+    the Jensen-Shannon divergence JS = mean_m KL(p_m || mean of p): for M = 2 the paper's, for more
+    its usual generalisation. a_1 starts near 1 and falls.
+
+    Changes: the loss. Requires: per-modality logits. Under a fusion that is not a sum the
+    classification term is that of the fused logits. The released code has the arguments of the KL
+    terms in the other order (`variant="released"`).
+
+    Args:
+        weights: how a_1 moves. `"linear"`: from 0.95 to 0.05 in `span` epochs, in place of the
+            polynomial fitted in the released code, whose coefficients are not published in the
+            paper. `"learned"`: once per epoch a step of `weight_lr` down the gradient of the
+            validation loss after one training step, to first order
+            -<grad CE_val, d(grad L)/d a_1>. `"fixed"`: stays at `start`.
+        start: a_1 at the beginning, 0.05 to 0.95.
+        span: epochs of the linear way.
+        weight_lr: step of the learned way, halved every 20 epochs.
+        variant: see above.
+    """
+
+    title = "LFM"
+    reference = "Yang et al., NeurIPS 2024"
+    requires = frozenset({"unimodal_logits"})
+    caveat = "the released schedule is a fitted polynomial; a linear one stands in its place"
+
+    def __init__(
+        self,
+        weights: str = "linear",
+        start: float = HIGH,
+        span: int = 20,
+        weight_lr: float = 1e-4,
+        variant: str = "paper",
+    ) -> None:
+        super().__init__()
+        if weights not in WEIGHTS:
+            raise unknown_name("weights", weights, WEIGHTS)
+        if variant not in VARIANTS:
+            raise unknown_name("variant", variant, VARIANTS)
+        if not LOW <= start <= HIGH:
+            raise MsamError(f"start={start}; between {LOW} and {HIGH}.")
+        if span < 1:
+            raise MsamError(f"span={span}; at least 1 epoch.")
+        self.weights, self.start, self.span = weights, start, span
+        self.weight_lr, self.variant = weight_lr, variant
+        self.memory = Memory(gap_weight=start)
+        self.additive = True
+
+    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+        super().setup(model, task)
+        self.additive = bool(model.fusion.additive)  # type: ignore[union-attr]
+
+    def terms(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy and divergence, before weighting."""
+        logits = output.logits / len(output.unimodal) if self.additive else output.logits
+        own = torch.stack([z.float() for z in output.unimodal.values()])  # (M, N, C)
+        return F.cross_entropy(logits.float(), batch.targets), self.divergence(own)
+
+    def divergence(self, logits: Tensor) -> Tensor:
+        """JS of the predictions of logits (M, N, C), mean over samples, in nats."""
+        each = logits.log_softmax(-1)
+        middle = each.exp().mean(0).clamp_min(1e-12).log()  # (N, C)
+        if self.variant == "paper":
+            terms = each.exp() * (each - middle)  # KL(p_m || middle)
+        else:
+            terms = middle.exp() * (middle - each)  # KL(middle || p_m)
+        return terms.sum(-1).mean()
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        a = self.memory["gap_weight"]
+        classify, gap = self.terms(output, batch)
+        return 2 * ((1 - a) * classify + a * gap)
+
+    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+        """The weight of this epoch."""
+        if self.weights == "linear":
+            way = min(1.0, epoch / max(1, self.span - 1))
+            self.memory["gap_weight"] = self.start + way * (LOW - self.start)
+        elif self.weights == "learned":
+            self._learn(model, epoch, loaders)
+
+    def _learn(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+        """One step on a_1; dropout and batch statistics are those of evaluation."""
+        device = next(model.parameters()).device
+        held = next(iter(BatchLoader(loaders.evaluation["val"], 64, shuffle=True, seed=epoch)))
+        train = next(iter(BatchLoader(loaders.train.dataset, 64, shuffle=True, seed=epoch)))
+        parameters = trainable(model)
+        with evaluating(model), torch.enable_grad():
+            held, train = held.to(device), train.to(device)
+            outer = flat(gradients(self.terms(model(held.inputs), held)[0], parameters))
+            classify, gap = self.terms(model(train.inputs), train)
+            inner = flat(gradients(2 * (gap - classify), parameters))
+        slope = -float(outer @ inner)  # of the validation loss, per unit of a_1 and of step size
+        step = self.weight_lr * 0.5 ** (epoch // 20)
+        new = self.memory["gap_weight"] - step * slope
+        self.memory["gap_weight"] = min(HIGH, max(LOW, new))

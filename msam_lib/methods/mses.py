@@ -1,0 +1,98 @@
+"""MSES: every modality stops learning when its own validation loss does."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from msam_lib.data.base import Batch, BatchLoader
+from msam_lib.errors import MsamError
+from msam_lib.methods._gradients import own_parameters
+from msam_lib.methods._own import Memory
+from msam_lib.methods.base import Method
+from msam_lib.models.modes import evaluating
+from msam_lib.models.multimodal import Output
+
+
+class MSES(Method):
+    """Modality-specific early stopping (Fujimori et al., ACPR 2019 workshops, 2020).
+
+    After each epoch the validation loss of each modality's own logits is smoothed, l_m =
+    smoothing * (loss of the epoch before) + (1 - smoothing) * (loss now). A modality whose l_m has
+    had no new minimum for `patience` epochs gets the weights (encoder and head) of its best epoch
+    back and keeps them: its gradients are set to None, so neither momentum nor weight decay moves
+    it. (AGM's code multiplies them by 0, which lets both go on.)
+
+    Changes: the schedule. Requires: per-modality logits, and epochs (in a bare loop nothing stops).
+    Batch-norm statistics of a stopped encoder still follow its inputs.
+
+    Args:
+        patience: epochs without a new minimum; None never stops (joint training).
+        smoothing: weight of the epoch before, 0 to less than 1.
+    """
+
+    title = "MSES"
+    reference = "Fujimori et al., 2020"
+    changes = "schedule"
+    requires = frozenset({"unimodal_logits"})
+    neutral: ClassVar = {"patience": None}
+    paper_options: ClassVar = {
+        "AV-MNIST (AGM's code)": {"patience": 10},
+        "UR-Funny (AGM's code)": {"patience": 30},
+        "CREMA-D (AGM's code)": {"patience": 80},
+    }
+
+    def __init__(self, patience: int | None = 10, smoothing: float = 0.6) -> None:
+        super().__init__()
+        if patience is not None and patience < 1:
+            raise MsamError(f"patience={patience}; at least 1 epoch, or None.")
+        if not 0 <= smoothing < 1:
+            raise MsamError(f"smoothing={smoothing}; at least 0 and less than 1.")
+        self.patience, self.smoothing = patience, smoothing
+        self.memory = Memory(raw={}, best={}, since={}, kept={}, stopped=[])
+
+    def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
+        for m in self.memory["stopped"]:
+            for p in own_parameters(model, m):
+                p.grad = None
+
+    def on_epoch_end(self, model: nn.Module, epoch: int, loaders: Any, history: Any) -> None:
+        """Look at every modality that still learns."""
+        if self.patience is None:
+            return
+        losses = unimodal_losses(model, loaders.evaluation["val"])
+        for m, loss in losses.items():
+            if m not in self.memory["stopped"]:
+                self._look(model, m, loss)
+
+    def _look(self, model: nn.Module, m: str, loss: float) -> None:
+        state = self.memory
+        smooth = self.smoothing * state["raw"].get(m, loss) + (1 - self.smoothing) * loss
+        state["raw"][m] = loss
+        if smooth < state["best"].get(m, float("inf")):
+            state["best"][m], state["since"][m] = smooth, 0
+            state["kept"][m] = [p.detach().clone() for p in own_parameters(model, m)]
+            return
+        state["since"][m] += 1
+        if state["since"][m] >= self.patience:
+            with torch.no_grad():
+                for p, kept in zip(own_parameters(model, m), state["kept"].pop(m), strict=True):
+                    p.copy_(kept)
+            state["stopped"] = [*state["stopped"], m]
+
+
+@torch.no_grad()
+def unimodal_losses(model: nn.Module, data: Any) -> dict[str, float]:
+    """{modality: mean cross-entropy of its own logits} on a split, in evaluation mode."""
+    device = next(model.parameters()).device
+    sums: dict[str, float] = {}
+    with evaluating(model):
+        for batch in BatchLoader(data, 500):
+            batch = batch.to(device)
+            for m, z in model(batch.inputs).unimodal.items():
+                loss = F.cross_entropy(z.float(), batch.targets, reduction="sum")
+                sums[m] = sums.get(m, 0.0) + float(loss)
+    return {m: v / len(data) for m, v in sums.items()}

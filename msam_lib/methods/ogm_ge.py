@@ -1,0 +1,98 @@
+"""OGM-GE: the dominant modality's gradient is made smaller, and noise is added to all."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.methods._own import Memory
+from msam_lib.methods.base import Logs, Method
+from msam_lib.models.multimodal import Output
+
+VARIANTS = ("paper", "released")
+
+
+class OGMGE(Method):
+    """On-the-fly gradient modulation with generalisation enhancement (Peng et al., CVPR 2022).
+
+    With the scores s_m = sum over the batch of softmax(z_m)[y] and the ratio rho_m = s_m / (mean of
+    the other modalities' scores), the gradient of encoder m is multiplied by
+    k_m = 1 - tanh(alpha rho_m) where rho_m > 1, and by 1 elsewhere. GE adds Gaussian noise with
+    each gradient's own standard deviation to every encoder.
+
+    The paper has two modalities, rho = s_a / s_v; the mean over the others is our generalisation,
+    the same for M = 2.
+
+    Changes: the gradient. Requires: per-modality logits. The released code modulates convolution
+    kernels (4-D tensors) only: `variant="released"`.
+
+    Args:
+        alpha: strength; 0 modulates nothing.
+        ge: add the noise.
+        window: (first, last) epoch of the modulation; a bare loop is always inside.
+        variant: `"paper"` for all parameters of the encoders, `"released"` for kernels.
+    """
+
+    title = "OGM-GE"
+    reference = "Peng et al., CVPR 2022, arXiv 2203.15332"
+    changes = "gradient"
+    requires = frozenset({"unimodal_logits"})
+    neutral: ClassVar = {"alpha": 0.0, "ge": False}
+    paper_options: ClassVar = {
+        "CREMA-D": {"alpha": 0.8, "window": (0, 50)},
+        "VGGSound": {"alpha": 0.1, "window": (0, 50)},
+    }
+
+    def __init__(
+        self,
+        alpha: float = 0.8,
+        ge: bool = True,
+        window: tuple[int, int] = (0, 50),
+        variant: str = "paper",
+    ) -> None:
+        super().__init__()
+        if not alpha >= 0:
+            raise MsamError(f"alpha={alpha}; the strength must be 0 or larger.")
+        if len(window) != 2 or window[0] > window[1]:
+            raise MsamError(f"window={window}; (first epoch, last epoch), for example (0, 50).")
+        if variant not in VARIANTS:
+            raise unknown_name("variant", variant, VARIANTS)
+        self.alpha, self.ge, self.window, self.variant = alpha, ge, tuple(window), variant
+        self.memory = Memory(epoch=None)
+        self.coefficients: dict[str, Tensor] = {}  # of the last step, for the logs
+
+    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+        """Remember where we are."""
+        self.memory["epoch"] = epoch
+
+    def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
+        epoch = self.memory["epoch"]
+        if epoch is not None and not self.window[0] <= epoch <= self.window[1]:
+            self.coefficients = {}
+            return
+        self.coefficients = self._coefficients(output, batch.targets)
+        for m, k in self.coefficients.items():
+            for p in model.parameters_of(m):  # type: ignore[operator]
+                if p.grad is None or (self.variant == "released" and p.dim() != 4):
+                    continue
+                p.grad.mul_(k.to(p.grad))
+                if self.ge and p.numel() > 1:
+                    p.grad.add_(torch.randn_like(p.grad) * (p.grad.std() + 1e-8))
+
+    @torch.no_grad()
+    def _coefficients(self, output: Output, targets: Tensor) -> dict[str, Tensor]:
+        z = torch.stack([v.float() for v in output.unimodal.values()])  # (M, N, C)
+        scores = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)  # (M,)
+        others = (scores.sum() - scores) / (len(scores) - 1)
+        ratio = scores / others.clamp_min(torch.finfo(scores.dtype).tiny)
+        k = torch.where(ratio > 1, 1 - torch.tanh(self.alpha * ratio), torch.ones_like(ratio))
+        return dict(zip(output.unimodal, k, strict=True))
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Any) -> Logs:
+        """An ordinary step with modulated gradients; logs the coefficients."""
+        logs = super().step(model, batch, optimizer)
+        return logs | {f"coefficient/{m}": k for m, k in self.coefficients.items()}

@@ -1,0 +1,80 @@
+"""G-Blend: the weights by hand, the loss they give, and that estimating leaves no trace."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from msam_lib.config import Experiment
+from msam_lib.data import load_dataset
+from msam_lib.errors import MsamError
+from msam_lib.methods import build_method
+from msam_lib.methods.gblend import SMALLEST_GROWTH, blend, losses
+from msam_lib.models import build_model
+from msam_lib.training import Loaders
+from tests.helpers import buffers, make_batch, make_model, weights
+
+SMALL = {"n_train": 200, "n_val": 60, "n_test": 60}
+
+
+def test_weights_by_hand():
+    # G / O^2: 0.4 / 0.04 = 10, 0.3 / 0.01 = 30, and 10 again
+    found = blend({"x1": (0.4, 0.2), "x2": (0.3, -0.1), "fused": (0.1, 0.1)})
+    assert found == pytest.approx({"x1": 0.2, "x2": 0.6, "fused": 0.2})
+    assert blend({"x1": (-0.1, 0.2), "fused": (-0.2, 0.1)}) == {"x1": 0.5, "fused": 0.5}
+    tiny = blend({"x1": (0.1, 0.0), "fused": (0.1, SMALLEST_GROWTH)})
+    assert tiny["x1"] == pytest.approx(0.5)
+
+
+def test_loss_is_the_weighted_sum():
+    rule, model, batch = build_method("gblend"), make_model().eval(), make_batch()
+    output = model(batch.inputs)
+    each = {k: float(v) for k, v in losses(output, batch.targets).items()}
+    assert float(rule.loss(output, batch)) == pytest.approx(sum(each.values()) / 3, abs=1e-5)
+    rule.memory["weights"] = {"x1": 0.5, "x2": 0.0, "fused": 0.5}
+    expected = 0.5 * each["x1"] + 0.5 * each["fused"]
+    assert float(rule.loss(output, batch)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_estimate_leaves_model_and_random_numbers_alone():
+    data = load_dataset("synthetic", snr=(3.0, 0.3), **SMALL)
+    torch.manual_seed(0)
+    model, rule = build_model(data, width=2), build_method("gblend", probe_epochs=2)
+    rule.setup(model)
+    before, moving = weights(model), buffers(model)
+    state = torch.get_rng_state()
+    rule.on_epoch_start(model, 0, Loaders.of(data))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(p, before[k]) for k, p in model.named_parameters())
+    assert all(torch.equal(b, moving[k]) for k, b in model.named_buffers())
+    found = rule.memory["weights"]
+    assert set(found) == {"x1", "x2", "fused"}
+    assert sum(found.values()) == pytest.approx(1.0)
+    rule.on_epoch_start(model, 1, Loaders.of(data))
+    assert rule.memory["weights"] == found  # not due
+
+
+def test_offline_estimates_once(tmp_path):
+    base = Experiment(
+        dataset="synthetic", method="gblend", epochs=4, width=2, data_options=SMALL,
+        method_options={"estimate": "offline", "super_epoch": 2},
+    )  # fmt: skip
+    offline = base.run(tmp_path / "a").metrics()
+    online = base.replace(method_options={"super_epoch": 2}).run(tmp_path / "a").metrics()
+    early = offline["epoch"] <= 2
+    assert offline[early].equals(online[early])
+    assert not offline.equals(online)
+    assert offline.equals(base.run(tmp_path / "b").metrics())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"estimate": "onlin"}, "Did you mean 'online'"),
+        ({"super_epoch": 0}, "super_epoch=0"),
+        ({"held_out": 1.0}, "held_out=1.0"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(MsamError, match=message):
+        build_method("gblend", **options)

@@ -1,0 +1,97 @@
+"""LFM: the divergence by hand, the weights' way, and the learned weight's gradient."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from msam_lib.data import load_dataset
+from msam_lib.errors import MsamError
+from msam_lib.methods import build_method
+from msam_lib.models import Output, build_model
+from msam_lib.training import Loaders
+from tests.helpers import make_batch
+
+P, Q = torch.tensor([0.8, 0.2]), torch.tensor([0.4, 0.6])
+
+
+def kl(p, q):
+    return sum(float(a) * math.log(float(a) / float(b)) for a, b in zip(p, q, strict=True))
+
+
+def test_divergence_by_hand():
+    logits = torch.stack([P.log(), Q.log()])[:, None]  # (2, 1, 2)
+    middle = (P + Q) / 2
+    paper = build_method("lfm").divergence(logits)
+    assert float(paper) == pytest.approx((kl(P, middle) + kl(Q, middle)) / 2, abs=1e-6)
+    released = build_method("lfm", variant="released").divergence(logits)
+    assert float(released) == pytest.approx((kl(middle, P) + kl(middle, Q)) / 2, abs=1e-6)
+    assert float(paper) != pytest.approx(float(released), abs=1e-3)
+
+
+def test_loss_by_hand():
+    rule = build_method("lfm", weights="fixed", start=0.25)
+    z1, z2 = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]])
+    batch = make_batch(n=1)._replace(targets=torch.tensor([0]))
+    found = rule.loss(Output(z1 + z2, {}, {"x1": z1, "x2": z2}), batch)
+    mean = (z1 + z2)[0] / 2
+    ce = -float(mean.log_softmax(-1)[0])
+    js = float(rule.divergence(torch.stack([z1, z2])))
+    assert float(found) == pytest.approx(2 * (0.75 * ce + 0.25 * js), abs=1e-6)
+
+
+def test_the_linear_way():
+    rule = build_method("lfm", span=11)
+    rule.on_epoch_start(None, 0, None)
+    assert rule.memory["gap_weight"] == pytest.approx(0.95)
+    rule.on_epoch_start(None, 5, None)
+    assert rule.memory["gap_weight"] == pytest.approx(0.5)
+    rule.on_epoch_start(None, 50, None)
+    assert rule.memory["gap_weight"] == pytest.approx(0.05)
+
+
+def test_the_learned_weight_follows_the_validation_loss():
+    data = load_dataset("synthetic", n_train=200, n_val=64, n_test=60)
+    torch.manual_seed(0)
+    model = build_model(data, width=2)
+    loaders = Loaders.of(data)
+    rule = build_method("lfm", weights="learned", start=0.5, weight_lr=1e-3)
+    rule.setup(model)
+
+    def after(a, step=1e-3):
+        """Validation loss after one gradient step with weight a (evaluation mode)."""
+        import copy
+
+        from msam_lib.data import BatchLoader
+
+        net = copy.deepcopy(model).eval()
+        train = next(iter(BatchLoader(data.train, 64, shuffle=True, seed=0)))
+        held = next(iter(BatchLoader(data.val, 64, shuffle=True, seed=0)))
+        rule.memory["gap_weight"] = a
+        rule.loss(net(train.inputs), train).backward()
+        with torch.no_grad():
+            for p in net.parameters():
+                p -= step * p.grad
+            return float(rule.terms(net(held.inputs), held)[0])
+
+    slope = (after(0.6) - after(0.4)) / 0.2 / 1e-3  # per unit of a_1 and of step size
+    rule.memory["gap_weight"] = 0.5
+    rule.on_epoch_start(model, 0, loaders)
+    assert rule.memory["gap_weight"] == pytest.approx(0.5 - 1e-3 * slope, rel=1e-2, abs=1e-5)
+    assert slope != pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": "lineal"}, "Did you mean 'linear'"),
+        ({"start": 1.0}, "start=1.0"),
+        ({"variant": "release"}, "Did you mean 'released'"),
+        ({"span": 0}, "span=0"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(MsamError, match=message):
+        build_method("lfm", **options)

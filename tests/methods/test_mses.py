@@ -1,0 +1,86 @@
+"""MSES: the smoothed minimum by hand, the weights that come back, and that they stay."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from msam_lib.config import Experiment
+from msam_lib.errors import MsamError
+from msam_lib.methods import build_method, mses
+from msam_lib.methods._gradients import own_parameters
+from tests.helpers import make_batch, make_model, sgd
+
+SMALL = {"n_train": 200, "n_val": 60, "n_test": 60}
+
+
+Splits = SimpleNamespace(evaluation={"val": None})
+
+
+def test_stops_restores_and_stays(monkeypatch):
+    rule, model = build_method("mses", patience=2, smoothing=0.5), make_model()
+    rule.setup(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    # smoothed losses of x1: 1.0, 0.75, 0.8, 0.95 -> best is epoch 2, stopped after epoch 4
+    told = iter([1.0, 0.5, 1.1, 0.8])
+    falling = iter([1.0, 0.9, 0.8, 0.7])
+    monkeypatch.setattr(mses, "unimodal_losses", lambda *a: {"x1": next(told), "x2": next(falling)})
+    kept = []
+    for epoch in range(1, 5):
+        rule.step(model, make_batch(seed=epoch), optimizer)
+        kept.append([p.detach().clone() for p in own_parameters(model, "x1")])
+        assert rule.memory["stopped"] == []
+        rule.on_epoch_end(model, epoch, Splits, None)
+    assert rule.memory["stopped"] == ["x1"]
+    now = own_parameters(model, "x1")
+    assert all(torch.equal(a, b) for a, b in zip(now, kept[1], strict=True))
+    other = [p.detach().clone() for p in own_parameters(model, "x2")]
+    rule.step(model, make_batch(seed=9), optimizer)
+    assert all(torch.equal(a, b) for a, b in zip(now, kept[1], strict=True))
+    moved = zip(own_parameters(model, "x2"), other, strict=True)
+    assert not any(torch.equal(a, b) for a, b in moved)
+
+
+def test_losses_are_those_of_the_heads():
+    from msam_lib.data import MultimodalDataset
+
+    model, batch = make_model(), make_batch(n=20)
+    data = MultimodalDataset(batch.inputs, batch.targets)
+    found = mses.unimodal_losses(model, data)
+    model.eval()
+    z = model(batch.inputs).unimodal["x2"]
+    rows = z.log_softmax(1)[range(20), batch.targets]
+    assert found["x2"] == pytest.approx(-float(rows.mean().detach()), abs=1e-5)
+
+
+def test_a_run_stops_and_resumes(tmp_path):
+    base = Experiment(
+        dataset="synthetic", method="mses", epochs=6, width=2, lr=0.3, data_options=SMALL,
+        method_options={"patience": 1},
+    )  # fmt: skip
+    run = base.run(tmp_path / "a")
+    state = torch.load(run.path / "checkpoint.pt", weights_only=True)["method"]
+    assert state["memory._extra_state"]["stopped"]
+    assert run.metrics().equals(base.run(tmp_path / "b").metrics())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"patience": 0}, "patience=0"), ({"smoothing": 1.0}, "smoothing=1.0")]
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(MsamError, match=message):
+        build_method("mses", **options)
+
+
+def test_other_optimizers_leave_a_stopped_modality_alone():
+    rule, model = build_method("mses"), make_model()
+    rule.setup(model)
+    rule.memory["stopped"] = ["x1"]
+    before = [p.detach().clone() for p in own_parameters(model, "x1")]
+    for optimizer in (sgd(model, 0.1, 0.9), torch.optim.AdamW(model.parameters())):
+        for _ in range(2):
+            rule.step(model, make_batch(), optimizer)
+    after = own_parameters(model, "x1")
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
