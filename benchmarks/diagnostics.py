@@ -145,7 +145,7 @@ def spread(model, batch) -> list[dict[str, Any]]:
 
 def planes(rounds: int) -> list[dict[str, Any]]:
     """25x25 planes of three kinds against loss-landscapes at the same points."""
-    model, batch = problem(32, 64)
+    model, batch = problem(32, 128)
     cases = [
         ("encoder A x encoder B", ("x1", "x2"), 15.0),
         ("inside one encoder", ("x1", "x1"), 1.9),
@@ -162,7 +162,7 @@ def planes(rounds: int) -> list[dict[str, Any]]:
             lambda pair=pair: plane(model, batch, directions=pair, steps=STEPS, progress=False),
             rounds,
         )
-        setting = f"late fusion, 25x25, 64 samples; differs by {error:.1e}"
+        setting = f"late fusion, 25x25, 128 samples; differs by {error:.1e}"
         out.append(row(f"plane, {name}", "loss-landscapes", setting, value, target))
     return out
 

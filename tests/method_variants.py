@@ -12,6 +12,11 @@ VARIANTS = [
     ("lfm", {"variant": "released", "weights": "fixed", "start": 0.3}),
     ("ogm_ge", {"variant": "released", "ge": False}),
     ("mmpareto", {"variant": "released"}),
+    ("masam", {"aps": False}),
+    ("masam", {"mdps": False, "alpha": 0.2}),
+    ("masam", {"variant": "released"}),
+    ("cggm", {"weight": 0.0}),
+    ("pmr", {"variant": "released"}),
 ]
 
 # Options that leave out random numbers drawn modality by modality, whose order would matter.

@@ -64,8 +64,10 @@ def test_batch_norm_advances_exactly_once_a_step(fusion, m, name, options):
     once = copy.deepcopy(model)
     torch.manual_seed(3)  # the dropout between two batch norms
     once(batch.inputs)
+    method = build_method(name, **options)
+    method.setup(model)
     torch.manual_seed(3)
-    build_method(name, **options).step(model, batch, sgd(model, lr=0.0))
+    method.step(model, batch, sgd(model, lr=0.0))
     expected, found = buffers(once), buffers(model)
     for k, v in expected.items():
         assert torch.allclose(found[k].double(), v.double(), atol=1e-6), k

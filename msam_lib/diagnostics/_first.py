@@ -1,8 +1,9 @@
-"""Layers that read the data itself are linear in their weights, so a plane needs each only three
-times.
+"""Layers that read the data itself: the data stay the same over a plane, so they are prepared once.
 
-(W + x D₁ + y D₂) * data = W * data + x (D₁ * data) + y (D₂ * data): after three convolutions every
-further point costs a sum. On images with one channel the first layer is the least efficient one.
+A convolution of few channels becomes one matrix product with the patches of the data; on images
+with one channel, where a convolution is least efficient, that takes a third of its time. Every
+other such layer is linear in its weights: (W + x D₁ + y D₂) * data = W * data + x (D₁ * data) + y
+(D₂ * data). After three passes each further point costs a sum.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -17,12 +19,15 @@ from msam_lib.data.base import Batch
 from msam_lib.diagnostics._common import Direction, logits_of
 
 MEMORY = 2**26  # numbers kept over all layers and batches: 256 MiB
+PATCH = 32  # numbers in a patch up to which the product is the faster way
 
-Parts = tuple[Tensor, Tensor | None, Tensor | None]
+Point = tuple[float, float]
 
 
 class FirstLayers:
     """Takes the place of the first layers' forward in a working copy, if the memory allows.
+
+    Outputs lie in buffers that the next pass overwrites: `keep` what has to last longer.
 
     Args:
         model: a working copy at the plane's origin; its layers are given a new `forward`.
@@ -33,19 +38,17 @@ class FirstLayers:
     def __init__(
         self, model: nn.Module, directions: Sequence[Direction], batches: Sequence[Batch]
     ) -> None:
-        self.parts: dict[tuple[str, int], Parts] = {}
-        self.rows: dict[tuple[str, int], tuple[float, Tensor]] = {}
-        self.at: dict[str, tuple[float, float]] = {}
+        self.known: dict[tuple[str, int], _Product | _Sum] = {}
+        self.buffers: dict[tuple[str, torch.Size], Tensor] = {}
+        self.at: dict[str, Point] = {}
+        self.size = 0  # numbers kept
         seen, sizes = _readers(model, batches)
         moved = {n.rpartition(".")[0] for d in directions for n in d}
         for name in seen:
-            if name in moved and 4 * (sizes[name] + self.size) <= MEMORY:
-                self._take(model, name, directions, seen[name])
-
-    @property
-    def size(self) -> int:
-        """Numbers in one set of outputs."""
-        return sum(p[0].numel() for p in self.parts.values())
+            # Three outputs, a row's and the buffer; patches take less.
+            if name in moved and 5 * sizes[name] + self.size <= MEMORY:
+                self.size += 5 * sizes[name]
+                self._take(model.get_submodule(name), name, directions, seen[name])
 
     def to(self, x: float, y: float, names: Collection[str] | None = None) -> None:
         """The plane's coordinates for the layers of these parameters (all of them, by default)."""
@@ -53,11 +56,15 @@ class FirstLayers:
             if names is None or f"{layer}.weight" in names or f"{layer}.bias" in names:
                 self.at[layer] = (x, y)
 
+    def keep(self, x: Tensor) -> Tensor:
+        """x, or a copy of it where it lies in one of the buffers."""
+        own = {b.untyped_storage().data_ptr() for b in self.buffers.values()}
+        return x.clone() if x.untyped_storage().data_ptr() in own else x
+
     @torch.no_grad()
     def _take(
-        self, model: nn.Module, name: str, directions: Sequence[Direction], inputs: list[Tensor]
+        self, module: nn.Module, name: str, directions: Sequence[Direction], inputs: list[Tensor]
     ) -> None:
-        module = model.get_submodule(name)
         own = dict(module.named_parameters())
         weights: list[dict[str, Tensor] | None] = [{n: p.detach() for n, p in own.items()}]
         for d in directions:
@@ -65,32 +72,85 @@ class FirstLayers:
             zero = {n: torch.zeros_like(p) for n, p in own.items()}
             weights.append(zero | found if found else None)
         for x in inputs:
-            made = [None if w is None else functional_call(module, w, (x,)) for w in weights]
-            self.parts[name, x.data_ptr()] = (made[0], made[1], made[2])  # type: ignore[assignment]
+            base = functional_call(module, weights[0], (x,))  # type: ignore[arg-type]
+            if _by_patches(module, base):
+                layer: _Product | _Sum = _Product(module, x, base)
+            else:
+                layer = _Sum(
+                    base,
+                    *[None if w is None else functional_call(module, w, (x,)) for w in weights[1:]],
+                )
+            self.known[name, x.data_ptr()] = layer
+            self.buffers[name, base.shape] = torch.empty_like(base)
         self.at[name] = (0.0, 0.0)
         plain = module.forward
 
         def forward(x: Tensor) -> Tensor:
-            found = self.parts.get((name, x.data_ptr()))
+            layer = self.known.get((name, x.data_ptr()))
             # Any other input, such as a few samples of the first batch, goes the usual way.
-            return (
-                plain(x) if found is None or len(found[0]) != len(x) else self._sum(name, x, found)
-            )
+            if layer is None or len(layer.shape) != x.dim() or layer.shape[0] != len(x):
+                return plain(x)
+            return layer(self.at[name], self.buffers[name, layer.shape])
 
         module.forward = forward  # type: ignore[method-assign]
 
-    def _sum(self, name: str, data: Tensor, parts: Parts) -> Tensor:
-        """A fresh tensor each time: the activation that follows may work in place."""
-        base, first, second = parts
-        x, y = self.at[name]
-        if first is None or second is None:
-            only, coefficient = (second, y) if first is None else (first, x)
-            return torch.add(base, only, alpha=coefficient)  # type: ignore[arg-type]
-        key = (name, data.data_ptr())
-        row = self.rows.get(key)
-        if row is None or row[0] != x:
-            row = self.rows[key] = (x, torch.add(base, first, alpha=x))
-        return torch.add(row[1], second, alpha=y)
+
+class _Product:
+    """A convolution of one batch with the weights that the layer has at the moment."""
+
+    def __init__(self, layer: nn.Module, x: Tensor, like: Tensor) -> None:
+        options = {k: getattr(layer, k) for k in ("dilation", "padding", "stride")}
+        patches = F.unfold(x, layer.kernel_size, **options).transpose(1, 2)  # (N, L, K)
+        if layer.bias is not None:
+            patches = F.pad(patches, (0, 1), value=1.0)
+        self.layer, self.shape = layer, like.shape
+        self.patches = patches.reshape(-1, patches.shape[-1])
+
+    def __call__(self, at: Point, out: Tensor) -> Tensor:
+        w = self.layer.weight.flatten(1)
+        if self.layer.bias is not None:
+            w = torch.cat([w, self.layer.bias[:, None]], dim=1)
+        n, c, height, width = self.shape
+        flat = out.as_strided((n * height * width, c), (c, 1))
+        torch.mm(self.patches, w.t().contiguous(), out=flat)
+        return out
+
+
+class _Sum:
+    """The output for one batch as a sum of three, two of which move."""
+
+    def __init__(self, base: Tensor, first: Tensor | None, second: Tensor | None) -> None:
+        # In one layout: a sum of tensors that lie differently costs several times as much.
+        self.base, self.shape = base, base.shape
+        self.first, self.second = laid_out_as(base, first), laid_out_as(base, second)
+        self.row: tuple[float, Tensor] | None = None
+
+    def __call__(self, at: Point, out: Tensor) -> Tensor:
+        x, y = at
+        if self.first is None or self.second is None:
+            only, coefficient = (self.second, y) if self.first is None else (self.first, x)
+            return torch.add(self.base, only, alpha=coefficient, out=out)  # type: ignore[arg-type]
+        if self.row is None or self.row[0] != x:
+            self.row = (x, torch.add(self.base, self.first, alpha=x))
+        return torch.add(self.row[1], self.second, alpha=y, out=out)
+
+
+def _by_patches(layer: nn.Module, out: Tensor) -> bool:
+    """Whether the product is possible, is the faster way, and takes less memory than the sum."""
+    if type(layer) is not nn.Conv2d or layer.groups > 1 or layer.padding_mode != "zeros":
+        return False
+    if isinstance(layer.padding, str) or out.dim() != 4 or out.shape[1] < 2:
+        return False
+    numbers = layer.weight[0].numel() + 1
+    flat = out.permute(0, 2, 3, 1).is_contiguous()
+    return flat and numbers <= min(PATCH, 2 * out.shape[1])
+
+
+def laid_out_as(like: Tensor, x: Tensor | None) -> Tensor | None:
+    """x with the strides of `like` (of the same shape), so that sums walk through memory once."""
+    if x is None or x.stride() == like.stride():
+        return x
+    return torch.empty_like(like, dtype=x.dtype, requires_grad=False).copy_(x.detach())
 
 
 def _readers(

@@ -156,8 +156,9 @@ class Grid:
 
     def _encode(self, m: str) -> list[Tensor]:
         """Features of every batch; logits already, where the fusion is a sum that does not move."""
-        features = [self.model.encoders[m](b.inputs[m]) for b in self.batches]  # type: ignore[index]
-        return [self._term(m, h) for h in features] if self._adds else features
+        features = (self.model.encoders[m](b.inputs[m]) for b in self.batches)  # type: ignore[index]
+        keep = self.mover.first.keep if self.mover.first else lambda h: h
+        return [keep(self._term(m, h) if self._adds else h) for h in features]
 
     @property
     def _adds(self) -> bool:

@@ -1,0 +1,149 @@
+"""CGGM: small classifiers tell how fast and in which direction each modality learns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import MsamError
+from msam_lib.methods._gradients import backward, gradients
+from msam_lib.methods._own import OwnOptimizer
+from msam_lib.methods.base import Logs, Method, Task
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+class CGGM(Method):
+    """Classifier-guided gradient modulation (Guo et al., NeurIPS 2024, arXiv 2411.01409).
+
+    A small classifier on the detached features of each modality, trained with an optimizer of its
+    own, gives per step its gain in batch accuracy D_m. With S = sum_m D_m and
+    B_m = (S - D_m) / S, the gradient of encoder m is multiplied by scale * B_m, and the loss gets
+
+        weight * (1/M) sum_m (|B_m| - B_m cos_m),
+
+    cos_m the cosine between the directions in which the classifier and the fused loss pull.
+
+    Changes: the gradient and the loss. Requires: features. The paper takes the cosine between
+    gradients, the released code between the *weights* of output layers; here, between the gradients
+    with respect to the features of m, which have one shape under every fusion. S is near 0 or
+    negative at many steps (B up to 10^7, or of the wrong sign), which neither paper nor code
+    handles: B is kept between 0 and `bound`. The released code adds the term to the next step's
+    loss; here it enters the same step's.
+
+    Args:
+        scale: of the modulation, the paper's rho.
+        weight: lambda, of the direction term.
+        bound: largest B_m.
+        hidden: width of the classifiers' one hidden layer (the paper uses two Transformer layers).
+        classifier_lr: of their Adam.
+    """
+
+    title = "CGGM"
+    reference = "Guo et al., NeurIPS 2024, arXiv 2411.01409"
+    changes = "gradient"
+    passes = "1 forward, 1 backward; once more through the fusion and the classifiers"
+    requires = frozenset({"features"})
+    caveat = "what to do where S is near 0 or negative is our choice, as is the cosine's argument"
+    paper_options: ClassVar = {
+        "MOSI": {"scale": 1.3, "weight": 0.2},
+        "IEMOCAP": {"scale": 1.3, "weight": 0.2},
+        "Food101": {"scale": 1.3, "weight": 0.05},
+        "BraTS": {"scale": 1.0, "weight": 0.1},
+    }
+
+    accuracies: Tensor
+
+    def __init__(
+        self,
+        scale: float = 1.3,
+        weight: float = 0.2,
+        bound: float = 2.0,
+        hidden: int = 64,
+        classifier_lr: float = 5e-4,
+    ) -> None:
+        super().__init__()
+        for name, value in (("scale", scale), ("bound", bound), ("classifier_lr", classifier_lr)):
+            if not value > 0:
+                raise MsamError(f"{name}={value}; it must be positive.")
+        if not weight >= 0:
+            raise MsamError(f"weight={weight}; it must be 0 or larger.")
+        self.scale, self.weight, self.bound = scale, weight, bound
+        self.hidden, self.classifier_lr = hidden, classifier_lr
+        self.register_buffer("accuracies", torch.zeros(0))
+
+    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+        super().setup(model, task)
+        dims, classes = model.fusion.dims, model.fusion.classes  # type: ignore[union-attr]
+        device = next(model.parameters()).device
+        self.classifiers = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(dims[m], self.hidden), nn.ReLU(), nn.Linear(self.hidden, classes)
+            )
+            for m in model.modalities  # type: ignore[union-attr]
+        ).to(device)
+        adam = torch.optim.Adam(self.classifiers.parameters(), lr=self.classifier_lr)
+        self.own = OwnOptimizer(adam)
+        self.accuracies = torch.full((len(dims),), torch.nan, device=device)
+
+    def _classifier(self, size: int, classes: int) -> nn.Module:
+        """From a seed of its own: neither the run's random numbers nor the order play a part."""
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            first, last = nn.Linear(size, self.hidden), nn.Linear(self.hidden, classes)
+        return nn.Sequential(first, nn.ReLU(), last)
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+        """One step of the model, one of the classifiers."""
+        self.prepare(model, optimizer)
+        output, loss = self.compute(model, batch)
+        pull, accuracies = self._classifiers(output.features, batch)
+        b = self.balance(accuracies)
+        total = loss
+        if self.weight:
+            features = list(output.features.values())
+            found = gradients(loss, features, create_graph=True)  # type: ignore[arg-type]
+            cosines = [
+                F.cosine_similarity(f.flatten(), c.flatten(), dim=0)
+                for f, c in zip(found, pull, strict=True)
+            ]
+            total = loss + self.weight * (b.abs() - b * torch.stack(cosines)).mean()
+        backward(total)
+        for m, k in zip(model.modalities, b, strict=True):  # type: ignore[arg-type]
+            for p in model.parameters_of(m):  # type: ignore[operator]
+                if p.grad is not None:
+                    p.grad.mul_(self.scale * k)
+        self.update(model, optimizer)
+        named = zip(model.modalities, self.scale * b, strict=True)  # type: ignore[arg-type]
+        return {"loss": loss.detach()} | {f"coefficient/{m}": k for m, k in named}
+
+    def balance(self, accuracies: Tensor) -> Tensor:
+        """B (M,) from this step's classifier accuracies; all 1 at the first step."""
+        gain = accuracies - self.accuracies
+        self.accuracies = accuracies
+        s = gain.sum()
+        nothing = s.abs() < 1e-6  # a sum of shares of the batch: zero up to rounding
+        b = torch.where(nothing, torch.ones_like(gain), (s - gain) / s)
+        return torch.where(gain.isnan(), torch.ones_like(gain), b).clamp(0.0, self.bound)
+
+    def _classifiers(
+        self, features: dict[str, Tensor], batch: Batch
+    ) -> tuple[list[Tensor], Tensor]:
+        """Train them; their gradients with respect to the features, and their accuracies."""
+        optimizer = self.own.optimizer
+        optimizer.zero_grad(set_to_none=True)
+        right, losses = [], []
+        detached = [f.detach().float().requires_grad_() for f in features.values()]
+        for net, f in zip(self.classifiers, detached, strict=True):
+            logits = net(f)
+            losses.append(F.cross_entropy(logits, batch.targets))
+            right.append((logits.argmax(-1) == batch.targets).float().mean())
+        backward(sum(losses[1:], losses[0]))
+        pulls = [f.grad for f in detached]
+        optimizer.step()
+        return pulls, torch.stack(right)  # type: ignore[return-value]

@@ -1,0 +1,141 @@
+"""PMR: the slower modality is pulled towards its class prototypes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch, BatchLoader
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.methods._own import Memory
+from msam_lib.methods.base import Method, Task
+from msam_lib.models.modes import evaluating
+from msam_lib.models.multimodal import Output
+
+VARIANTS = ("paper", "released")
+
+
+class PMR(Method):
+    """Prototypical modality rebalance (Fan et al., CVPR 2023, arXiv 2211.07089).
+
+    Each modality has a prototype per class, the mean feature of the class over a part of the
+    training split, renewed before every epoch. With sim_m = -||h_m - prototypes|| as logits and
+    s_m = sum over the batch of softmax(sim_m)[y],
+
+        L = CE + alpha sum_m slow_m CE(sim_m, y) - entropy sum_m fast_m H(softmax sim_m),
+
+    slow_m = clip(others / s_m - 1, 0, 1) and fast_m = clip(s_m / others - 1, 0, 1), others the mean
+    score of the other modalities (for M = 2 the paper's ratio). The entropy term, which holds the
+    faster modality back, is there in the first `entropy_epochs` epochs.
+
+    Changes: the loss. Requires: features, and epochs; in a bare loop there are no prototypes and
+    training is joint. The released code switches the slower modality's term fully on
+    (`variant="released"`, slow_m = 1 for s_m below the others) and lacks the entropy term.
+
+    Args:
+        alpha: weight of the prototype loss; with entropy = 0, 0 is joint training.
+        entropy: weight of the entropy term.
+        entropy_epochs: how long.
+        momentum: share of the old prototypes that is kept.
+        share: of the training split that the prototypes are computed from.
+        variant: see above.
+    """
+
+    title = "PMR"
+    reference = "Fan et al., CVPR 2023, arXiv 2211.07089"
+    requires = frozenset({"features"})
+    caveat = "coefficients and entropy term are quoted from memory of the paper"
+    neutral: ClassVar = {"alpha": 0.0, "entropy": 0.0}
+    paper_options: ClassVar = {"CREMA-D (released)": {"alpha": 1.0, "momentum": 0.2}}
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        entropy: float = 0.1,
+        entropy_epochs: int = 5,
+        momentum: float = 0.2,
+        share: float = 0.1,
+        variant: str = "paper",
+    ) -> None:
+        super().__init__()
+        for name, value in (("alpha", alpha), ("entropy", entropy)):
+            if not value >= 0:
+                raise MsamError(f"{name}={value}; the weight must be 0 or larger.")
+        if not 0 <= momentum < 1:
+            raise MsamError(f"momentum={momentum}; at least 0 and less than 1.")
+        if not 0 < share <= 1:
+            raise MsamError(f"share={share}; larger than 0 and at most 1.")
+        if variant not in VARIANTS:
+            raise unknown_name("variant", variant, VARIANTS)
+        self.alpha, self.entropy, self.entropy_epochs = alpha, entropy, entropy_epochs
+        self.momentum, self.share, self.variant = momentum, share, variant
+        self.memory = Memory(epoch=0, known=False)
+
+    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+        super().setup(model, task)
+        device, fusion = next(model.parameters()).device, model.fusion
+        for i, m in enumerate(model.modalities):  # type: ignore[arg-type]
+            empty = torch.zeros(fusion.classes, fusion.dims[m], device=device)  # type: ignore
+            self.register_buffer(f"prototypes_{i}", empty)
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        base = super().loss(output, batch)
+        if not self.memory["known"] or not (self.alpha or self.entropy):
+            return base
+        features = list(output.features.values())
+        sims = [self.similarity(i, f) for i, f in enumerate(features)]
+        slow, fast = self.coefficients(sims, batch.targets)
+        extra = [F.cross_entropy(s, batch.targets) for s in sims]
+        out = base + self.alpha * (slow * torch.stack(extra)).sum()
+        if self.entropy and self.variant == "paper" and self.memory["epoch"] < self.entropy_epochs:
+            each = [-(s.softmax(-1) * s.log_softmax(-1)).sum(-1).mean() for s in sims]
+            out = out - self.entropy * (fast * torch.stack(each)).sum()
+        return out
+
+    def similarity(self, index: int, features: Tensor) -> Tensor:
+        """Minus the Euclidean distance (N, C) to modality number `index`'s prototypes."""
+        prototypes = getattr(self, f"prototypes_{index}")
+        gap = features.float()[:, None] - prototypes[None]  # (N, C, D)
+        return -gap.square().sum(-1).clamp_min(1e-12).sqrt()
+
+    @torch.no_grad()
+    def coefficients(self, sims: list[Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
+        """slow and fast (M,) from similarities (N, C) per modality."""
+        rows = torch.arange(len(targets))
+        s = torch.stack([x.softmax(-1)[rows, targets].sum() for x in sims])
+        others = (s.sum() - s) / (len(s) - 1)
+        tiny = torch.finfo(s.dtype).tiny
+        slow = (others / s.clamp_min(tiny) - 1).clamp(0, 1)
+        fast = (s / others.clamp_min(tiny) - 1).clamp(0, 1)
+        return (slow > 0).float() if self.variant == "released" else slow, fast
+
+    @torch.no_grad()
+    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+        """Renew the prototypes, in evaluation mode; classes that do not occur keep theirs."""
+        self.memory["epoch"] = epoch
+        data = loaders.train.dataset
+        count = min(len(data), max(1, round(self.share * len(data))))
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(epoch))
+        device = next(model.parameters()).device
+        kept: list[list[Tensor]] = [[] for _ in model.modalities]  # type: ignore[union-attr]
+        targets = []
+        with evaluating(model):
+            for batch in BatchLoader(data.subset(order[:count]), 500):
+                batch = batch.to(device)
+                targets.append(batch.targets)
+                for rows, f in zip(kept, model.encode(batch.inputs).values(), strict=True):  # type: ignore[operator]
+                    rows.append(f.float())
+        y = torch.cat(targets)
+        for i, rows in enumerate(kept):
+            old, features = getattr(self, f"prototypes_{i}"), torch.cat(rows)
+            hot = F.one_hot(y, len(old)).to(features)  # (N, C)
+            n = hot.sum(0)[:, None]
+            mean = hot.T @ features / n.clamp_min(1)
+            keep = self.momentum if self.memory["known"] else 0.0
+            fresh = keep * old + (1 - keep) * mean
+            missing = features.mean(0) if not self.memory["known"] else old
+            setattr(self, f"prototypes_{i}", torch.where(n > 0, fresh, missing))
+        self.memory["known"] = True
