@@ -81,12 +81,8 @@ class CGGM(Method):
         super().setup(model, task)
         dims, classes = model.fusion.dims, model.fusion.classes  # type: ignore[union-attr]
         device = next(model.parameters()).device
-        self.classifiers = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(dims[m], self.hidden), nn.ReLU(), nn.Linear(self.hidden, classes)
-            )
-            for m in model.modalities  # type: ignore[union-attr]
-        ).to(device)
+        made = [self._classifier(dims[m], classes) for m in model.modalities]  # type: ignore
+        self.classifiers = nn.ModuleList(made).to(device)
         adam = torch.optim.Adam(self.classifiers.parameters(), lr=self.classifier_lr)
         self.own = OwnOptimizer(adam)
         self.accuracies = torch.full((len(dims),), torch.nan, device=device)
