@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msam_lib.cli_lists import LISTS
-from msam_lib.cli_options import add_experiment, chosen, experiments_of, preset_experiment
+from msam_lib.cli_options import (
+    add_experiment,
+    chosen,
+    experiments_of,
+    method_spec,
+    preset_experiment,
+)
 from msam_lib.errors import MsamError
 
 
@@ -42,6 +48,17 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--format", choices=["md", "csv", "tex", "html"], default="md")
     add_experiment(p, without=("method", "method_options", "seed"))
     p.set_defaults(run=_compare)
+
+    p = commands.add_parser("tune", help="choose learning rate and main option on validation data")
+    p.add_argument(
+        "--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="all that apply"
+    )
+    p.add_argument("--budget", type=int, default=4, help="trials per method: 2, 4 (default) or 6")
+    p.add_argument("--seeds", nargs="+", type=int, default=[100], help="of the trials (100)")
+    p.add_argument("--jobs", type=int, help="processes (one per core)")
+    p.add_argument("--out", type=Path, help="folder of the choices (msam_lib/tuned)")
+    add_experiment(p, without=("method", "method_options", "seed", "lr"))
+    p.set_defaults(run=_tune)
 
     p = commands.add_parser("diagnose", help="measure curvature, landscapes, sharpness of runs")
     p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories")
@@ -124,6 +141,34 @@ def _compare(args: argparse.Namespace) -> int:
     frame = results.collect(runs)
     print(results_table(frame).to(args.format))
     return 0 if len(runs) == len(experiments) else 1
+
+
+def _tune(args: argparse.Namespace) -> None:
+    from msam_lib.comparison import cases
+    from msam_lib.tune import FOLDER, tune
+
+    changes = chosen(args)
+    dataset, fusion = changes.pop("dataset", "digits"), changes.pop("fusion", "late")
+    if args.methods:
+        rows = [method_spec(text) for text in args.methods]
+    else:
+        here = preset_experiment(args, dataset=dataset).load_data()
+        rows = cases(len(here.modalities), fusion)
+    found = tune(
+        dataset,
+        fusion,
+        rows,
+        preset=args.preset,
+        budget=args.budget,
+        seeds=args.seeds,
+        store=args.store,
+        folder=args.out or FOLDER,
+        jobs=args.jobs,
+        **changes,
+    )
+    for label, choice in found.items():
+        options = ", ".join(f"{k}={v}" for k, v in choice["method_options"].items())
+        print(f"{label:28} {100 * choice['val_accuracy']:5.1f} %  lr={choice['lr']:.4g}  {options}")
 
 
 def _diagnose(args: argparse.Namespace) -> None:

@@ -19,15 +19,35 @@ from msam_lib.config import Experiment
 from msam_lib.errors import MsamError
 
 FOLDER = Path(__file__).parent / "tuned"
-BUDGET, SEED = 6, 100
+BUDGET, SEED = 4, 100
 Case = tuple[str, dict[str, Any]]  # a method and the options that make it a row of the table
 
 # Each method's main option and the values tried, in the middle what its paper or its code uses;
 # methods without one get more learning rates instead.
 SEARCH: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "sam": ("rho", (0.05, 0.15, 0.4)),
+    "sam": ("rho", (0.05, 0.1, 0.3)),
     "asam": ("rho", (0.25, 0.5, 1.5)),
-    "msam": ("rho", (0.05, 0.15, 0.4)),
+    "msam": ("rho", (0.05, 0.1, 0.3)),
+    "masam": ("rho", (0.05, 0.1, 0.3)),
+    "momentum_sam": ("rho", (0.1, 0.3, 1.0)),
+    "cr_sam": ("rho", (0.05, 0.1, 0.3)),
+    "look_sam": ("rho", (0.05, 0.1, 0.3)),
+    "x_sam": ("rho", (0.05, 0.1, 0.3)),
+    "ogm_ge": ("alpha", (0.1, 0.3, 0.8)),
+    "agm": ("alpha", (0.5, 1.0, 2.5)),
+    "mses": ("patience", (1, 3, 5)),
+    "miles": ("threshold", (0.05, 0.1, 0.3)),
+    "mmpareto": ("gamma", (0.75, 1.0, 1.5)),
+    "cggm": ("scale", (0.8, 1.0, 1.3)),
+    "pmr": ("alpha", (0.1, 0.3, 1.0)),
+    "gblend": ("super_epoch", (3, 5, 10)),
+    "lfm": ("start", (0.3, 0.5, 0.95)),
+    "mnl": ("lam", (0.3, 0.7, 1.0)),
+    "inforeg": ("beta", (0.01, 0.1, 0.95)),
+    "reconboost": ("stage_epochs", (1, 2, 4)),
+    "diagnose_relearn": ("period", (3, 5, 10)),
+    "sample_valuation": ("warmup", (1, 3, 5)),
+    "aug": ("lam", (0.5, 1.0, 2.0)),
 }
 
 
@@ -176,6 +196,11 @@ def _store(path: Path, chosen: Mapping[str, Any], settings: Mapping[str, Any]) -
 
 
 def tuned(dataset: str, fusion: str, folder: str | os.PathLike[str] = FOLDER) -> dict[str, Any]:
-    """{case: choice} of what `tune` stored; empty where nothing was tuned."""
-    path = Path(folder) / f"{dataset}-{fusion}.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    """{case: choice} of what `tune` stored for this data set and fusion; where this fusion was not
+    tuned, what was chosen with late fusion; empty where nothing was.
+    """
+    for name in (f"{dataset}-{fusion}.json", f"{dataset}-late.json"):
+        path = Path(folder) / name
+        if path.exists():
+            return json.loads(path.read_text())
+    return {}
