@@ -20,7 +20,10 @@ def _method_cards() -> list[dict[str, Any]]:
             "reference": cls.reference,
             "changes": cls.changes,
             "passes": cls.passes,
-            "fusions": [f for f in FUSIONS if cls.requires <= offers[f]],
+            "fusions": [
+                f for f in cls.fusions or FUSIONS if cls.requires <= offers[f] | {"unimodal_logits"}
+            ],
+            "needs_heads": [f for f in FUSIONS if not cls.requires <= offers[f]],
             "modalities": cls.modalities,
             "tasks": list(cls.tasks),
             "requires": sorted(cls.requires),

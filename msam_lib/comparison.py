@@ -43,6 +43,7 @@ def cases(modalities: int, fusion: str = "late") -> list[Case]:
         (name, options)
         for name, options in named
         if METHODS[name].modalities in ("any", str(modalities))
+        and (not METHODS[name].fusions or fusion in METHODS[name].fusions)
         and not (name == "unimodal" and needs_heads(name, options, fusion))
     ]
 

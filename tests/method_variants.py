@@ -17,6 +17,9 @@ VARIANTS = [
     ("masam", {"variant": "released"}),
     ("cggm", {"weight": 0.0}),
     ("pmr", {"variant": "released"}),
+    ("reconboost", {"variant": "released", "joint_epochs": 0}),
+    ("mla", {"gate": "fixed", "variant": "released"}),
+    ("inforeg", {"weight": 0.0, "beta": 0.5}),
 ]
 
 # Options that leave out random numbers drawn modality by modality, whose order would matter.

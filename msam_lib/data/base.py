@@ -129,6 +129,20 @@ class DataSplits:
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
+class Copies(NamedTuple):
+    """Samples shown once more in an epoch, with some modalities zeroed.
+
+    Args:
+        index: (K,), which samples.
+        keep: (K, M), False where a modality is zeroed.
+        modalities: the columns of `keep`.
+    """
+
+    index: Tensor
+    keep: Tensor
+    modalities: tuple[str, ...]
+
+
 class BatchLoader:
     """Iterates over a `MultimodalDataset` in mini-batches, shuffled by (seed, epoch) alone.
 
@@ -166,23 +180,41 @@ class BatchLoader:
         self.dataset, self.batch_size = dataset, batch_size
         self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
         self.epoch = 0
+        self.copies: Copies | None = None  # of the next pass; a method may set them
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.dataset), self.batch_size)
+        more = 0 if self.copies is None else len(self.copies.index)
+        full, rest = divmod(len(self.dataset) + more, self.batch_size)
         dropped = rest == 0 or self.drop_last is True or (self.drop_last == "single" and rest == 1)
         return full if dropped else full + 1
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.arange(len(self.dataset))
+        if self.copies is not None:
+            order = torch.arange(len(self.dataset) + len(self.copies.index))
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             order = order[torch.randperm(len(order), generator=generator)]
         for number in range(len(self)):
-            yield self.dataset[order[number * self.batch_size : (number + 1) * self.batch_size]]
+            yield self._batch(order[number * self.batch_size : (number + 1) * self.batch_size])
+
+    def _batch(self, index: Tensor) -> Batch:
+        """Samples by number; numbers beyond the data set are copies."""
+        if self.copies is None:
+            return self.dataset[index]
+        n = len(self.dataset)
+        whole = torch.cat([torch.arange(n), self.copies.index])
+        batch, extra = self.dataset[whole[index]], index >= n
+        rows = self.copies.keep[(index - n).clamp_min(0)] | ~extra[:, None]  # (B, M)
+        inputs = dict(batch.inputs)
+        for m, kept in zip(self.copies.modalities, rows.T, strict=True):
+            x = inputs[m]
+            inputs[m] = x * kept.to(x).view(-1, *[1] * (x.dim() - 1))
+        return batch._replace(inputs=inputs)
 
 
 def choose_modalities(

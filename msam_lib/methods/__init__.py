@@ -23,20 +23,26 @@ from msam_lib.methods.agm import AGM
 from msam_lib.methods.base import Method, Task, capabilities
 from msam_lib.methods.cggm import CGGM
 from msam_lib.methods.cr_sam import CRSAM
+from msam_lib.methods.diagnose_relearn import DiagnoseRelearn
 from msam_lib.methods.gblend import GBlend
+from msam_lib.methods.inforeg import InfoReg
 from msam_lib.methods.joint import Joint
 from msam_lib.methods.lfm import LFM
 from msam_lib.methods.look_sam import LookSAM
 from msam_lib.methods.masam import MASAM
 from msam_lib.methods.miles import MILES
+from msam_lib.methods.mla import MLA
 from msam_lib.methods.mmpareto import MMPareto
+from msam_lib.methods.mnl import MNL
 from msam_lib.methods.momentum_sam import MomentumSAM
 from msam_lib.methods.msam import MSAM
 from msam_lib.methods.mses import MSES
 from msam_lib.methods.mslr import MSLR
 from msam_lib.methods.ogm_ge import OGMGE
 from msam_lib.methods.pmr import PMR
+from msam_lib.methods.reconboost import ReconBoost
 from msam_lib.methods.sam import ASAM, SAM
+from msam_lib.methods.sample_valuation import SampleValuation
 from msam_lib.methods.unimodal import Unimodal
 from msam_lib.methods.x_sam import XSAM
 
@@ -61,6 +67,12 @@ METHODS: dict[str, type[Method]] = {
     "masam": MASAM,
     "cggm": CGGM,
     "pmr": PMR,
+    "mnl": MNL,
+    "inforeg": InfoReg,
+    "diagnose_relearn": DiagnoseRelearn,
+    "sample_valuation": SampleValuation,
+    "reconboost": ReconBoost,
+    "mla": MLA,
 }
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from msam_lib.data.base import Batch
 from msam_lib.errors import UnsupportedSetting
 from msam_lib.methods._gradients import backward
+from msam_lib.models.fusion import FUSIONS
 from msam_lib.models.multimodal import Output
 
 if TYPE_CHECKING:
@@ -62,10 +63,11 @@ class Method(nn.Module):
 
     Class attributes are the method's card, shown by `python -m msam_lib list methods`:
     `title`, `reference`, `changes` (loss, gradient, schedule, landscape or data), `passes` per
-    step, `requires` (capabilities of the model, see `ADVICE`), `modalities` (`"any"`, or the number
-    the method is defined for), `tasks`, `paper_options` ({data set: {option: value}} as
-    published), `ordered` (the order of the modalities is part of the method), `caveat` (what its
-    sources leave uncertain) and `neutral` (options at which a step must equal joint training's).
+    step, `requires` (capabilities of the model, see `ADVICE`), `fusions` (the only ones it works
+    with; empty for all), `modalities` (`"any"`, or the number it is defined for), `tasks`,
+    `paper_options` ({data set: {option: value}} as published), `ordered` (the order of the
+    modalities is part of the method), `caveat` (what its sources leave uncertain) and `neutral`
+    (options at which a step must equal joint training's).
 
     >>> from msam_lib.methods import build_method
     >>> build_method("sam", rho=0.1)
@@ -77,6 +79,7 @@ class Method(nn.Module):
     changes: ClassVar[str] = "loss"
     passes: ClassVar[str] = "1 forward, 1 backward"
     requires: ClassVar[frozenset[str]] = frozenset()
+    fusions: ClassVar[tuple[str, ...]] = ()
     modalities: ClassVar[str] = "any"
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     paper_options: ClassVar[dict[str, dict[str, Any]]] = {}
@@ -94,6 +97,12 @@ class Method(nn.Module):
         """Raise `UnsupportedSetting`, with advice, where the model lacks what this method needs."""
         for need in sorted(self.needs() - capabilities(model)):
             raise UnsupportedSetting(f"{self!r} {ADVICE[need]}.")
+        fusion = type(getattr(model, "fusion", None))
+        if self.fusions and fusion not in {FUSIONS[f] for f in self.fusions}:
+            raise UnsupportedSetting(
+                f"{self!r} works with fusion {' or '.join(map(repr, self.fusions))} only; the "
+                f"model has {fusion.__name__}. Build the model with fusion={self.fusions[0]!r}."
+            )
         names = tuple(model.modalities)  # type: ignore[arg-type]
         if self.modalities != "any" and len(names) != int(self.modalities):
             raise UnsupportedSetting(

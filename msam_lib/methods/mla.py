@@ -1,0 +1,166 @@
+"""MLA: one shared head, learnt by one modality after the other without forgetting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
+from msam_lib.methods._gradients import backward
+from msam_lib.methods._own import Memory
+from msam_lib.methods.base import Logs, Method, Task
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+GATES = ("entropy", "fixed")
+VARIANTS = ("paper", "released")
+
+
+class MLA(Method):
+    """Multimodal learning with alternating unimodal adaptation (Zhang et al., CVPR 2024, arXiv
+    2311.10707).
+
+    For each batch and each modality in turn: cross-entropy of the *shared* head on its features, a
+    backward pass, and an optimizer step of its encoder and the head. The head's gradient is first
+    projected, grad W <- grad W P, with P updated by recursive least squares from the batch's mean
+    feature r, so that the head does not unlearn the modality before:
+
+        P <- P - (P r)(P r)^T / (a + r^T P r),   a = 0.1^(1 + batch / batches).
+
+    At test time logits are added with weights that favour the modality with the lower entropy,
+    w_m proportional to exp(max H - H_m), sample by sample.
+
+    The shared head is the model's own: the heads of late fusion are kept equal, so its unimodal
+    logits and coalitions are MLA's.
+
+    Changes: the gradient. Requires: late fusion, features of equal size. The released code divides
+    element by element by a + (P r) r^T, divides P by its norm, and takes one weight per modality
+    for a whole test batch; `variant="released"` has the first two, never the third, which makes a
+    prediction depend on its neighbours.
+
+    Args:
+        gate: `"entropy"` as above, or `"fixed"`.
+        weights: {modality: weight} of the fixed gate; equal by default.
+        variant: see above.
+    """
+
+    title = "MLA"
+    reference = "Zhang et al., CVPR 2024, arXiv 2311.10707"
+    changes = "gradient"
+    passes = "1 forward, 1 backward; M steps of the head"
+    requires = frozenset({"unimodal_logits", "features"})
+    fusions = ("late",)
+    ordered = True
+    paper_options: ClassVar = {
+        "CREMA-D (released)": {"gate": "fixed", "weights": {"audio": 0.5, "visual": 0.5}},
+        "IEMOCAP (released)": {
+            "gate": "fixed",
+            "weights": {"audio": 0.35, "visual": 0.25, "text": 0.4},
+        },
+    }
+
+    projection: Tensor
+    updates: Tensor
+
+    def __init__(
+        self,
+        gate: str = "entropy",
+        weights: Mapping[str, float] | None = None,
+        variant: str = "paper",
+    ) -> None:
+        super().__init__()
+        if gate not in GATES:
+            raise unknown_name("gate", gate, GATES)
+        if variant not in VARIANTS:
+            raise unknown_name("variant", variant, VARIANTS)
+        if any(not w >= 0 for w in (weights or {}).values()):
+            raise MsamError(f"weights={weights}; every weight must be 0 or larger.")
+        self.gate, self.weights, self.variant = gate, weights, variant
+        self.memory = Memory(batch=0, batches=0)
+        self.register_buffer("projection", torch.zeros(0, 0))
+        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
+
+    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+        super().setup(model, task)
+        dims = model.fusion.dims  # type: ignore[union-attr]
+        if len(set(dims.values())) != 1:
+            raise UnsupportedSetting(
+                f"{self!r} shares one head, so features need one size; they have {dims}. Give the "
+                "encoders the same output size."
+            )
+        heads = list(model.fusion.heads.values())  # type: ignore[union-attr]
+        self.projection = torch.eye(next(iter(dims.values())), device=heads[0].weight.device)
+        self.updates = torch.zeros((), dtype=torch.long)
+        _tie(heads)
+
+    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+        """For a's way down over the batches of an epoch."""
+        self.memory["batch"], self.memory["batches"] = 0, len(loaders.train)
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+        """One forward pass of all encoders, then a step per modality."""
+        self.prepare(model, optimizer)
+        heads = list(model.fusion.heads.values())  # type: ignore[union-attr]
+        shared = heads[0]
+        with self.autocast(batch):
+            features = model.encode(batch.inputs)  # type: ignore[operator]
+        losses: dict[str, Tensor] = {}
+        for m, h in features.items():
+            optimizer.zero_grad(set_to_none=True)
+            with self.autocast(batch):
+                losses[m] = F.cross_entropy(shared(h).float(), batch.targets)
+            backward(losses[m])
+            self._project(shared.weight, h.detach().float().mean(0))
+            self.update(model, optimizer)
+            _tie(heads)
+        self.memory["batch"] += 1
+        total = sum(v.detach() for v in losses.values()) / len(losses)
+        return {"loss": total} | {f"loss/{m}": v.detach() for m, v in losses.items()}
+
+    @torch.no_grad()
+    def _project(self, weight: nn.Parameter, r: Tensor) -> None:
+        """Update P from the mean feature r (D,), then grad W <- grad W P."""
+        share = self.memory["batch"] / max(1, self.memory["batches"])
+        a = 0.1 ** (1 + min(1.0, share))
+        k = self.projection @ r
+        if self.variant == "paper":
+            self.projection = self.projection - torch.outer(k, k) / (a + r @ k)
+        else:
+            if int(self.updates) == 0:  # its first call projects nothing
+                self.updates += 1
+                return
+            self.projection = self.projection - torch.outer(k, k) / (a + torch.outer(k, r))
+            self.projection = self.projection / self.projection.norm()
+        self.updates += 1
+        weight.grad = weight.grad @ self.projection  # type: ignore[operator]
+
+    def predict(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Gated sum of the unimodal logits."""
+        own = model(batch.inputs).unimodal
+        z = torch.stack(list(own.values()))  # (M, N, C)
+        if self.gate == "fixed":
+            given = self.weights or {}
+            w = torch.tensor([float(given.get(m, 0.0 if given else 1.0)) for m in own]).to(z)
+            return (w[:, None, None] * z).sum(0)
+        return (entropy_gate(z)[..., None] * z).sum(0)
+
+
+def entropy_gate(logits: Tensor) -> Tensor:
+    """Weights (M, N) of logits (M, N, C): exp(max_m H - H_m), normalised over the modalities."""
+    p = logits.float().softmax(-1)
+    entropy = -(p * logits.float().log_softmax(-1)).sum(-1)  # (M, N)
+    return (-entropy).softmax(0).to(logits)
+
+
+@torch.no_grad()
+def _tie(heads: list[nn.Linear]) -> None:
+    """Every head equals the first."""
+    for h in heads[1:]:
+        h.weight.copy_(heads[0].weight)
+        h.bias.copy_(heads[0].bias)
