@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from msam_lib.cli_comparison import add_parser as add_comparison
 from msam_lib.cli_lists import LISTS
 from msam_lib.cli_options import (
     add_experiment,
@@ -59,6 +60,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, help="folder of the choices (msam_lib/tuned)")
     add_experiment(p, without=("method", "method_options", "seed", "lr"))
     p.set_defaults(run=_tune)
+
+    add_comparison(commands)
 
     p = commands.add_parser("diagnose", help="measure curvature, landscapes, sharpness of runs")
     p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories")

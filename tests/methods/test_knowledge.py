@@ -15,7 +15,7 @@ from msam_lib.methods import build_method
 from msam_lib.methods.diagnose_relearn import purity
 from msam_lib.methods.inforeg import relative_growth
 from msam_lib.methods.sample_valuation import copies_by_sample, valuation
-from msam_lib.models import Output, build_model
+from msam_lib.models import Output, build_model, wrap
 from msam_lib.training import Loaders
 from tests.helpers import make_batch, make_model, sgd, weights
 
@@ -139,25 +139,21 @@ def test_copies_by_hand():
 
 
 def test_valuation_by_hand():
-    class Known(torch.nn.Module):
-        """Logits are right for x1 where x1 is 1; the rest likewise: a sum of votes."""
-
-        modalities = ("x1", "x2")
-        splittable = False
+    class Votes(torch.nn.Module):
+        """Class 0 where the sum of the inputs is above one half."""
 
         def __init__(self):
             super().__init__()
             self.p = torch.nn.Parameter(torch.zeros(1))
 
-        def forward(self, inputs, present=None):
-            kept = [inputs[m] if present is None or m in present else 0 * inputs[m] for m in inputs]
-            votes = sum(kept)[:, 0]
-            return Output(torch.stack([votes, torch.full_like(votes, 0.5)], 1) + self.p)
+        def forward(self, x1, x2):
+            votes = (x1 + x2)[:, 0]
+            return torch.stack([votes, torch.full_like(votes, 0.5)], 1) + self.p
 
     x1 = torch.tensor([[1.0], [1.0], [0.0], [-2.0]])
     x2 = torch.tensor([[1.0], [0.0], [0.0], [1.0]])
     data = MultimodalDataset({"x1": x1, "x2": x2}, torch.zeros(4, dtype=torch.long))
-    phi = valuation(Known(), data)
+    phi = valuation(wrap(Votes(), ["x1", "x2"], call="kwargs"), data)
     # v({1}), v({2}), v({1,2}) per sample: (1,1,2), (1,0,2), (0,0,0), (0,1,0)
     assert phi[0].tolist() == pytest.approx([1.0, 1.5, 0.0, -0.5])
     assert phi[1].tolist() == pytest.approx([1.0, 0.5, 0.0, 0.5])
