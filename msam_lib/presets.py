@@ -20,6 +20,8 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "*": {"epochs": 2, "width": 4, "train_part": 100},
         "avmnist": {"data_options": {"n_train": 200, "n_val": 100, "n_test": 100}},
         "synthetic": {"data_options": {"n_train": 200, "n_val": 100, "n_test": 100}},
+        "signs": {"data_options": {"n_train": 200, "n_val": 100, "n_test": 100}},
+        "isl": {"encoder": "mlp"},
     },
     "teach": {
         "*": {"epochs": 20, "width": 8, "lr": 0.05, "schedule": "cosine"},
@@ -32,6 +34,16 @@ PRESETS: dict[str, dict[str, Fields]] = {
             "epochs": 12,
             "data_options": {"n_train": 20_000, "n_val": 2000, "n_test": 4000},
         },
+        "signs": {
+            "encoder": "mlp",
+            "width": 16,
+            "lr": 0.02,
+            "epochs": 15,
+            "data_options": {"n_train": 6000, "n_val": 1000, "n_test": 2000},
+        },
+        "mosi": {"lr": 0.003, "epochs": 10},
+        "mfeat": {"lr": 0.02},
+        "isl": {"encoder": "mlp", "lr": 0.02, "epochs": 30},
     },
     "paper": {
         "*": {"epochs": 100, "width": 64, "lr": 1e-3, "schedule": "step", "period": 70},

@@ -13,8 +13,8 @@ import os
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from msam_lib.errors import DatasetCorrupt, DatasetMissing
@@ -30,6 +30,8 @@ class Source:
         url: the upstream file; its own digest is `url_sha256` where it differs ("" where unknown).
         members: regular expression of the members that are read, for an archive.
         members_sha256: digest of those members.
+        files: {member: sha256} where upstream has no archive but single files; `url` then holds
+            "{member}".
         note: said before a download, where a user should know something.
     """
 
@@ -39,6 +41,7 @@ class Source:
     url_sha256: str = ""
     members: str = ""
     members_sha256: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
 
@@ -76,6 +79,8 @@ def read_members(source: Source) -> dict[str, bytes]:
     Raises:
         DatasetCorrupt: not an archive, truncated, or with other members than expected.
     """
+    if source.files and "MSAM_DATA" not in os.environ:
+        return {name: _single(source, name).read_bytes() for name in sorted(source.files)}
     path = fetch(source)
     wanted = re.compile(source.members)
     try:
@@ -138,6 +143,20 @@ def _download(source: Source) -> Path:
             "To go on without it: dataset='digits'."
         ) from error
     return Path(found)
+
+
+def _single(source: Source, member: str) -> Path:
+    """One file of a source that has no archive upstream, downloaded."""
+    path = str(Path(source.path).with_suffix("") / member)
+    return _download(
+        replace(
+            source,
+            path=path,
+            url=source.url.format(member=member),
+            sha256=source.files[member],
+            members="",
+        )
+    )
 
 
 def _wrong(path: Path, found: str, expected: str, what: str = "") -> DatasetCorrupt:
