@@ -30,6 +30,7 @@ def _method_cards() -> list[dict[str, Any]]:
             "options": cls.options(),
             "paper_options": cls.paper_options,
             "caveat": cls.caveat,
+            "in_tables": cls.tabled,
         }
         for name, cls in METHODS.items()
     ]

@@ -42,7 +42,8 @@ def cases(modalities: int, fusion: str = "late") -> list[Case]:
     return [
         (name, options)
         for name, options in named
-        if METHODS[name].modalities in ("any", str(modalities))
+        if METHODS[name].tabled
+        and METHODS[name].modalities in ("any", str(modalities))
         and (not METHODS[name].fusions or fusion in METHODS[name].fusions)
         and not (name == "unimodal" and needs_heads(name, options, fusion))
     ]

@@ -120,7 +120,7 @@ def tune(
         {case: {"lr", "method_options", "val_accuracy", "trials"}} of these cases.
     """
     from msam_lib.suite import run_all
-    from msam_lib.training.runs import default_store
+    from msam_lib.training.runs import Run, default_store
 
     store = default_store() / "tune" if store is None else Path(store)
     lr = Experiment.preset(preset, dataset=dataset, fusion=fusion).lr
@@ -131,7 +131,11 @@ def tune(
         for c in cases
     }
     runs = [e.replace(seed=s) for plan in plans.values() for e in plan for s in seeds]
-    done = {r.name: r for r in run_all(runs, store, jobs=jobs)}
+    try:
+        run_all(runs, store, jobs=jobs)
+    except MsamError as error:  # a trial that diverges is a bad trial, not the end of the search
+        print(error)
+    done = {e.name: Run(Path(store) / e.name) for e in runs}
     chosen = {}
     for label, plan in plans.items():
         scores = [
@@ -176,7 +180,9 @@ def needs_heads(method: str, options: Mapping[str, Any], fusion: str) -> bool:
 
 
 def _score(run: Any) -> float:
-    """The best fused accuracy on the validation split."""
+    """The best fused accuracy on the validation split; 0 for a run that did not come to its end."""
+    if not run.finished:
+        return 0.0
     rows = run.metrics()
     rows = rows[(rows["split"] == "val") & (rows["modality"] == "fused")]
     value = rows[rows["metric"] == "accuracy"]["value"].max()

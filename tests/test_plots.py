@@ -72,6 +72,8 @@ def test_titles_are_those_of_the_methods():
     both = set(METHODS) & set(names.TITLES)
     assert {"joint", "sam", "msam"} <= both
     assert {m: names.TITLES[m] for m in both} == {m: METHODS[m].title for m in both}
+    assert list(names.TITLES) == list(names.KINDS) == list(METHODS)
+    assert {m: cls.changes for m, cls in METHODS.items()} == names.KINDS
 
 
 def test_display_names_tell_labels_apart():

@@ -66,8 +66,9 @@ class Method(nn.Module):
     step, `requires` (capabilities of the model, see `ADVICE`), `fusions` (the only ones it works
     with; empty for all), `modalities` (`"any"`, or the number it is defined for), `tasks`,
     `paper_options` ({data set: {option: value}} as published), `ordered` (the order of the
-    modalities is part of the method), `caveat` (what its sources leave uncertain) and `neutral`
-    (options at which a step must equal joint training's).
+    modalities is part of the method), `caveat` (what its sources leave uncertain), `tabled` (False
+    where they leave too much open for a table) and `neutral` (options at which a step must equal
+    joint training's).
 
     >>> from msam_lib.methods import build_method
     >>> build_method("sam", rho=0.1)
@@ -85,6 +86,7 @@ class Method(nn.Module):
     paper_options: ClassVar[dict[str, dict[str, Any]]] = {}
     ordered: ClassVar[bool] = False
     caveat: ClassVar[str] = ""
+    tabled: ClassVar[bool] = True
     neutral: ClassVar[dict[str, Any] | None] = None
 
     def __init__(self) -> None:

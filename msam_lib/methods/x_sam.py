@@ -54,6 +54,7 @@ class XSAM(Method):
         "equation second hand; period, iterations, the sign of v and whether the projection uses "
         "the normalised gradient are not known: not in the tables"
     )
+    tabled = False
     neutral: ClassVar = {"rho": 0.0, "alpha": 0.0, "normalise": False}
 
     leading: Tensor
