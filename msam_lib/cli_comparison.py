@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from msam_lib.cli_options import method_spec
+from msam_lib.errors import MsamError
 
 
 def add_parser(commands: Any) -> None:
@@ -22,16 +24,41 @@ def add_parser(commands: Any) -> None:
     p.add_argument("--jobs", type=int, help="processes (one per core)")
     p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
     p.add_argument("--out", type=Path, default=Path("figures/data"), help="of the frozen results")
+    what = ("methods", "noise", "ablation")
+    p.add_argument("--what", choices=what, default="methods", help="all methods (default), or ...")
     p.add_argument("--frozen-only", action="store_true", help="train nothing, freeze what is there")
     p.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     """Train (or resume) every run and freeze the finished ones as `methods_<dataset>`."""
-    from msam_lib.comparison import cases, experiments, freeze_comparison
-    from msam_lib.config import Experiment
+    from msam_lib.comparison import ablation_plan, freeze_comparison, noise_plan, summarise
     from msam_lib.suite import run_all
     from msam_lib.training.runs import default_store
+
+    if args.what == "methods":
+        plan = _methods(args)
+    else:
+        make = {"noise": noise_plan, "ablation": ablation_plan}[args.what]
+        plan = make(args.dataset, seeds=args.seeds, preset=args.preset)
+    store = default_store() if args.store is None else args.store
+    status = 0
+    if not args.frozen_only:
+        try:
+            run_all([e for several in plan.values() for e in several], store, jobs=args.jobs)
+        except MsamError as error:  # what finished is frozen all the same
+            print(error, file=sys.stderr)
+            status = 1
+    written = freeze_comparison(plan, f"{args.what}_{args.dataset}", store, args.out)
+    print(f"frozen in {written}")
+    if args.what == "methods":
+        print(f"all comparisons in {summarise(args.out)}")
+    return status
+
+
+def _methods(args: argparse.Namespace) -> dict[str, list]:
+    from msam_lib.comparison import cases, experiments
+    from msam_lib.config import Experiment
 
     data = Experiment.preset(args.preset, dataset=args.dataset).load_data()
     plan = {}
@@ -42,7 +69,4 @@ def run(args: argparse.Namespace) -> None:
             rows = [r for r in rows if r in wanted]
         made = experiments(args.dataset, fusion, rows, seeds=args.seeds, preset=args.preset)
         plan |= {f"{fusion}|{label}": several for label, several in made.items()}
-    store = default_store() if args.store is None else args.store
-    if not args.frozen_only:
-        run_all([e for several in plan.values() for e in several], store, jobs=args.jobs)
-    print(f"frozen in {freeze_comparison(plan, f'methods_{args.dataset}', store, args.out)}")
+    return plan

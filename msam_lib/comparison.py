@@ -25,6 +25,18 @@ VARIANTS: tuple[Case, ...] = (
     ("msam", {"reading": "unimodal_loss"}),
     ("msam", {"ascent": "momentum"}),
 )
+NOISES = (0.0, 0.2, 0.4, 0.6)
+NOISY: tuple[Case, ...] = (
+    ("joint", {}),
+    ("sam", {}),
+    ("ogm_ge", {}),
+    ("agm", {}),
+    ("mmpareto", {}),
+    ("masam", {}),
+    ("msam", {}),
+    ("msam", {"reading": "encoder"}),
+)
+ABLATIONS: tuple[dict[str, Any], ...] = ({"aps": False}, {"mdps": False}, {"variant": "released"})
 EVERY_EPOCH = {"val": ("accuracy",), "test": ("accuracy", "contribution")}
 AT_THE_END = ("accuracy_head", "accuracy_shapley", "macro_f1", "loss")
 
@@ -127,6 +139,90 @@ def freeze_comparison(
     rows = pd.concat(kept)[COLUMNS].sort_values(COLUMNS[:-1], kind="stable")
     text = rows.to_csv(index=False, lineterminator="\n", float_format="%.4g")
     return write_frozen(Path(folder) / f"{name}.csv.gz", text, provenance_of(paths))
+
+
+def noise_plan(
+    dataset: str = "digits",
+    *,
+    seeds: Sequence[int] = SEEDS,
+    preset: str = "teach",
+    folder: str | os.PathLike[str] = FOLDER,
+) -> dict[str, list[Experiment]]:
+    """{"share|row@share": experiments}: some methods under wrong training labels (MASAM's test)."""
+    return {
+        f"{noise}|{case_label(c)}@{noise}": [
+            experiment(c, dataset, "late", seed=s, preset=preset, folder=folder, label_noise=noise)
+            for s in seeds
+        ]
+        for c in NOISY
+        for noise in NOISES
+    }
+
+
+def ablation_plan(
+    dataset: str = "digits",
+    *,
+    seeds: Sequence[int] = SEEDS,
+    preset: str = "teach",
+    folder: str | os.PathLike[str] = FOLDER,
+) -> dict[str, list[Experiment]]:
+    """{"ablation|row": experiments}: MASAM whole, without its parts, and as released."""
+    whole = [
+        experiment(("masam", {}), dataset, "late", seed=s, preset=preset, folder=folder)
+        for s in seeds
+    ]
+    plan = {
+        f"ablation|{case_label(c)}": [
+            experiment(c, dataset, "late", seed=s, preset=preset, folder=folder) for s in seeds
+        ]
+        for c in (("joint", {}), ("sam", {}), ("masam", {}))
+    }
+    for changes in ABLATIONS:
+        plan[f"ablation|{case_label(('masam', changes))}"] = [
+            e.replace(method_options=e.method_options | changes) for e in whole
+        ]
+    return plan
+
+
+def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:
+    """Write `methods.csv.gz`: the reported epoch of every comparison that is frozen in a folder,
+    and the costs if they are there; the ranks and the pictures of all methods are drawn from it.
+
+    Raises:
+        MsamError: no comparison is there.
+    """
+    from msam_lib.frozen import load
+
+    names = sorted(p.name.removesuffix(".csv.gz") for p in Path(folder).glob("methods_*.csv.gz"))
+    if not names:
+        raise MsamError(f"No comparison in {folder}. `python -m msam_lib comparison` makes one.")
+    frames = [load(n, folder) for n in names]
+    parts = [final(f) for f in frames]
+    parts = [
+        f[(f["split"] == "test") & f["metric"].isin(("accuracy", "contribution"))] for f in parts
+    ]
+    if (Path(folder) / "costs.csv.gz").exists():
+        parts.append(_costs(pd.read_csv(Path(folder) / "costs.csv.gz")))
+    rows = pd.concat(parts)[COLUMNS]
+    text = rows.to_csv(index=False, lineterminator="\n", float_format="%.4g")
+    sources = {n: f.attrs["provenance"].get("sha256") for n, f in zip(names, frames, strict=True)}
+    return write_frozen(Path(folder) / "methods.csv.gz", text, {"made from": sources})
+
+
+def _costs(costs: pd.DataFrame) -> pd.DataFrame:
+    """Cost ratios with two modalities as rows of the summary."""
+    setting = costs["setting"].str.extract(r"^\w+, (?P<fusion>\w+), M=(?P<m>\d)$")
+    two = costs[setting["m"] == "2"].assign(fusion=setting["fusion"])
+    same = {"dataset": "cost", "seed": 0, "preset": "", "epoch": 0, "step": 0, "split": "cost"}
+    return two.assign(
+        **same,
+        method=two["name"].str.partition(":")[0],
+        label=two["name"],
+        run=two["name"] + two["fusion"],
+        modality="fused",
+        metric=two["quantity"],
+        value=two["ratio"],
+    )
 
 
 def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from msam_lib.geometry import landscapes
 from msam_lib.paper_items import PaperItem, convergence, dominance, perturbed, table
+from msam_lib.paper_methods import ITEMS as METHODS
 from msam_lib.plots import class_heatmap, class_heatmap_alt
 from msam_lib.plots.curvature import trace_alt, trace_curves
 from msam_lib.plots.landscape import surfaces, surfaces_alt
@@ -87,6 +88,7 @@ ITEMS: dict[str, PaperItem] = {
         dominance("late", f"{LATE}, AV-MNIST", "avmnist"),
         perturbed("avmnist"),
         table("late", f"{LATE}, AV-MNIST", 1, PAPER_LATE, "avmnist"),
+        *METHODS,
     )
 }
 

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 # modules between results and products, beside those of plots/
 CODE = (
+    "comparison",
     "frozen",
     "geometry",
     "paper",
     "paper_items",
+    "paper_methods",
     "products",
     "results",
     "selection",

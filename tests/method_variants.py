@@ -18,6 +18,7 @@ VARIANTS = [
     ("cggm", {"weight": 0.0}),
     ("pmr", {"variant": "released"}),
     ("reconboost", {"variant": "released", "joint_epochs": 0}),
+    ("aug", {"variant": "released", "largest": 1}),
     ("mla", {"gate": "fixed", "variant": "released"}),
     ("inforeg", {"weight": 0.0, "beta": 0.5}),
 ]

@@ -20,6 +20,7 @@ from typing import Any
 
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods.agm import AGM
+from msam_lib.methods.aug import AUG
 from msam_lib.methods.base import Method, Task, capabilities
 from msam_lib.methods.cggm import CGGM
 from msam_lib.methods.cr_sam import CRSAM
@@ -65,6 +66,7 @@ METHODS: dict[str, type[Method]] = {
     "gblend": GBlend,
     "pmr": PMR,
     "mla": MLA,
+    "aug": AUG,
     "inforeg": InfoReg,
     "miles": MILES,
     "mnl": MNL,
@@ -96,6 +98,7 @@ def build_method(name: str, **options: Any) -> Method:
 __all__ = [
     "AGM",
     "ASAM",
+    "AUG",
     "CGGM",
     "CRSAM",
     "LFM",

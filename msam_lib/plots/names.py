@@ -24,6 +24,7 @@ TITLES: dict[str, str] = {
     "gblend": "G-Blend",
     "pmr": "PMR",
     "mla": "MLA",
+    "aug": "AUG",
     "inforeg": "InfoReg",
     "miles": "MILES",
     "mnl": "MNL",
@@ -53,6 +54,7 @@ KINDS: dict[str, str] = {
     "gblend": "loss",
     "pmr": "loss",
     "mla": "gradient",
+    "aug": "loss",
     "inforeg": "gradient",
     "miles": "schedule",
     "mnl": "loss",
@@ -68,6 +70,9 @@ SHORT = {  # options in words; others are shown as option=value
     "reading=unimodal_loss": "unimodal loss",
     "ascent=momentum": "momentum",
     "target=weakest": "weakest",
+    "aps=False": "without APS",
+    "mdps=False": "without MDPS",
+    "variant=released": "released code",
 }
 RADII = ("rho",)  # told in captions instead, see `radii`
 

@@ -97,6 +97,7 @@ def results_table(
     paper_title: str = "paper",
     missing: Mapping[str, str] | None = None,
     reference: Sequence[str] = ("unimodal",),
+    second: str = "",
     caption: str = "",
     notes: Sequence[str] = (),
 ) -> Table:
@@ -114,6 +115,8 @@ def results_table(
         missing: {name of a further row: why it has no values}.
         reference: methods that are not ranked. Unimodal training's entries are those of its
             separate models (`accuracy_head`).
+        second: a further definition of a modality's own accuracy, in columns of its own:
+            `"accuracy_shapley"` or `"accuracy_head"`.
         caption: above the table.
         notes: sentences below it.
     """
@@ -127,17 +130,21 @@ def results_table(
     if found.empty:
         raise MsamError(f"No rows on split {split!r}; there is: {sorted(frame['split'].unique())}.")
     keys = ["dataset", "fusion", "label", "modality", "metric"]
-    values = summary(found[found["metric"].isin(["accuracy", "accuracy_head"])]).set_index(keys)
+    measured = ["accuracy", "accuracy_head", *([second] if second else [])]
+    values = summary(found[found["metric"].isin(measured)]).set_index(keys)
     sets = list(found[["dataset", "fusion"]].drop_duplicates().itertuples(index=False, name=None))
     columns = []
     for d, f in sets:
         own = found[(found["dataset"] == d) & (found["fusion"] == f)]
-        columns += [(d, f, m) for m in modality_order(own["modality"])]
+        order = modality_order(own["modality"])
+        columns += [(d, f, m, "") for m in order]
+        columns += [(d, f, m, second) for m in order if second and m != "fused"]
     rows = []
     for label, name in names.items():
         alone = methods[label] == "unimodal"
         cells = [
-            _cell(values, (d, f, label, m), head=alone and m != "fused") for d, f, m in columns
+            _cell(values, (d, f, label, m), "accuracy_head" if alone and m != "fused" else kind)
+            for d, f, m, kind in columns
         ]
         number = (paper or {}).get(label, (paper or {}).get(methods[label]))
         told = "" if number is None or _varied(label, paper) else f"{number:.2f}"
@@ -150,8 +157,8 @@ def results_table(
     return Table(caption, heads, (*gone, *rows), paper_title if paper else "", tuple(notes))
 
 
-def _cell(values: pd.DataFrame, key: tuple[str, str, str, str], *, head: bool) -> Cell:
-    place = (*key, "accuracy_head" if head else "accuracy")
+def _cell(values: pd.DataFrame, key: tuple[str, str, str, str], metric: str) -> Cell:
+    place = (*key, metric or "accuracy")
     if place not in values.index:
         return Cell(note="not among these runs")
     row = values.loc[place]
@@ -185,11 +192,12 @@ def _ranked(rows: list[Row]) -> list[Row]:
     return [row._replace(cells=tuple(cells)) for row, cells in zip(rows, out, strict=True)]
 
 
-def _heading(column: tuple[str, str, str], sets: Sequence[tuple[str, str]]) -> str:
-    dataset, fusion, modality = column
+def _heading(column: tuple[str, str, str, str], sets: Sequence[tuple[str, str]]) -> str:
+    dataset, fusion, modality, kind = column
     several = [len({s[i] for s in sets}) > 1 for i in (0, 1)]
     where = [word for word, shown in zip((dataset, fusion), several, strict=True) if shown]
-    return " ".join([*where, modality])
+    told = kind.removeprefix("accuracy_")
+    return " ".join([*where, modality, *([f"({told})"] if told else [])])
 
 
 def table_alt(table: Table) -> str:

@@ -1,0 +1,174 @@
+"""AUG: classifiers that grow where a modality lags behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.data.base import Batch
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.methods._gradients import backward
+from msam_lib.methods._own import OwnOptimizer
+from msam_lib.methods.base import Logs, Method, Task
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+VARIANTS = ("paper", "released")
+
+
+class AUG(Method):
+    """Classification ability rebalanced by growing classifiers (Jiang, Huang, Yang, NeurIPS 2025).
+
+    Modality m is classified by z_m = sum_l out(embed_ml(h_m)): a shared linear `out` on one or more
+    embeddings of its features. Modalities take turns within each batch. With extra embeddings,
+
+        L_m = CE(z_m) + CE(z_m without the last) + mean_i (1 - s_i / 2) CE_i(last),
+
+    s_i the true class' probability without the last one: it learns what is left. Before epoch 0 and
+    every `period` epochs the weakest modality gets one more embedding, if the mean score of the
+    others (sum of true-class probabilities over the last epoch) is more than lam + 0.01 times its
+    own. Prediction: the weighted sum of the z_m.
+
+    Changes: the loss. Requires: features. The classifiers are the method's own, with an SGD of
+    their own; beside them the model's fusion is trained on detached features, so that its unimodal
+    accuracies and contributions tell what the encoders have learnt. In the released code the added
+    embeddings never reach the optimizer (`variant="released"`). It is written for two modalities;
+    "the others' mean" generalises it. In a bare loop nothing grows.
+
+    Args:
+        lam: tolerated ratio.
+        period: epochs between two decisions.
+        largest: extra embeddings per modality, at most.
+        hidden: size of the embeddings.
+        classifier_lr: of the classifiers (momentum 0.9).
+        weights: {modality: weight} of the prediction; equal by default.
+        variant: see above.
+    """
+
+    title = "AUG"
+    reference = "Jiang et al., NeurIPS 2025"
+    passes = "1 forward, 1 backward; M + 1 optimizer steps"
+    requires = frozenset({"features"})
+    ordered = True
+    caveat = "written after the released code's description; the paper's text was not at hand"
+    paper_options: ClassVar = {
+        "CREMA-D (released)": {"weights": {"audio": 0.4, "visual": 0.6}, "hidden": 256}
+    }
+
+    layers: Tensor
+    sums: Tensor
+
+    def __init__(
+        self,
+        lam: float = 1.0,
+        period: int = 2,
+        largest: int = 3,
+        hidden: int = 64,
+        classifier_lr: float = 0.05,
+        weights: Mapping[str, float] | None = None,
+        variant: str = "paper",
+    ) -> None:
+        super().__init__()
+        for name, value in (("lam", lam), ("classifier_lr", classifier_lr)):
+            if not value > 0:
+                raise MsamError(f"{name}={value}; it must be positive.")
+        if period < 1 or largest < 0 or hidden < 1:
+            raise MsamError(
+                f"period={period}, largest={largest}, hidden={hidden}; at least 1, 0 and 1."
+            )
+        if variant not in VARIANTS:
+            raise unknown_name("variant", variant, VARIANTS)
+        self.lam, self.period, self.largest = lam, period, largest
+        self.hidden, self.classifier_lr = hidden, classifier_lr
+        self.weights, self.variant = weights, variant
+        self.register_buffer("layers", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("sums", torch.zeros(0))
+
+    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+        super().setup(model, task)
+        dims, classes = model.fusion.dims, model.fusion.classes  # type: ignore[union-attr]
+        device = next(model.parameters()).device
+        with torch.random.fork_rng():  # of a seed of its own: the run draws what it always drew
+            torch.manual_seed(0)
+            self.out = nn.Linear(self.hidden, classes)
+            self.embeddings = nn.ModuleList(
+                nn.ModuleList(nn.Linear(dims[m], self.hidden) for _ in range(1 + self.largest))
+                for m in model.modalities  # type: ignore[union-attr]
+            )
+        self.out.to(device), self.embeddings.to(device)
+        own = [*self.out.parameters(), *self.embeddings.parameters()]
+        self.own = OwnOptimizer(torch.optim.SGD(own, lr=self.classifier_lr, momentum=0.9))
+        self.layers = torch.zeros(len(dims), dtype=torch.long)
+        self.sums = torch.zeros(len(dims), device=device)
+
+    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+        """One more embedding for a modality that lags behind, where it is time to look."""
+        if epoch > 0 and epoch % self.period == 0:
+            others = (self.sums.sum() - self.sums) / (len(self.sums) - 1)
+            ratio = others / self.sums.clamp_min(1e-12)
+            weakest = int(ratio.argmax())
+            if float(ratio[weakest]) > self.lam + 0.01:
+                grown = self.layers.clone()
+                grown[weakest] = min(self.largest, int(grown[weakest]) + 1)
+                self.layers = grown
+        self.sums = torch.zeros_like(self.sums)
+
+    def terms(self, index: int, features: Tensor) -> list[Tensor]:
+        """The logits (N, C) of every active embedding of modality number `index`."""
+        active = self.embeddings[index][: 1 + int(self.layers[index])]  # type: ignore[index]
+        return [self.out(F.relu(e(features))) for e in active]
+
+    def loss_of(self, terms: list[Tensor], targets: Tensor) -> Tensor:
+        """L_m from a modality's terms."""
+        whole = sum(terms[1:], terms[0])
+        loss = F.cross_entropy(whole, targets)
+        if len(terms) == 1:
+            return loss
+        old, last = whole - terms[-1], terms[-1]
+        known = old.detach().softmax(-1)[torch.arange(len(targets)), targets]
+        each = F.cross_entropy(last, targets, reduction="none")
+        return loss + F.cross_entropy(old, targets) + ((1 - known / 2) * each).mean()
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+        """Every modality in turn, then the model's own fusion on what the encoders gave."""
+        self.prepare(model, optimizer)
+        with self.autocast(batch):
+            features = model.encode(batch.inputs)  # type: ignore[operator]
+        losses: dict[str, Tensor] = {}
+        for i, (m, h) in enumerate(features.items()):
+            optimizer.zero_grad(set_to_none=True)
+            self.own.optimizer.zero_grad(set_to_none=True)
+            terms = self.terms(i, h.float())
+            losses[m] = self.loss_of(terms, batch.targets)
+            p = sum(terms).detach().softmax(-1)  # type: ignore[union-attr]
+            self.sums[i] += p[torch.arange(len(p)), batch.targets].sum()
+            backward(losses[m])
+            if self.variant == "released":
+                for extra in self.embeddings[i][1:]:  # type: ignore[index]
+                    extra.weight.grad = extra.bias.grad = None
+            self.update(model, optimizer)
+            self.own.optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        with self.autocast(batch):
+            detached = {m: h.detach() for m, h in features.items()}
+            fused = self.loss(model.fuse(detached), batch)  # type: ignore[operator]
+        backward(fused)
+        self.update(model, optimizer)
+        total = sum(v.detach() for v in losses.values()) / len(losses)
+        return {"loss": total, "fused": fused.detach()} | {
+            f"layers/{m}": float(n) for m, n in zip(losses, self.layers, strict=True)
+        }
+
+    def predict(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The weighted sum of the modalities' logits."""
+        features = model.encode(batch.inputs)  # type: ignore[operator]
+        given = self.weights or {}
+        return sum(
+            float(given.get(m, 0.0 if given else 1.0)) * sum(self.terms(i, h.float()))
+            for i, (m, h) in enumerate(features.items())
+        )  # type: ignore[return-value]
