@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from torch import nn
@@ -21,12 +22,12 @@ class OwnOptimizer(nn.Module):
         self.optimizer = optimizer
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The optimizer's state dict."""
-        return self.optimizer.state_dict()
+        """A copy of the optimizer's state dict, which later steps do not change."""
+        return copy.deepcopy(self.optimizer.state_dict())
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Load it back."""
-        self.optimizer.load_state_dict(state)
+        self.optimizer.load_state_dict(copy.deepcopy(state))
 
 
 class Memory(nn.Module):
@@ -49,9 +50,9 @@ class Memory(nn.Module):
         self.values[key] = value
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The values."""
-        return dict(self.values)
+        """A copy of the values."""
+        return copy.deepcopy(self.values)
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Load them back."""
-        self.values = dict(state)
+        self.values = copy.deepcopy(state)
