@@ -24,10 +24,10 @@ VARIANTS = [
 ]
 
 # Options that leave out random numbers drawn modality by modality, whose order would matter.
-QUIET = {"ogm_ge": {"ge": False}}
+QUIET = {"ogm_ge": {"ge": False}, "lnln": {"missing": 0.0}}
 
 # Options of the test that a loss falls, where a method does something else in its first epochs.
 LATER = {"lfm": {"start": 0.5}}
 
-# Learning rates of the tests that train, where a method's steps have another length than SGD's.
-RATES = {"x_sam": 0.01}
+# Learning rates of the tests that train, where a method needs another one.
+RATES = {"x_sam": 0.01, "lnln": 0.02}

@@ -24,7 +24,9 @@ def test_missing_heads_are_refused_with_advice(name, fusion):
 
 @pytest.mark.parametrize("name", PICKY)
 def test_another_fusion_is_refused_with_advice(name):
-    with pytest.raises(UnsupportedSetting, match="Build the model with fusion='late'"):
+    with pytest.raises(
+        UnsupportedSetting, match=f"Build the model with fusion={METHODS[name].fusions[0]!r}"
+    ):
         build_method(name).setup(make_model("maxout", unimodal_heads=True))
 
 

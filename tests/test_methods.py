@@ -18,17 +18,23 @@ from tests.method_variants import LATER, QUIET, RATES, VARIANTS
 EVERY = [*((name, {}) for name in METHODS), *VARIANTS]
 
 
+GENERAL = [f for f in FUSIONS if f != "lnln"]  # which belongs to its own method
+
+
 def label(method):
     return "-".join([method[0], *(str(v) for v in method[1].values())])
 
 
 def allowed(name, m, fusion="late"):
     cls = METHODS[name]
-    return cls.modalities in ("any", str(m)) and fusion in (cls.fusions or FUSIONS)
+    return cls.modalities in ("any", str(m)) and fusion in (cls.fusions or GENERAL)
 
 
 def model_for(name, options, fusion="late", m=2, **more):
-    """A model that this method can train: with heads of their own where the fusion has none."""
+    """A model that this method can train: with heads of their own where the fusion has none, and
+    with its own fusion where it has one.
+    """
+    fusion = fusion if fusion in (METHODS[name].fusions or FUSIONS) else METHODS[name].fusions[0]
     needs = build_method(name, **options).needs()
     plain = make_model(fusion, m, **more)
     if needs <= capabilities(plain):
@@ -66,7 +72,7 @@ def test_batch_norm_advances_exactly_once_a_step(fusion, m, name, options):
     once = copy.deepcopy(model)
     torch.manual_seed(3)  # the dropout between two batch norms
     once(batch.inputs)
-    method = build_method(name, **options)
+    method = build_method(name, **(options | QUIET.get(name, {})))
     method.setup(model)
     torch.manual_seed(3)
     method.step(model, batch, sgd(model, lr=0.0))
@@ -101,11 +107,16 @@ def test_neutral_options_are_joint_training(fusion, m, name, options):
     assert distance(joint, model) > 1e-4
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-@every_method
+@pytest.mark.parametrize(
+    ("fusion", "name", "options"),
+    [
+        pytest.param(f, n, o, id=f"{label((n, o))}-{f}")
+        for f in FUSIONS
+        for n, o in EVERY
+        if allowed(n, 2, f)
+    ],
+)
 def test_order_and_names_of_modalities_do_not_matter(fusion, name, options):
-    if not allowed(name, 2, fusion):
-        pytest.skip(f"works with {METHODS[name].fusions}")
     model = model_for(name, options, fusion, dropout=0.0)
     renamed = {"x1": "zebra", "x2": "ant"}
     order = ("x1", "x2") if METHODS[name].ordered else ("x2", "x1")
@@ -130,6 +141,7 @@ def _renamed(model, fusion, renamed, order):
     """The same function under other names and, unless the order is kept, in the other order."""
     dims = {m: model.fusion.dims[m] for m in order}
     options = {"hidden": (7, 5), "dropout": 0.0} if fusion == "maxout" else {}
+    options |= {"leading": renamed["x1"]} if fusion == "lnln" else {}
     encoders = {renamed[m]: copy.deepcopy(model.encoders[m]) for m in dims}
     new = build_fusion(fusion, {renamed[m]: d for m, d in dims.items()}, CLASSES, **options)
     state = {}
@@ -154,22 +166,22 @@ def _renamed(model, fusion, renamed, order):
 @pytest.mark.parametrize("m", [2, 3])
 @every_method
 def test_the_loss_falls(m, name, options):
-    if not allowed(name, m):
+    if METHODS[name].modalities not in ("any", str(m)):
         pytest.skip(f"defined for {METHODS[name].modalities} modalities")
     options = LATER.get(name, {}) | options
-    model, method = make_model("late", m), build_method(name, **options)
-    optimizer = sgd(model, 0.1, 0.9)
+    model, method = model_for(name, options, m=m), build_method(name, **options)
+    optimizer = sgd(model, 0.02 if name == "lnln" else 0.1, 0.9)
     losses = [float(method.step(model, make_batch(m), optimizer)["loss"]) for _ in range(40)]
     assert losses[-1] < 0.7 * losses[0]
 
 
 @every_method
 def test_state_dict_makes_resuming_exact(name, options):
-    model, method = make_model("late", 2), build_method(name, **options)
+    model, method = model_for(name, options), build_method(name, **options)
     optimizer = sgd(model, 0.1, 0.9)
     for seed in (1, 2):
         method.step(model, make_batch(seed=seed), optimizer)
-    again, fresh = make_model("late", 2, seed=5), build_method(name, **options)
+    again, fresh = model_for(name, options, seed=5), build_method(name, **options)
     fresh.setup(again)
     resumed = sgd(again, 0.1, 0.9)
     again.load_state_dict(model.state_dict())

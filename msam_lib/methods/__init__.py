@@ -29,6 +29,7 @@ from msam_lib.methods.gblend import GBlend
 from msam_lib.methods.inforeg import InfoReg
 from msam_lib.methods.joint import Joint
 from msam_lib.methods.lfm import LFM
+from msam_lib.methods.lnln import LNLN
 from msam_lib.methods.look_sam import LookSAM
 from msam_lib.methods.masam import MASAM
 from msam_lib.methods.miles import MILES
@@ -73,6 +74,7 @@ METHODS: dict[str, type[Method]] = {
     "lfm": LFM,
     "diagnose_relearn": DiagnoseRelearn,
     "sample_valuation": SampleValuation,
+    "lnln": LNLN,
     "masam": MASAM,
     "msam": MSAM,
 }
@@ -102,6 +104,7 @@ __all__ = [
     "CGGM",
     "CRSAM",
     "LFM",
+    "LNLN",
     "MASAM",
     "METHODS",
     "MILES",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from msam_lib.errors import unknown_name
 from msam_lib.models.fusion_base import Features, Fusion
 from msam_lib.models.fusion_early import FiLMFusion, GatedFusion, MaxoutFusion, SumFusion
+from msam_lib.models.fusion_lnln import LNLNFusion
 
 
 class _Additive(Fusion):
@@ -73,6 +74,7 @@ FUSIONS: dict[str, type[Fusion]] = {
     "sum": SumFusion,
     "gated": GatedFusion,
     "film": FiLMFusion,
+    "lnln": LNLNFusion,
 }
 
 

@@ -31,6 +31,7 @@ TITLES: dict[str, str] = {
     "lfm": "LFM",
     "diagnose_relearn": "Diagnose & re-learn",
     "sample_valuation": "Sample valuation",
+    "lnln": "LNLN",
     "masam": "MASAM",
     "msam": "M-SAM",
 }
@@ -61,6 +62,7 @@ KINDS: dict[str, str] = {
     "lfm": "loss",
     "diagnose_relearn": "schedule",
     "sample_valuation": "data",
+    "lnln": "model",
     "masam": "landscape",
     "msam": "landscape",
 }
