@@ -8,6 +8,7 @@ no torch.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,6 +97,10 @@ class Explorer:
         return w.Dropdown(layout=w.Layout(width="auto"), **options)
 
     def _ipython_display_(self) -> None:
+        """The widget; with `MSAM_STATIC` set, as where notebooks are built, its first picture."""
+        if os.environ.get("MSAM_STATIC"):
+            self.render(**self.initial)
+            return
         from IPython.display import display
 
         display(self.widget())

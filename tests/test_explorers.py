@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from msam_lib import explorers
+from msam_lib import explorers, explorers_course
 from msam_lib.diagnostics import Landscape
 from msam_lib.errors import MsamError
 from msam_lib.selection import traced_rows
@@ -30,7 +30,15 @@ def traced():
     return traced_rows(fabricated.everything())
 
 
+def game():
+    coalitions = [(), ("a",), ("b",), ("a", "b")]
+    return {frozenset(c): 0.1 + 0.3 * len(c) for c in coalitions}
+
+
 MADE = {
+    "coalitions": lambda: explorers_course.coalition_explorer(game(), ["a", "b"]),
+    "sam": lambda: explorers_course.sam_playground(rhos=(0.0, 0.3), starts=(-0.5, 1.0)),
+    "step": lambda: explorers_course.step_explorer(rhos=(0.0, 0.4), shares=(0.5, 1.0)),
     "landscape": lambda: explorers.landscape_viewer(
         bowls(), elevations=(10, 30), azimuths=(0, 45, 90)
     ),
@@ -58,7 +66,8 @@ def test_the_widget_has_every_control(name):
     box = explorer.widget()
     controls = {c.description: c for c in box.children[0].children}
     for control in explorer.controls:
-        assert controls[control.replace("_", " ")].value == explorer.initial[control]
+        title = explorer.titles.get(control, control.replace("_", " "))
+        assert controls[title].value == explorer.initial[control]
 
 
 def test_a_play_button_moves_the_slider():
@@ -66,6 +75,15 @@ def test_a_play_button_moves_the_slider():
     slider, play = explorer.widget().children[0].children
     play.value = 1
     assert slider.value == explorer.controls["epoch"][1]
+
+
+def test_where_notebooks_are_built_the_first_picture_is_shown(monkeypatch):
+    shown = []
+    monkeypatch.setattr("msam_lib.widgets.show", lambda figure, alt: shown.append(alt))
+    monkeypatch.setenv("MSAM_STATIC", "1")
+    explorer = MADE["gap"]()
+    explorer._ipython_display_()
+    assert shown == [explorer.alt(**explorer.initial)]
 
 
 def test_a_raising_draw_function_is_noticed():

@@ -78,7 +78,7 @@ def execute(book: NotebookNode, title: str) -> NotebookNode:
     """Run every cell; outputs are cleaned of whatever changes from run to run."""
     from nbclient import NotebookClient
 
-    for name, value in {"PYTHONHASHSEED": "0", "TQDM_DISABLE": "1"}.items():
+    for name, value in {"PYTHONHASHSEED": "0", "TQDM_DISABLE": "1", "MSAM_STATIC": "1"}.items():
         os.environ.setdefault(name, value)
     start = time.perf_counter()
     where = {"metadata": {"path": str(ROOT / "notebooks")}}
