@@ -92,7 +92,7 @@ def sam_playground(
         draw,
         {"rho": list(rhos), "start": list(starts)},
         alt,
-        start={"rho": rhos[2], "start": starts[0]},
+        start={"rho": rhos[len(rhos) // 2], "start": starts[0]},
         titles={"rho": "radius ρ"},
     )
 
@@ -130,6 +130,6 @@ def step_explorer(
         draw,
         {"rho": list(rhos), "share": list(shares)},
         alt,
-        start={"rho": rhos[2], "share": shares[1]},
+        start={"rho": rhos[len(rhos) // 2], "share": shares[len(shares) // 2]},
         titles={"rho": "radius ρ", "share": "share v of the dominant modality"},
     )
