@@ -175,6 +175,11 @@ def _whole(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def _tested(frame: pd.DataFrame) -> pd.DataFrame:
+    """The summary, if it has accuracies."""
+    return frame[frame["split"].isin(["test", "cost"])]
+
+
 def _table(rows: pd.DataFrame, caption: str) -> Table:
     return results_table(rows, caption=caption)
 
@@ -191,42 +196,42 @@ ITEMS: tuple[PaperItem, ...] = (
         "methods_ranks", "Average ranks of all methods",
         "Rank of each method by mean test accuracy, averaged over data sets and fusions in which "
         "all of them ran; critical difference of the Nemenyi test at 5 % (Demsar 2006).",
-        "", "methods", _whole, _ranks_drawn, _ranks_told,
+        "", "methods", _tested, _ranks_drawn, _ranks_told,
     ),
     PaperItem(
         "methods_accuracy_against_cost", "Accuracy against cost",
         "Test accuracy on AV-MNIST (preset teach) against the time of a training step as a "
         "multiple of joint training's (small CNN, two modalities, one CPU thread). Named: methods "
         "that no cheaper one beats, and the focus of this collection.",
-        "", "methods", against_cost,
-        lambda p: accuracy_against(
-            p, xlabel="time of a step (joint training = 1)", front="left", named=FOCUS, log=False
+        "", "methods", _tested,
+        lambda f: accuracy_against(
+            against_cost(f), xlabel="time of a step (joint training = 1)", front="left", named=FOCUS
         ),
-        lambda p: _front_told(p, "the time of a step"),
+        lambda f: _front_told(against_cost(f), "the time of a step"),
     ),
     PaperItem(
         "methods_accuracy_against_imbalance", "Accuracy against imbalance",
         "Test accuracy against the share of the dominant modality in it (Shapley values), mean "
         "over seeds; balance is at 50 %.",
-        "", "methods", against_imbalance,
-        lambda p: accuracy_against(
-            p, xlabel="share of the dominant modality (%)", named=FOCUS
+        "", "methods", _tested,
+        lambda f: accuracy_against(
+            against_imbalance(f), xlabel="share of the dominant modality (%)", named=FOCUS
         ),
-        lambda p: _front_told(p, "the share of the dominant modality"),
+        lambda f: _front_told(against_imbalance(f), "the share of the dominant modality"),
     ),
     PaperItem(
         "methods_dominance_late_avmnist", "Dominance over epochs, every method",
         "Each modality's share of the test accuracy (Shapley values) over epochs, AV-MNIST, late "
         "fusion, preset teach. Dashed: the equal share. Mean and 95 % interval over seeds.",
         "", "methods_avmnist", fusion_rows("late"),
-        functools.partial(contribution_curves, columns=5), contribution_alt,
+        contribution_curves, contribution_alt,
     ),
     PaperItem(
         "methods_convergence_late_avmnist", "Accuracy over epochs, every method",
         "Test accuracy over epochs, AV-MNIST, late fusion, preset teach: each modality while the "
         "other is absent, and the whole model. Mean and 95 % interval over seeds.",
         "convergence curves, late fusion", "methods_avmnist", fusion_rows("late"),
-        functools.partial(accuracy_curves, columns=5), curves_alt,
+        accuracy_curves, curves_alt,
     ),
     PaperItem(
         "label_noise_digits", "Wrong training labels",
