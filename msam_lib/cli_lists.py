@@ -8,12 +8,16 @@ from typing import Any
 
 def _method_cards() -> list[dict[str, Any]]:
     from msam_lib.data import Modality
-    from msam_lib.methods import METHODS, capabilities
+    from msam_lib.methods import METHODS, UNKNOWN, capabilities
     from msam_lib.models import FUSIONS, build_model
 
     specs = {"a": Modality("vector", (1,)), "b": Modality("vector", (1,))}
     offers = {f: capabilities(build_model(specs, f, classes=2, width=1)) for f in FUSIONS}
-    return [
+    left_out = [
+        {"name": n, "title": "not implemented", "reference": why, "in_tables": False}
+        for n, why in UNKNOWN.items()
+    ]
+    return left_out + [
         {
             "name": name,
             "title": cls.title,

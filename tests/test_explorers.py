@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from msam_lib import explorers, explorers_course
+from msam_lib import explorers, explorers_course, explorers_tables
 from msam_lib.diagnostics import Landscape
 from msam_lib.errors import MsamError
 from msam_lib.selection import traced_rows
@@ -43,6 +43,7 @@ MADE = {
         bowls(), elevations=(10, 30), azimuths=(0, 45, 90)
     ),
     "curvature": lambda: explorers.curvature_scrubber(traced()),
+    "tables": lambda: explorers_tables.table_explorer({"toy": fabricated.results()}),
     "gap": lambda: explorers.gap_explorer(gaps(fabricated.sharpness())),
 }
 

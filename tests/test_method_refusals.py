@@ -64,3 +64,12 @@ def test_momentum_ascent_needs_momentum():
 def test_unknown_target_is_refused():
     with pytest.raises(MsamError, match="target"):
         build_method("msam", reading="encoder", target="x9").setup(make_model())
+
+
+def test_a_method_without_a_known_formula_is_named_and_refused(capsys):
+    with pytest.raises(UnsupportedSetting, match=r"in none of our sources.*Use 'sam'"):
+        build_method("ga_sam")
+    from msam_lib.cli import main
+
+    assert main(["list", "methods"]) == 0
+    assert "not implemented" in capsys.readouterr().out

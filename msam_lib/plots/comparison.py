@@ -167,6 +167,39 @@ def _name(ax: Axes, rows: pd.DataFrame, height: float = 0.055) -> None:
 
 
 @styled
+def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) -> Figure:
+    """One line per method: mean and interval, the best on top.
+
+    Args:
+        rows: columns name, kind (see `KINDS`), mean, low, high (NaN where unknown), in percent.
+        xlabel: what was measured.
+        marked: names to print in bold.
+
+    Raises:
+        MsamError: nothing to draw.
+    """
+    if rows.empty:
+        raise MsamError("No methods to draw.")
+    own = rows.sort_values("mean", ascending=False).reset_index(drop=True)
+    figure = Figure(figsize=(TEXT_WIDTH, 0.17 * len(own) + 0.9), layout="constrained")
+    ax = figure.subplots()
+    for kind, (color, marker) in KINDS.items():
+        part = own[own["kind"] == kind]
+        if part.empty:
+            continue
+        error = np.vstack([part["mean"] - part["low"], part["high"] - part["mean"]])
+        style = {"color": color, "marker": marker, "ls": "none", "ms": 4.5, "label": kind}
+        ax.errorbar(part["mean"], part.index, xerr=np.nan_to_num(error), elinewidth=0.8, **style)
+    ax.set_yticks(range(len(own)), own["name"])
+    for tick, name in zip(ax.get_yticklabels(), own["name"], strict=True):
+        tick.set(fontsize=7, fontweight="bold" if name in marked else "normal")
+    ax.invert_yaxis()
+    ax.set(xlabel=xlabel)
+    figure.legend(loc="outside upper center", ncols=len(KINDS))
+    return figure
+
+
+@styled
 def noise_curves(
     summary: pd.DataFrame, names: Mapping[str, str], *, xlabel: str = "wrong training labels (%)"
 ) -> Figure:

@@ -113,7 +113,7 @@ if PRESET != "smoke":
 # ## Who dominates?
 #
 # How well a modality does alone is not yet how much it *contributes* to the fused prediction. The contribution of a modality is the
-# accuracy that it adds when it joins, averaged over the orders of joining (its *Shapley value*; notebook 02 of the course computes
+# accuracy that it adds when it joins, averaged over the orders of joining (its *Shapley value*; notebook 02 computes
 # it by hand). A modality that is not there is replaced by zeros.
 
 # %%
@@ -240,7 +240,7 @@ print(f"With MaxOut fusion the dominant modality has {100 * largest:.0f} % of th
 #
 # **Limits.** One small data set with synthesised speech, small networks, few seeds.
 #
-# **Next:** back to [00 · Start here](00_start_here.ipynb) for all figures that there are.
+# **Next:** [02 · Who contributed? Shapley by hand](02_who_contributed.ipynb).
 #
 # **References.** Peng et al., *Balanced Multimodal Learning via On-the-fly Gradient Modulation*, CVPR 2022, section 3 and Figure 1.
 # Wang, Tran, Feiszli, *What Makes Training Multi-Modal Classification Networks Hard?*, CVPR 2020. Nowdeh et al., NeurIPS 2025,

@@ -157,11 +157,11 @@ assert gap["normalised"] < 1e-3 < gap["plain"], "Only normalised directions shou
 # colour. The paper's Figure 1 shows such surfaces from two viewpoints.
 
 # %%
-wanted = ("joint", "sam:rho", "msam:rho", "msam:reading=encoder")
+wanted = {("joint", None), ("sam", None), ("msam", None), ("msam", "encoder")}
 experiments = [
     e
     for e in suite.table_experiments("late", PRESET, seeds=(0,))
-    if e.label.startswith(wanted)
+    if (e.method, e.method_options.get("reading")) in wanted and "ascent" not in e.method_options
 ]
 names = display_names(e.label for e in experiments)
 models = {names[e.label]: e.run(STORE).model() for e in experiments}

@@ -1,0 +1,79 @@
+"""Interactive tables: every comparison of methods, sorted as one likes. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from msam_lib.plots.comparison import dot_chart
+from msam_lib.plots.names import KINDS, display_names
+from msam_lib.results import final
+from msam_lib.statistics import t_factor
+from msam_lib.widgets import Explorer
+
+MARKED = ("Joint training", "SAM", "M-SAM", "MASAM")
+
+
+def measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean and 95 % interval (percent) of every method at its reported epoch: columns comparison,
+    quantity, name, kind, mean, low, high.
+
+    Args:
+        frame: rows of one frozen comparison, one or more fusions.
+    """
+    ends = final(frame)
+    own = ends[(ends["split"] == "test") & (ends["metric"] == "accuracy")]
+    group = own.groupby(["dataset", "fusion", "label", "method", "modality"])["value"]
+    rows = group.agg(["mean", "std", "count"]).reset_index()
+    half = 100 * t_factor(rows["count"].to_numpy()) * rows["std"]
+    mean = 100 * rows["mean"]
+    return pd.DataFrame(
+        {
+            "comparison": rows["dataset"] + ", " + rows["fusion"],
+            "quantity": rows["modality"],
+            "name": rows["label"].map(display_names(rows["label"].unique())),
+            "kind": rows["method"].map(KINDS),
+            "mean": mean,
+            "low": mean - half,
+            "high": mean + half,
+        }
+    )
+
+
+def table_explorer(frames: Mapping[str, pd.DataFrame]) -> Explorer:
+    """Choose a comparison and what to sort by: the fused accuracy or the weakest modality's.
+
+    Args:
+        frames: {data set: frozen comparison}.
+    """
+    rows = pd.concat([measured(f) for f in frames.values()], ignore_index=True)
+    comparisons = list(dict.fromkeys(rows["comparison"]))
+    weakest = {}
+    for c in comparisons:
+        alone = rows[(rows["comparison"] == c) & (rows["quantity"] != "fused")]
+        weakest[c] = str(alone.groupby("quantity")["mean"].mean().idxmin())
+
+    def chosen(comparison: str, sort_by: str) -> tuple[str, pd.DataFrame]:
+        quantity = "fused" if sort_by == "fused" else weakest[comparison]
+        own = rows[(rows["comparison"] == comparison) & (rows["quantity"] == quantity)]
+        return quantity, own
+
+    def draw(comparison: str, sort_by: str) -> Figure:
+        quantity, own = chosen(comparison, sort_by)
+        return dot_chart(
+            own, xlabel=f"test accuracy of {quantity} (%), {comparison}", marked=MARKED
+        )
+
+    def alt(comparison: str, sort_by: str) -> str:
+        quantity, own = chosen(comparison, sort_by)
+        best = own.sort_values("mean", ascending=False).head(3)
+        told = ", ".join(f"{r.name} {r.mean:.1f}" for r in best.itertuples(index=False))
+        return f"{comparison}, accuracy of {quantity} in percent, best first: {told}."
+
+    return Explorer(
+        draw,
+        {"comparison": comparisons, "sort_by": ["fused", "weakest modality"]},
+        alt,
+    )

@@ -1,0 +1,148 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 08 · Tables 1 and 2: every method, late and early fusion
+#
+# **Which method is best, and how sure can one be?**
+#
+# **You will** read the paper's two tables beside our own numbers, sort all methods by what you care about, and test whether one is
+# better than another.
+# **Needs** [04 · M-SAM, line by line](04_msam_line_by_line.ipynb). **Takes** under a minute; everything is stored. **Regenerates** Tables 1 (late
+# fusion) and 2 (early fusion, MaxOut) of the paper on real AV-MNIST pairs and on five other data sets.
+
+# %%
+import pandas as pd
+
+from msam_lib import comparison, paper_methods, results
+from msam_lib.explorers_tables import table_explorer
+from msam_lib.paper import ITEMS
+from msam_lib.plots import show, theme
+from msam_lib.statistics import paired
+
+theme()
+
+# %% [markdown]
+# ## 1 · Table 1, late fusion
+#
+# AV-MNIST: images of digits with 75 % of their energy removed, and spoken digits in noise. **Read first what is not the same as in the
+# paper:** multilayer perceptrons on 20,000 pairs for 12 epochs in the place of ResNet-18 on 55,000; learning rate and main option
+# chosen on the validation split with the same six trials for every method; three to five seeds. The paper gives no seeds and no spread.
+#
+# **Predict.** How many of the methods will beat joint training by more than their interval?
+
+# %%
+frames = {d: results.load(f"methods_{d}") for d in ("avmnist", "digits", "signs", "mosi", "mfeat", "isl")}
+ITEMS["table_methods_late_avmnist"].build(frames["avmnist"])
+
+# %% [markdown]
+# The columns *audio* and *visual* are the accuracies while the other modality is absent, measured in the same way in every row; the columns
+# *(shapley)* use AGM's definition. The paper mixes two definitions across rows.
+#
+# ## 2 · Table 2, early fusion
+
+# %%
+ITEMS["table_methods_maxout_avmnist"].build(frames["avmnist"])
+
+# %% [markdown]
+# ## 3 · Sort it yourself
+#
+# Choose a comparison, and whether to sort by the fused accuracy or by the weakest modality's own.
+
+# %%
+table_explorer(frames)
+
+# %% [markdown]
+# *Find* a method that is near the top of both lists on AV-MNIST. The ranks over all comparisons, without a kernel:
+
+# %%
+summary = results.load("methods")
+item = ITEMS["methods_ranks"]
+show(item.build(summary), alt=item.alt(summary))
+
+# %%
+names, ranks = paper_methods.ranks(summary)
+table = pd.Series(ranks.average, names).sort_values().round(1)
+inside = (table - table.iloc[0] < ranks.critical_difference).mean()
+print(table.head(6).to_string())
+print(f"{100 * inside:.0f} % of the methods lie within the critical difference of the best one")
+assert inside > 0.5, "So few comparisons should not separate most methods."
+
+# %% [markdown]
+# **What it means.** With so few data sets a rank proves little: most methods cannot be told apart. **What it does not mean:** that they
+# are the same. On a single data set, seed by seed, differences can be clear.
+
+# %% [markdown]
+# ## 4 · A better than B?
+#
+# The same seeds give the same data order and start, so methods are compared seed by seed. The exact test asks how often random signs
+# would give so large a mean difference; with $n$ seeds it cannot go below $2^{1-n}$.
+
+# %%
+late = comparison.accuracies(frames["avmnist"]).xs(("avmnist", "late"))
+
+
+def against(a, b):
+    both = late.loc[[a, b]].dropna(axis=1)
+    return paired(both.loc[a], both.loc[b])
+
+
+for a, b in (("msam", "joint"), ("msam", "sam"), ("gblend", "joint"), ("gblend", "msam")):
+    print(f"{a} against {b}: {against(a, b)}")
+
+# %% [markdown]
+# **Check** the two statements that the README makes about AV-MNIST:
+
+# %%
+assert against("gblend", "joint").low > 0, "G-Blend is above joint training, seed by seed."
+weaker = comparison.accuracies(frames["avmnist"], "audio").xs(("avmnist", "late")).mean(axis=1)
+assert weaker["msam"] < weaker["gblend"], "M-SAM does not lift the weaker modality as G-Blend does."
+print(f"audio alone: joint {weaker['joint']:.1f}, M-SAM {weaker['msam']:.1f}, G-Blend {weaker['gblend']:.1f} %")
+
+# %% [markdown]
+# ## Exercises
+#
+# **★ Exercise 08.1** With five seeds, what is the smallest p-value that the exact test can give?
+
+# %% tags=["exercise"]
+# Exercise 08.1: a number.
+# solution
+smallest = 2.0 ** (1 - 5)
+
+# %%
+assert abs(smallest - 1 / 16) < 1e-9, "Two of the 32 sign patterns are as extreme as all equal."
+
+# %% [markdown]
+# **★★ Exercise 08.2** Which method has the highest mean accuracy of *visual* alone on AV-MNIST with late fusion (separate unimodal models left
+# out)? Use `comparison.accuracies(frame, modality)`; give its label.
+
+# %% tags=["exercise"]
+# Exercise 08.2: a label such as "msam".
+# solution
+visual = comparison.accuracies(frames["avmnist"], "visual").xs(("avmnist", "late")).mean(axis=1)
+best = visual.drop("unimodal").idxmax()
+
+# %%
+own = comparison.accuracies(frames["avmnist"], "visual").xs(("avmnist", "late")).mean(axis=1)
+assert own[best] == own.drop("unimodal").max(), "The largest mean over seeds."
+
+# %% [markdown]
+# ## You have seen
+#
+# the paper's two tables beside our numbers; all methods sorted in two ways; and what a paired test can and cannot say.
+#
+# **Questions.** 1. What differs between our setting and the paper's? 2. On which split were learning rates chosen? 3. Why are methods compared seed
+# by seed? 4. What is a critical difference? 5. Why report the accuracy of the weaker modality beside the fused one? 6. Which claims of the paper
+# reproduce here, and which do not?
+#
+# **Limits.** Small networks, few seeds, no correction for the number of comparisons; MOSI's test part is small.
+#
+# **Next:** back to [00 · Start here](00_start_here.ipynb) for all figures that there are.
+#
+# **References.** Nowdeh et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919), Tables 1 and 2. Demsar, *Statistical Comparisons of
+# Classifiers over Multiple Data Sets*, JMLR 2006, section 3.2.2.

@@ -1,0 +1,235 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 12 · Write your own method
+#
+# **What does a new training rule need to stand beside the others?**
+#
+# **You will** write a balancing method in fifteen lines, put it through the tests that every method here passes, and compare it with joint
+# training.
+# **Needs** [04 · M-SAM, line by line](04_msam_line_by_line.ipynb). **Takes** under a minute on two cores. **Regenerates** nothing: this one is yours.
+
+# %%
+import os
+
+import torch
+
+import msam_lib as ml
+from msam_lib.methods import METHODS, Method, build_method
+from msam_lib.plots import show, theme
+from msam_lib.plots.curves import accuracy_curves, curves_alt
+
+theme()
+PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
+
+# %% [markdown]
+# ## 1 · What a method is
+#
+# A `Method` turns a batch into an update. It overrides the least it needs: `loss` (another loss), `modulate` (edit gradients after the
+# backward pass), or `step` (everything). The base class does the rest. This is all of joint training:
+
+# %%
+import inspect
+
+print(inspect.getsource(METHODS["joint"]))
+
+# %% [markdown]
+# ## 2 · A method of our own
+#
+# **Idea:** give each encoder the gradient length that the *weakest* encoder's gradient has, so that nobody runs ahead.
+#
+# **Predict.** Will the fused accuracy go up, and the weaker modality's?
+
+# %%
+class EqualLengths(Method):
+    """Every encoder's gradient is shortened to the length of the shortest one.
+
+    Changes: the gradient. Requires: encoders.
+    """
+
+    title = "Equal lengths"
+    reference = "this notebook"
+    changes = "gradient"
+    requires = frozenset({"encoders"})
+    neutral = {"strength": 0.0}
+
+    def __init__(self, strength=1.0):
+        super().__init__()
+        self.strength = strength  # 0 changes nothing
+
+    @torch.no_grad()
+    def modulate(self, model, output, batch):
+        grads = {m: [p.grad for p in model.parameters_of(m)] for m in model.modalities}
+        size = {m: torch.stack(torch._foreach_norm(g)).norm() for m, g in grads.items()}
+        least = min(size.values())
+        for m, g in grads.items():
+            torch._foreach_mul_(g, (least / size[m].clamp_min(1e-12)) ** self.strength)
+
+
+# %% [markdown]
+# ## 3 · Does it do what it says?
+#
+# The suite of this project asks every method the same questions. Four of them:
+
+# %%
+data = ml.load_dataset("digits")
+batch = data.train[:64]
+
+
+def fresh():
+    ml.seed_everything(0)
+    return ml.build_model(data, fusion="late", width=4)
+
+
+def trained(method, steps=3, lr=0.1):
+    model = fresh().train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    for k in range(steps):
+        method.step(model, data.train[64 * k : 64 * (k + 1)], optimizer)
+    return [p.detach() for p in model.parameters()]
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+assert same(trained(EqualLengths(0.0)), trained(build_method("joint"))), "Neutral is joint training."
+assert same(trained(EqualLengths()), trained(EqualLengths())), "The same seed gives the same weights."
+assert not same(trained(EqualLengths()), trained(build_method("joint"))), "It changes something."
+assert same(trained(EqualLengths(), lr=0.0), [p.detach() for p in fresh().parameters()]), (
+    "With no learning rate every weight stays where it was."
+)
+print("neutral, deterministic, alive, and it leaves nothing behind")
+
+# %% [markdown]
+# And a test of its own equation: after the step, all encoders' gradients have one length.
+
+# %%
+model = fresh().train()
+EqualLengths().step(model, batch, torch.optim.SGD(model.parameters(), lr=0.0))
+lengths = {
+    m: float(torch.stack([p.grad.norm() for p in model.parameters_of(m)]).norm())
+    for m in model.modalities
+}
+print(lengths)
+assert max(lengths.values()) - min(lengths.values()) < 1e-5, "All encoders should be equally fast."
+
+# %% [markdown]
+# ## 4 · Compare
+#
+# Put it into the registry, and it has a name like the others: `Experiment(method="equal_lengths")`, the command line, the tables.
+# Here both train with the same loop, data order and start.
+
+# %%
+import pandas as pd
+
+METHODS["equal_lengths"] = EqualLengths
+epochs = {"smoke": 2, "teach": 12, "paper": 40}[PRESET]
+frames = []
+for name in ("joint", "equal_lengths"):
+    ml.seed_everything(0)
+    net = ml.build_model(data, fusion="late", width=8)
+    optimizer = ml.build_optimizer(net.parameters(), lr=0.05)
+    history = ml.Trainer(net, build_method(name), data, optimizer=optimizer, progress=False)
+    frame = history.fit(epochs).frame()
+    same_run = {"dataset": "digits", "fusion": "late", "method": name, "label": name, "seed": 0}
+    frames.append(frame.assign(run=name, preset=PRESET, **same_run))
+frame = pd.concat(frames, ignore_index=True)
+titles = {"equal_lengths": "Equal lengths"}
+show(accuracy_curves(frame, titles=titles), alt=curves_alt(frame, titles=titles))
+
+# %%
+last = frame[(frame.epoch == epochs) & (frame.split == "test") & (frame.metric == "accuracy")]
+last.pivot_table(index="modality", columns="label", values="value").round(3)
+
+# %% [markdown]
+# **What it means.** A rule of fifteen lines runs in the same loop, with the same measurements, as every published method here.
+#
+# **What it does not mean.** That one seed proves anything. `python -m msam_lib tune` and `comparison` give it what the others got: the same
+# number of trials on the validation split, and several seeds.
+
+# %% [markdown]
+# ## 5 · In your own loop
+#
+# No `Trainer` is needed. `wrap` takes any module; a method is one call per batch.
+
+# %%
+net = torch.nn.Bilinear(3, 4, 2)
+model = ml.wrap(net, ["a", "b"], call="args")
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+mine = ml.Batch({"a": torch.randn(16, 3), "b": torch.randn(16, 4)}, torch.randint(2, (16,)))
+losses = [float(build_method("sam").step(model, mine, optimizer)["loss"]) for _ in range(20)]
+print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f}")
+assert losses[-1] < losses[0], "The loss should fall."
+
+# %% [markdown]
+# ## Exercises
+#
+# **★ Exercise 12.1** Which method of the base class must be overridden by a rule that only adds a term to the loss? Give its name.
+
+# %% tags=["exercise"]
+# Exercise 12.1: a string.
+# solution
+name = "loss"
+
+# %%
+assert name in vars(Method) and name == "loss", "The least that is needed."
+
+# %% [markdown]
+# **★★ Exercise 12.2** Write a method `Smoothed` whose loss is cross-entropy with label smoothing 0.1
+# (`torch.nn.functional.cross_entropy(..., label_smoothing=0.1)`).
+
+# %% tags=["exercise"]
+# Exercise 12.2: a class.
+# solution
+class Smoothed(Method):
+    """Joint training with smoothed labels. Changes: the loss. Requires: nothing."""
+
+    def loss(self, output, batch):
+        return torch.nn.functional.cross_entropy(
+            output.logits, batch.targets, label_smoothing=0.1
+        )
+
+
+# %%
+out = fresh()(batch.inputs)
+expected = torch.nn.functional.cross_entropy(out.logits, batch.targets, label_smoothing=0.1)
+assert abs(float(Smoothed().loss(out, batch)) - float(expected)) < 1e-5, "Label smoothing of 0.1."
+
+# %% [markdown]
+# **★★★ Exercise 12.3** `EqualLengths` needs encoders. On a plain wrapped module without named encoders `setup` should refuse with advice. Catch the
+# error and give its text.
+
+# %% tags=["exercise"]
+# Exercise 12.3: the text of the error.
+# solution
+try:
+    EqualLengths().setup(ml.wrap(torch.nn.Bilinear(3, 4, 2), ["a", "b"], call="args"))
+    text = ""
+except ml.MsamError as error:
+    text = str(error)
+
+# %%
+assert "encoders=" in text, "The error says how to name the encoders."
+del METHODS["equal_lengths"]
+
+# %% [markdown]
+# ## You have seen
+#
+# what a method overrides; the questions that every method must answer; and how to compare one fairly.
+#
+# **Questions.** 1. When do you override `loss`, `modulate`, `step`? 2. What are neutral options for? 3. Why may a method not keep a reference to the
+# model? 4. Where does what it remembers have to live, so that a killed run resumes? 5. Which test shows that batch normalisation is not
+# advanced twice? 6. What does a fair comparison give every method?
+#
+# **Limits.** One seed.
+#
+# **Next:** back to [00 · Start here](00_start_here.ipynb) for all figures that there are.
+#
+# **References.** `CONTRIBUTING.md` in this repository; the docstring of `msam_lib.methods.Method`.
