@@ -118,7 +118,7 @@ def _list(args: argparse.Namespace) -> None:
     for row in rows:
         name, *rest = row.values()
         shown = [v for v in rest if isinstance(v, str) and v][:3]
-        print(f"{name:12} " + " · ".join(shown) if shown else name)
+        print(f"{name:16} " + " · ".join(shown) if shown else name)
 
 
 def _train(args: argparse.Namespace) -> None:

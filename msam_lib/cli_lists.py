@@ -17,17 +17,17 @@ def _method_cards() -> list[dict[str, Any]]:
         {"name": n, "title": "not implemented", "reference": why, "in_tables": False}
         for n, why in UNKNOWN.items()
     ]
-    return left_out + [
+    known = [
         {
             "name": name,
             "title": cls.title,
             "reference": cls.reference,
             "changes": cls.changes,
             "passes": cls.passes,
-            "fusions": [
+            "fusions": [f for f in cls.fusions or FUSIONS if cls.requires <= offers[f]],
+            "fusions_with_unimodal_heads": [
                 f for f in cls.fusions or FUSIONS if cls.requires <= offers[f] | {"unimodal_logits"}
             ],
-            "needs_heads": [f for f in FUSIONS if not cls.requires <= offers[f]],
             "modalities": cls.modalities,
             "tasks": list(cls.tasks),
             "requires": sorted(cls.requires),
@@ -38,6 +38,7 @@ def _method_cards() -> list[dict[str, Any]]:
         }
         for name, cls in METHODS.items()
     ]
+    return known + left_out
 
 
 def _datasets() -> list[dict[str, Any]]:

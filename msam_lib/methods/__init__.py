@@ -82,9 +82,9 @@ METHODS: dict[str, type[Method]] = {
 
 # Methods of the related work whose formulas we could not find: named, never guessed.
 UNKNOWN: dict[str, str] = {
-    "ga_sam": "GA-SAM (Zhang et al., EMNLP 2022, arXiv 2210.06895) scales SAM's radius per parameter "
-    "group by the gradients' strength; the scaling's formula is in none of our sources, and no code "
-    "was released."
+    "ga_sam": "GA-SAM (Zhang et al., EMNLP 2022, arXiv 2210.06895) scales SAM's radius per group "
+    "of parameters by the gradients' strength; the formula is in none of our sources, and no code was "
+    "released."
 }
 
 

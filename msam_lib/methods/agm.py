@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -19,6 +21,8 @@ from msam_lib.shapley import coalition_masks, shapley_from_values
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+LARGEST = math.log(1e8)  # cross-entropy of a probability floored at 1e-8
 
 
 class AGM(Method):
@@ -41,15 +45,20 @@ class AGM(Method):
     Args:
         alpha: strength; 0 is joint training.
         window: (first, last) epoch of the modulation; a bare loop is always inside.
-        cap: largest value of tau_k - r_k; None does not cap.
+        cap: largest value of tau_k - r_k; None does not cap, and c_k is infinite in float32
+            where alpha (tau_k - r_k) > 88, as when a modality far ahead suddenly falls behind.
     """
 
     title = "AGM"
     reference = "Li et al., ICCV 2023, arXiv 2308.07686"
     changes = "gradient"
-    passes = "1 forward, 1 backward, and 2^M - 1 through the fusion"
+    passes = "1 forward, 1 backward, and 2^M - 2 through the fusion"
     requires = frozenset({"features"})
     neutral: ClassVar = {"alpha": 0.0}
+    caveat = (
+        "the released code runs the encoders again in evaluation mode for every coalition; here "
+        "coalitions reuse the features of the training pass. Its options are from issue threads"
+    )
     paper_options: ClassVar = {
         "AV-MNIST": {"alpha": 2.5},
         "CREMA-D": {"alpha": 1.5, "cap": 10.0},
@@ -88,15 +97,16 @@ class AGM(Method):
         self.memory["epoch"] = epoch
 
     def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
-        """One pass; the gradient at the logits goes back through the scaled responses."""
+        """One pass: logits with the value of F and the gradient of sum_k c_k m_k."""
         self.prepare(model, optimizer)
-        output, loss = self.compute(model, batch)
         with self.autocast(batch):
+            output = model(batch.inputs)
             responses = mono_modal(model, output, batch)  # (M, N, C)
-        c = self.coefficients(responses.detach().float(), batch.targets)
-        (slope,) = torch.autograd.grad(loss, output.logits, retain_graph=True)
-        surrogate = (c[:, None, None] * responses * slope).sum()
-        backward(surrogate)
+            c = self.coefficients(responses.detach().float(), batch.targets)
+            scaled = (c[:, None, None] * responses).sum(0)
+            logits = output.logits.detach() + (scaled - scaled.detach())
+            loss = self.loss(replace(output, logits=logits), batch)
+        backward(loss)
         self.update(model, optimizer)
         named = zip(model.modalities, c, strict=True)  # type: ignore[arg-type]
         return {"loss": loss.detach()} | {f"coefficient/{m}": k for m, k in named}
@@ -107,17 +117,17 @@ class AGM(Method):
         m = len(responses)
         flat = responses.flatten(0, 1)
         scores = F.cross_entropy(flat, targets.repeat(m), reduction="none").view(m, -1)
-        s = scores.clamp(max=-torch.log(torch.tensor(1e-8))).mean(1)
+        s = scores.clamp(max=LARGEST).mean(1)
 
         def ratio(x: Tensor) -> Tensor:
-            return torch.exp((x.mean() - x) * m / (m - 1))
+            return torch.exp((x.mean() - x) * m / max(m - 1, 1))
 
         gap = ratio(self.means) - ratio(s)
         gap = gap if self.cap is None else gap.clamp(max=self.cap)
         epoch = self.memory["epoch"]
         inside = epoch is None or self.window[0] <= epoch <= self.window[1]
-        known = inside and bool(self.count > 0)
-        c = torch.exp(self.alpha * gap) if known else torch.ones_like(s)
+        gap = torch.where(self.count > 0, gap, 0.0) if inside else torch.zeros_like(s)
+        c = torch.exp(self.alpha * gap)
         self.means = (self.means * self.count + s) / (self.count + 1)
         self.count = self.count + 1
         return c
@@ -126,6 +136,8 @@ class AGM(Method):
 def mono_modal(model: nn.Module, output: Output, batch: Batch) -> Tensor:
     """The responses (M, N, C), with gradient; their sum is the fused logits."""
     names = model.modalities
+    if len(names) == 1:  # type: ignore[arg-type]
+        return output.logits[None]
     masks = coalition_masks(len(names)).to(batch.targets.device)  # type: ignore[arg-type]
     with evaluating(model), frozen_statistics(model):
         absent = model.absent_features(batch.inputs)  # type: ignore[operator]

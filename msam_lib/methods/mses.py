@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from msam_lib.data.base import Batch, BatchLoader
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import own_parameters
 from msam_lib.methods._own import Memory
-from msam_lib.methods.base import Method
+from msam_lib.methods.base import Logs, Method
 from msam_lib.models.modes import evaluating
 from msam_lib.models.multimodal import Output
 
@@ -22,12 +22,13 @@ class MSES(Method):
 
     After each epoch the validation loss of each modality's own logits is smoothed, l_m =
     smoothing * (loss of the epoch before) + (1 - smoothing) * (loss now). A modality whose l_m has
-    had no new minimum for `patience` epochs gets the weights (encoder and head) of its best epoch
-    back and keeps them: its gradients are set to None, so neither momentum nor weight decay moves
-    it. (AGM's code multiplies them by 0, which lets both go on.)
+    had no new minimum for `patience` epochs gets the weights and batch-norm statistics (encoder and
+    head) of its best epoch back, and keeps the weights: its gradients are set to None, so neither
+    momentum nor weight decay moves it. (AGM's code multiplies them by 0, which lets both go on.)
 
     Changes: the schedule. Requires: per-modality logits, and epochs (in a bare loop nothing stops).
-    Batch-norm statistics of a stopped encoder still follow its inputs.
+    Batch-norm statistics of a stopped encoder still follow its inputs. With fusion='concat' the
+    heads are slices of one shared layer, which goes on learning: only the encoder stops.
 
     Args:
         patience: epochs without a new minimum; None never stops (joint training).
@@ -39,6 +40,7 @@ class MSES(Method):
     changes = "schedule"
     requires = frozenset({"unimodal_logits"})
     neutral: ClassVar = {"patience": None}
+    caveat = "after AGM's code, where 0.6 and the patience are found; the paper was not at hand"
     paper_options: ClassVar = {
         "AV-MNIST (AGM's code)": {"patience": 10},
         "UR-Funny (AGM's code)": {"patience": 30},
@@ -53,6 +55,12 @@ class MSES(Method):
             raise MsamError(f"smoothing={smoothing}; at least 0 and less than 1.")
         self.patience, self.smoothing = patience, smoothing
         self.memory = Memory(raw={}, best={}, since={}, kept={}, stopped=[])
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Any) -> Logs:
+        """An ordinary step without the stopped modalities; logs who has stopped."""
+        logs = super().step(model, batch, optimizer)
+        names, stopped = model.modalities, self.memory["stopped"]
+        return logs | {f"stopped/{m}": float(m in stopped) for m in names}  # type: ignore[union-attr]
 
     def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
         for m in self.memory["stopped"]:
@@ -74,14 +82,19 @@ class MSES(Method):
         state["raw"][m] = loss
         if smooth < state["best"].get(m, float("inf")):
             state["best"][m], state["since"][m] = smooth, 0
-            state["kept"][m] = [p.detach().clone() for p in own_parameters(model, m)]
+            state["kept"][m] = [t.detach().clone() for t in _tensors(model, m)]
             return
         state["since"][m] += 1
         if state["since"][m] >= self.patience:
             with torch.no_grad():
-                for p, kept in zip(own_parameters(model, m), state["kept"].pop(m), strict=True):
-                    p.copy_(kept)
+                for t, kept in zip(_tensors(model, m), state["kept"].pop(m), strict=True):
+                    t.copy_(kept)
             state["stopped"] = [*state["stopped"], m]
+
+
+def _tensors(model: nn.Module, m: str) -> list[Tensor]:
+    """All that a modality's own logits depend on: its weights and its encoder's statistics."""
+    return [*own_parameters(model, m), *model.encoders[m].buffers()]  # type: ignore[index]
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from msam_lib.data.base import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import own_parameters
 from msam_lib.methods._own import Memory
-from msam_lib.methods.base import Method, Task
+from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.multimodal import Output
 
 STRATEGIES = ("dynamic", "keep")
@@ -28,7 +28,8 @@ class MSLR(Method):
 
     Changes: the schedule. Requires: per-modality logits, and the trainer's history for `"dynamic"`
     (in a loop without epochs r_m = 1). Scaling gradients is scaling learning rates for SGD without
-    weight decay, not for Adam.
+    weight decay, not for Adam. With fusion='concat' the heads are slices of one shared layer, and
+    only the encoders are scaled.
 
     Args:
         rates: {modality: c_m}; 1 for those not named.
@@ -78,6 +79,12 @@ class MSLR(Method):
         if self.strategy == "keep" or len(known) < self.window or sum(known) == 0:
             return own
         return own * known[-1] * len(known) / sum(known)
+
+    def step(self, model: nn.Module, batch: Batch, optimizer: Any) -> Logs:
+        """An ordinary step with scaled gradients; logs the coefficients."""
+        logs = super().step(model, batch, optimizer)
+        names = model.modalities
+        return logs | {f"coefficient/{m}": self.coefficient(m) for m in names}  # type: ignore[union-attr]
 
     def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
         for m in model.modalities:  # type: ignore[union-attr]

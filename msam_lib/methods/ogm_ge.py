@@ -42,6 +42,7 @@ class OGMGE(Method):
     changes = "gradient"
     requires = frozenset({"unimodal_logits"})
     neutral: ClassVar = {"alpha": 0.0, "ge": False}
+    caveat = "two modalities in the paper; for more, the ratio to the mean of the others is ours"
     paper_options: ClassVar = {
         "CREMA-D": {"alpha": 0.8, "window": (0, 50)},
         "VGGSound": {"alpha": 0.1, "window": (0, 50)},

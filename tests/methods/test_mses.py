@@ -8,15 +8,38 @@ import pytest
 import torch
 
 from msam_lib.config import Experiment
+from msam_lib.data import load_dataset
 from msam_lib.errors import MsamError
 from msam_lib.methods import build_method, mses
 from msam_lib.methods._gradients import own_parameters
-from tests.helpers import make_batch, make_model, sgd
+from msam_lib.models import build_model
+from msam_lib.models.modes import evaluating
+from msam_lib.training.runs import Run
+from msam_lib.training.trainer import Trainer
+from tests.helpers import distance, make_batch, make_model, sgd
 
 SMALL = {"n_train": 200, "n_val": 60, "n_test": 60}
 
 
 Splits = SimpleNamespace(evaluation={"val": None})
+
+
+@torch.no_grad()
+def own_logits(model):
+    with evaluating(model):
+        return model(make_batch(seed=50).inputs).unimodal["x1"]
+
+
+def test_the_smoothing_takes_the_raw_loss_of_the_epoch_before(monkeypatch):
+    rule, model = build_method("mses", patience=5, smoothing=0.6), make_model()
+    told = iter([1.0, 0.2, 0.9])
+    monkeypatch.setattr(mses, "unimodal_losses", lambda *a: {"x1": next(told)})
+    best = []
+    for epoch in range(1, 4):
+        rule.on_epoch_end(model, epoch, Splits, None)
+        best.append(rule.memory["best"]["x1"])
+    # 1.0; 0.6 * 1.0 + 0.4 * 0.2 = 0.68; 0.6 * 0.2 + 0.4 * 0.9 = 0.48
+    assert best == pytest.approx([1.0, 0.68, 0.48])
 
 
 def test_stops_restores_and_stays(monkeypatch):
@@ -27,17 +50,21 @@ def test_stops_restores_and_stays(monkeypatch):
     told = iter([1.0, 0.5, 1.1, 0.8])
     falling = iter([1.0, 0.9, 0.8, 0.7])
     monkeypatch.setattr(mses, "unimodal_losses", lambda *a: {"x1": next(told), "x2": next(falling)})
-    kept = []
+    kept, answers = [], []
     for epoch in range(1, 5):
         rule.step(model, make_batch(seed=epoch), optimizer)
         kept.append([p.detach().clone() for p in own_parameters(model, "x1")])
+        answers.append(own_logits(model))
         assert rule.memory["stopped"] == []
         rule.on_epoch_end(model, epoch, Splits, None)
     assert rule.memory["stopped"] == ["x1"]
     now = own_parameters(model, "x1")
     assert all(torch.equal(a, b) for a, b in zip(now, kept[1], strict=True))
+    assert torch.equal(own_logits(model), answers[1])  # weights and batch-norm statistics
+    assert not torch.equal(answers[3], answers[1])
     other = [p.detach().clone() for p in own_parameters(model, "x2")]
-    rule.step(model, make_batch(seed=9), optimizer)
+    logs = rule.step(model, make_batch(seed=9), optimizer)
+    assert (logs["stopped/x1"], logs["stopped/x2"]) == (1.0, 0.0)
     assert all(torch.equal(a, b) for a, b in zip(now, kept[1], strict=True))
     moved = zip(own_parameters(model, "x2"), other, strict=True)
     assert not any(torch.equal(a, b) for a, b in moved)
@@ -55,7 +82,27 @@ def test_losses_are_those_of_the_heads():
     assert found["x2"] == pytest.approx(-float(rows.mean().detach()), abs=1e-5)
 
 
-def test_a_run_stops_and_resumes(tmp_path):
+@pytest.mark.parametrize("at", [2, 4])
+def test_an_interrupted_run_goes_on_exactly(at, tmp_path):
+    def trainer(run):
+        data = load_dataset("synthetic", **SMALL)
+        torch.manual_seed(0)
+        model = build_model(data, "late", width=2)
+        optimizer, rule = sgd(model, 0.3, 0.9), build_method("mses", patience=1, smoothing=0.0)
+        out = Trainer(model, rule, data, optimizer=optimizer, run=run, progress=False)
+        return out, rule
+
+    whole, rule = trainer(None)
+    whole.fit(6)
+    assert rule.memory["stopped"]
+    trainer(Run(tmp_path))[0].fit(at)
+    again, resumed = trainer(Run(tmp_path))
+    again.fit(6)
+    assert distance(again.model, whole.model) == 0.0
+    assert resumed.memory["stopped"] == rule.memory["stopped"]
+
+
+def test_a_run_stops(tmp_path):
     base = Experiment(
         dataset="synthetic", method="mses", epochs=6, width=2, lr=0.3, data_options=SMALL,
         method_options={"patience": 1},
