@@ -83,8 +83,8 @@ METHODS: dict[str, type[Method]] = {
 # Methods of the related work whose formulas we could not find: named, never guessed.
 UNKNOWN: dict[str, str] = {
     "ga_sam": "GA-SAM (Zhang et al., EMNLP 2022, arXiv 2210.06895) scales SAM's radius per group "
-    "of parameters by the gradients' strength; the formula is in none of our sources, and no code was "
-    "released."
+    "of parameters by the strength of gradients; the formula is in none of our sources, and no "
+    "code was released."
 }
 
 
