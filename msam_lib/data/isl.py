@@ -1,9 +1,14 @@
 """`isl`: the Italian sign language alphabet by muscle and motion sensors on one forearm.
 
 780 recordings of two seconds at 200 Hz, 30 of each of 26 letters: `emg` (8 channels), `gyroscope`
-(3), `acceleration` (3) and `orientation` (4, a quaternion). One person on three days. Every
-recording is averaged in equal pieces (EMG after taking absolute values). Free for research and
-education; cite doi:10.1016/j.dib.2020.106455.
+(3), `acceleration` (3) and `orientation` (4, a quaternion). Every recording is averaged in equal
+pieces (EMG after taking absolute values). Free for research and education; cite
+doi:10.1016/j.dib.2020.106455.
+
+One person; 27 recordings of each of A to R are of one day and of S to Z of the next, and three of
+each letter are of a day twelve days later. The split ignores the days, so accuracies are those
+within a session: random forests trained on the first two days and tested on the third reach 0.54
+with EMG and 0.06 with orientation, where this split gives 0.88 and 0.87.
 """
 
 from __future__ import annotations

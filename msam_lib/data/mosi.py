@@ -5,10 +5,13 @@ review films, as published with the contextual fusion of Poria et al.; training 
 come from different videos. The labels are binary, so regression cannot be done on them. Text alone
 is nearly as good as all three: extreme dominance. For research use; cite Zadeh et al. 2016.
 
-The text features come from a network that was trained on the *training* utterances: a classifier on
-them is right on 98 % of those and on 76 % of the test's. Utterances held out of the training part
-would therefore say nothing (0.99), so the validation split is a third of the official test part's
-videos, and the other two thirds are the test split.
+Text and visual features seem to come from networks that were trained on *all training* utterances:
+logistic regression on the text features is right on 98 % of those and on 76 % of the test's, on the
+visual ones on 92 % and 52 %, yet on training videos held out from it on 99 % and 93 %. Videos held
+out of the training part would therefore say nothing, so the validation split is a third of the
+official test part's videos, and the other two thirds are the test split: figures are not those of
+the official 752 utterances. Always saying "positive" is right on 60 % of the test split (seed 0),
+more often than audio or visual features alone.
 """
 
 from __future__ import annotations

@@ -4,8 +4,10 @@ hand signs.
 The hand signs (2,062 photographs of some 218 people, 10 digits) are grey, 32x32, and reduced to
 their first principal components (fitted on the training people's), so that no modality is too easy.
 They are paired with AV-MNIST's samples within a class. Of every digit the last 40 photographs, in
-the order of their file names, are the test split's and the 20 before them the validation's: other
-people than in training, as far as the names tell.
+the order of their file names, are the test split's and the 20 before them the validation's. The
+photographs of one person are numbered in a row, so the numbers tell that nobody is both in training
+and in test. Two people lie across the other borders: one validation photograph (of a 9) shows a
+person of the training split, and one test photograph (of a 9) a person of the validation split.
 """
 
 from __future__ import annotations

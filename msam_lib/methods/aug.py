@@ -45,7 +45,7 @@ class AUG(Method):
         period: epochs between two decisions.
         largest: extra embeddings per modality, at most.
         hidden: size of the embeddings.
-        classifier_lr: of the classifiers (momentum 0.9).
+        classifier_lr: of the classifiers (momentum 0.9), the published learning rate.
         weights: {modality: weight} of the prediction; equal by default.
         variant: see above.
     """
@@ -69,7 +69,7 @@ class AUG(Method):
         period: int = 2,
         largest: int = 3,
         hidden: int = 64,
-        classifier_lr: float = 0.05,
+        classifier_lr: float = 0.01,
         weights: Mapping[str, float] | None = None,
         variant: str = "paper",
     ) -> None:

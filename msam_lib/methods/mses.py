@@ -94,7 +94,7 @@ class MSES(Method):
 
 def _tensors(model: nn.Module, m: str) -> list[Tensor]:
     """All that a modality's own logits depend on: its weights and its encoder's statistics."""
-    return [*own_parameters(model, m), *model.encoders[m].buffers()]  # type: ignore[index]
+    return [*own_parameters(model, m), *model.encoders[m].buffers()]  # type: ignore
 
 
 @torch.no_grad()
