@@ -106,8 +106,8 @@ class DataSplits:
 
     Args:
         name: the registry name, e.g. `"digits"`.
-        train, val, test: the splits. `val` comes out of the training material, never out of the
-            test's.
+        train, val, test: the splits. `val` comes out of the training material (`mosi` says
+            why it cannot there) and shares no sample with the test split.
         modalities: `{name: Modality}` in order.
         classes: class names; their number is the number of classes.
         provenance: plain facts to print beside any figure: sources, licences, what is real, what

@@ -28,7 +28,9 @@ class Source:
         path: under the data folder.
         sha256: of the file that lies there.
         url: the upstream file; its own digest is `url_sha256` where it differs ("" where unknown).
-        members: regular expression of the members that are read, for an archive.
+        members: regular expression of the members that are read, for an archive. Where it has a
+            group "name", a member goes by that part of its path: an archive that GitHub packs
+            has everything below a folder "repository-commit".
         members_sha256: digest of those members.
         files: {member: sha256} where upstream has no archive but single files; `url` then holds
             "{member}".
@@ -84,7 +86,8 @@ def read_members(source: Source) -> dict[str, bytes]:
     path = fetch(source)
     wanted = re.compile(source.members)
     try:
-        found = dict(sorted((n, read) for n, read in _contents(path) if wanted.search(n)))
+        hits = ((wanted.search(n), n, read) for n, read in _contents(path))
+        found = dict(sorted((hit.groupdict().get("name", n), r) for hit, n, r in hits if hit))
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
         raise DatasetCorrupt(
             f"{path} cannot be read as an archive ({error}): it is truncated or not what its name "

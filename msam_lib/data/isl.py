@@ -31,7 +31,7 @@ SOURCE = Source(
     "https://github.com/airtlab/An-EMG-and-IMU-Dataset-for-the-Italian-Sign-Language-Alphabet/"
     "archive/86d59a12bff8629201f5a7c9cd498ad93299ac9e.tar.gz",
     url_sha256="da48d5996c0e65c0904c2da1d437cbc686839a477ea26846f933709c2e7ae484",
-    members=r"Dataset/[A-Z]/[^/]+\.json$|readme\.md$",
+    members=r"(^|/)(?P<name>Dataset/[A-Z]/[^/]+\.json|readme\.md)$",
     members_sha256="109a509b63b1961d4c6add6b810f825ca24f7eec95909449af3693ecd124e597",
 )
 

@@ -33,7 +33,7 @@ SOURCE = Source(
     "https://github.com/ardamavi/Sign-Language-Digits-Dataset/archive/"
     "4b09433ef9d5c60602e8805bb54b8aa2428527f8.tar.gz",
     url_sha256="67203f967373e9b0a3e06e83c2452f9cb70ea451d9ff540c989f986d1b2850c9",
-    members=r"(^|/)\d/[^/]+\.JPG$|(^|/)LICENSE$|(^|/)README\.md$",
+    members=r"(^|/)(?P<name>\d/[^/]+\.JPG|LICENSE|README\.md)$",
     members_sha256="65d3cd88dadb620b93f0a2a95191a731c97d653503d83196109f9fa6b629288e",
 )
 

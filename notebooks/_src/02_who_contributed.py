@@ -123,6 +123,7 @@ assert abs(total - there) < 1e-6, "Efficiency: nothing is lost, nothing is made 
 # With $M = 3$ the weights are 1/3, 1/6, 1/6, 1/3. (The talk's general line prints $m!$ for $M!$ and its line for two modalities lacks a
 # factor 1/2; the general form is the right one.)
 
+
 # %%
 def weight(size, m=3):
     """|S|! (M - |S| - 1)! / M! for a coalition of this size."""

@@ -73,6 +73,7 @@ print("climb", eps.tolist(), "gradient there", there.tolist(), "new weights", by
 # %% [markdown]
 # The library's SAM on the same bowl should land on the same point.
 
+
 # %%
 class Bowl(torch.nn.Module):
     def __init__(self):
@@ -152,7 +153,9 @@ assert calls["forward"] == 2, "SAM passes twice."
 norm = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
 before = int(norm.num_batches_tracked)
 ml.build_method("sam", rho=5.0).step(model, first, torch.optim.SGD(model.parameters(), lr=0.0))
-print("updates of the running statistics in one step of SAM:", int(norm.num_batches_tracked) - before)
+print(
+    "updates of the running statistics in one step of SAM:", int(norm.num_batches_tracked) - before
+)
 assert int(norm.num_batches_tracked) - before == 1, "Once a step."
 
 # %% [markdown]
@@ -178,7 +181,9 @@ assert abs(length - float(eps.norm())) < 1e-6, "The gradient is divided by its o
 new = 2 - 0.1 * 1.0 * (2 + 0.5)
 
 # %%
-assert abs(new - 1.75) < 1e-6, "There is no slope in the second direction, so the climb is along the first."
+assert abs(new - 1.75) < 1e-6, (
+    "There is no slope in the second direction, so the climb is along the first."
+)
 
 # %% [markdown]
 # **★★★ Exercise 03.3** `ml.build_method("asam")` measures the radius relative to each weight. Multiply both weights of a bowl by 10 and its
@@ -189,6 +194,7 @@ assert abs(new - 1.75) < 1e-6, "There is no slope in the second direction, so th
 # Exercise 03.3: "sam" or "asam".
 # solution
 answer = "asam"
+
 
 # %%
 def one(name, scale, **options):

@@ -50,7 +50,9 @@ RHO = 0.2
 # %%
 data = ml.load_dataset("digits")
 ml.seed_everything(0)
-model = ml.build_model(data, fusion="late", width=4).eval()  # no batch statistics: easier to compare
+model = ml.build_model(
+    data, fusion="late", width=4
+).eval()  # no batch statistics: easier to compare
 batch = data.train[:64]
 
 
@@ -75,6 +77,7 @@ print(f"share of the dominant modality {v_d:.2f}")
 
 # %% [markdown]
 # The library's step from the same point:
+
 
 # %%
 def library_step(name, **options):
@@ -108,13 +111,17 @@ assert distance(step, library_step("msam", rho=RHO)) < 1e-5, "Both should take t
 here, sam = gradient(model), library_step("sam", rho=RHO)
 mixture = [(1 - v_d) * a + v_d * b for a, b in zip(here, sam, strict=True)]
 print(f"mixture against Algorithm 1: {distance(mixture, step):.1e}")
-assert distance(mixture, step) < 1e-5, "The identity g = (1 - v) grad L(theta) + v grad L(theta + eps)."
+assert distance(mixture, step) < 1e-5, (
+    "The identity g = (1 - v) grad L(theta) + v grad L(theta + eps)."
+)
 
 # %%
 assert distance(library_step("msam", rho=RHO, mixing=1.0, reading="literal"), sam) < 1e-5, (
     "A share of 1 is SAM."
 )
-assert distance(library_step("msam", rho=0.0), list(here)) < 1e-5, "A radius of 0 is plain training."
+assert distance(library_step("msam", rho=0.0), list(here)) < 1e-5, (
+    "A radius of 0 is plain training."
+)
 assert distance(step, list(here)) > 1e-4, (
     "M-SAM's step equals the plain gradient: is RHO zero? With a radius of 0 there is no climb, and "
     "nothing of M-SAM is left. Set RHO to 0.2 and run the notebook again."
@@ -145,6 +152,7 @@ assert abs(mixed - there_small).max() < 1e-9, "On a bowl M-SAM is SAM with radiu
 # **What it does not mean.** That the dominant *modality's* weights are treated differently. *Which* modality is dominant plays no part: swap the
 # shares and the step is the same. The authors' text says more ("the dominant modality lands in flat minima, the others explore freely"), so
 # the library has two further readings: `"encoder"` confines the climb to the dominant encoder, `"unimodal_loss"` takes true unimodal losses.
+
 
 # %%
 def moved(**options):
@@ -184,7 +192,7 @@ own = end[(end.split == "test") & (end.metric == "accuracy") & (end.modality != 
 weaker = own.groupby("modality")["value"].mean().idxmin()
 mean = own[own.modality == weaker].groupby("label")["value"].mean()
 by_target = {
-    t: float(mean[[k for k in mean.index if k.endswith(t)][0]]) for t in ("dominant", "weakest")
+    t: float(mean[next(k for k in mean.index if k.endswith(t))]) for t in ("dominant", "weakest")
 }
 print(f"{weaker}, alone:", {k: f"{100 * a:.0f} %" for k, a in by_target.items()})
 if PRESET != "smoke":

@@ -94,7 +94,7 @@ data = ml.load_dataset("synthetic", snr=(2.0, 1.0), n_train=500, n_val=100, n_te
 ml.seed_everything(0)
 net = ml.build_model(data, fusion="late", encoder="mlp", width=8)
 optimizer = ml.build_optimizer(net.parameters(), lr=0.1)
-ml.Trainer(net, ml.build_method("joint"), data, optimizer=optimizer, progress=False).fit(5);
+ml.Trainer(net, ml.build_method("joint"), data, optimizer=optimizer, progress=False).fit(5)
 
 # %%
 import copy

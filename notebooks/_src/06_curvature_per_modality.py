@@ -26,8 +26,14 @@ import torch
 
 import msam_lib as ml
 from msam_lib import results, suite
-from msam_lib.diagnostics import HessianOperator, block_norms, block_traces, hessian_trace
-from msam_lib.diagnostics import spectral_density, top_eigenvalues
+from msam_lib.diagnostics import (
+    HessianOperator,
+    block_norms,
+    block_traces,
+    hessian_trace,
+    spectral_density,
+    top_eigenvalues,
+)
 from msam_lib.explorers import curvature_scrubber
 from msam_lib.plots import show, theme
 from msam_lib.plots.curvature import estimates, spectral_density_plot, trace_alt, trace_curves
@@ -187,7 +193,9 @@ for m, d in densities.items():
 # learn as if it were alone. Its size (Frobenius norm) beside those of the encoders' own blocks:
 
 # %%
-norms = block_norms(model, digits.train, samples=samples, probes=max(4, probes // 3), progress=False)
+norms = block_norms(
+    model, digits.train, samples=samples, probes=max(4, probes // 3), progress=False
+)
 pd.DataFrame(norms.norms, norms.blocks, norms.blocks).round(2)
 
 # %% [markdown]
@@ -231,7 +239,9 @@ print(f"train mode {in_train_mode:.0f}, evaluation mode {traces['total'].value:.
 form = float(torch.ones(len(H)).to(H) @ H @ torch.ones(len(H)).to(H))
 
 # %%
-assert abs(form - float(H.sum())) < 1e-3 * max(1.0, abs(float(H.sum()))), "All entries of H, summed."
+assert abs(form - float(H.sum())) < 1e-3 * max(1.0, abs(float(H.sum()))), (
+    "All entries of H, summed."
+)
 
 # %% [markdown]
 # ## You have seen

@@ -69,6 +69,7 @@ print(f"Q = {before.value:.2f} %, epsilon {before.epsilon}, {before.convention}"
 #
 # **Predict.** What does $Q$ do when $a = 30$: stay, fall or rise? What should a good measure of sharpness do?
 
+
 # %%
 def rescaled(model, factor):
     """The same function: first layers times `factor`, second layers divided by it."""
@@ -85,7 +86,9 @@ def rescaled(model, factor):
 rows = {}
 for a in (1.0, 3.0, 10.0, 30.0):
     twin = rescaled(net, a)
-    same = float((net(data.test[:50].inputs).logits - twin(data.test[:50].inputs).logits).abs().max())
+    same = float(
+        (net(data.test[:50].inputs).logits - twin(data.test[:50].inputs).logits).abs().max()
+    )
     rows[a] = {
         "largest change of an output": same,
         "Keskar's Q (%)": keskar_sharpness(twin, data.train, progress=False).value,
@@ -197,9 +200,7 @@ assert abs(gap - normalised_gap(1.0, 0.8)) < 1e-9, "100 (train - test) / train."
 # Exercise 07.2: tau, a number between -1 and 1.
 # solution
 sharp, gaps4 = [1, 2, 3, 4], [10, 30, 20, 40]
-signs = [
-    np.sign((sharp[i] - sharp[j]) * (gaps4[i] - gaps4[j])) for i in range(4) for j in range(i)
-]
+signs = [np.sign((sharp[i] - sharp[j]) * (gaps4[i] - gaps4[j])) for i in range(4) for j in range(i)]
 tau = sum(signs) / len(signs)
 
 # %%

@@ -37,7 +37,9 @@ theme()
 # **Predict.** How many of the methods will beat joint training by more than their interval?
 
 # %%
-frames = {d: results.load(f"methods_{d}") for d in ("avmnist", "digits", "signs", "mosi", "mfeat", "isl")}
+frames = {
+    d: results.load(f"methods_{d}") for d in ("avmnist", "digits", "signs", "mosi", "mfeat", "isl")
+}
 ITEMS["table_methods_late_avmnist"].build(frames["avmnist"])
 
 # %% [markdown]
@@ -102,7 +104,9 @@ for a, b in (("msam", "joint"), ("msam", "sam"), ("gblend", "joint"), ("gblend",
 assert against("gblend", "joint").low > 0, "G-Blend is above joint training, seed by seed."
 weaker = comparison.accuracies(frames["avmnist"], "audio").xs(("avmnist", "late")).mean(axis=1)
 assert weaker["msam"] < weaker["gblend"], "M-SAM does not lift the weaker modality as G-Blend does."
-print(f"audio alone: joint {weaker['joint']:.1f}, M-SAM {weaker['msam']:.1f}, G-Blend {weaker['gblend']:.1f} %")
+print(
+    f"audio alone: joint {weaker['joint']:.1f}, M-SAM {weaker['msam']:.1f}, G-Blend {weaker['gblend']:.1f} %"
+)
 
 # %% [markdown]
 # ## Exercises

@@ -46,6 +46,7 @@ print(inspect.getsource(METHODS["joint"]))
 #
 # **Predict.** Will the fused accuracy go up, and the weaker modality's?
 
+
 # %%
 class EqualLengths(Method):
     """Every encoder's gradient is shortened to the length of the shortest one.
@@ -99,8 +100,12 @@ def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-assert same(trained(EqualLengths(0.0)), trained(build_method("joint"))), "Neutral is joint training."
-assert same(trained(EqualLengths()), trained(EqualLengths())), "The same seed gives the same weights."
+assert same(trained(EqualLengths(0.0)), trained(build_method("joint"))), (
+    "Neutral is joint training."
+)
+assert same(trained(EqualLengths()), trained(EqualLengths())), (
+    "The same seed gives the same weights."
+)
 assert not same(trained(EqualLengths()), trained(build_method("joint"))), "It changes something."
 assert same(trained(EqualLengths(), lr=0.0), [p.detach() for p in fresh().parameters()]), (
     "With no learning rate every weight stays where it was."
@@ -185,6 +190,7 @@ assert name in vars(Method) and name == "loss", "The least that is needed."
 # **★★ Exercise 12.2** Write a method `Smoothed` whose loss is cross-entropy with label smoothing 0.1
 # (`torch.nn.functional.cross_entropy(..., label_smoothing=0.1)`).
 
+
 # %% tags=["exercise"]
 # Exercise 12.2: a class.
 # solution
@@ -192,9 +198,7 @@ class Smoothed(Method):
     """Joint training with smoothed labels. Changes: the loss. Requires: nothing."""
 
     def loss(self, output, batch):
-        return torch.nn.functional.cross_entropy(
-            output.logits, batch.targets, label_smoothing=0.1
-        )
+        return torch.nn.functional.cross_entropy(output.logits, batch.targets, label_smoothing=0.1)
 
 
 # %%
