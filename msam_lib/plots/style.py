@@ -10,6 +10,7 @@ import functools
 import html
 import io
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 from msam_lib.errors import MsamError, unknown_name
 
 P = ParamSpec("P")
+_DRAWING = threading.RLock()  # matplotlib's settings are global; a live panel draws in a thread
 
 TEXT_WIDTH = 5.5  # inches, of a NeurIPS page
 GREY = "#6E6E6E"  # text and lines in the background, 5:1 on white
@@ -125,7 +127,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @functools.wraps(draw)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context(settings()):
+        with _DRAWING, mpl.rc_context(settings()):
             return draw(*args, **kwargs)
 
     return wrapped
@@ -178,7 +180,7 @@ def save(
         raise unknown_name("format", unknown[0], FORMATS)
     no_date = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     paths = [Path(f"{stem}.{kind}") for kind in formats]
-    with mpl.rc_context(settings()):
+    with _DRAWING, mpl.rc_context(settings()):
         for path, kind in zip(paths, formats, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, format=kind, metadata=no_date[kind])
@@ -194,7 +196,7 @@ def bundle(figure: Figure, alt: str, dpi: int = 110) -> dict[str, str]:
     from PIL import Image  # comes with matplotlib
 
     buffer, small = io.BytesIO(), io.BytesIO()
-    with mpl.rc_context(settings()):
+    with _DRAWING, mpl.rc_context(settings()):
         figure.savefig(buffer, format="png", dpi=dpi)
     # 96 colours: a third of the bytes, so that notebooks stay small; the eye sees no difference
     Image.open(buffer).convert("RGB").quantize(96).save(small, format="png", optimize=True)

@@ -21,6 +21,7 @@ from msam_lib.training.evaluate import Row, evaluate
 from msam_lib.training.history import History, Record
 from msam_lib.training.runs import Run
 
+OnStep = Callable[[int, Mapping[str, float]], None]
 Probe = Callable[[nn.Module, int, "Loaders"], Iterable[Row]]
 
 
@@ -68,6 +69,8 @@ class Trainer:
             needed).
         progress: show a bar where somebody watches.
         label: the bar's description.
+        on_step: called as `on_step(steps, logs)` after every step. An exception that it raises
+            ends `fit`; with a run directory, the next `fit` goes on from the last whole epoch.
     """
 
     def __init__(
@@ -84,12 +87,14 @@ class Trainer:
         precision: str = "auto",
         progress: bool = True,
         label: str = "",
+        on_step: OnStep | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.model, self.method = model.to(self.device), method
         self.loaders = Loaders.of(loaders) if isinstance(loaders, DataSplits) else loaders
         self.optimizer, self.scheduler, self.probes, self.run = optimizer, scheduler, probes, run
         self.progress, self.label = progress, label or repr(method)
+        self.on_step = on_step
         method.precision = pick_precision(precision, self.device)
         if not method._ready:
             method.setup(model)
@@ -147,6 +152,8 @@ class Trainer:
             for key, value in logs.items():
                 sums[key] += float(value)
             bar.update()
+            if self.on_step is not None:
+                self.on_step(self.steps, logs)
         self.epoch += 1
         self._measure({k: v / len(self.loaders.train) for k, v in sums.items()})
         self.method.on_epoch_end(self.model, self.epoch, self.loaders, self.history)

@@ -1,0 +1,87 @@
+"""A training as it goes on: loss, accuracies and contributions of one run so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from msam_lib.plots._series import DASHED, legend, percent
+from msam_lib.plots.style import GREY, palette, panels, styled
+
+
+@styled
+def live_picture(
+    frame: pd.DataFrame, losses: Sequence[tuple[int, float]] = (), *, epochs: int | None = None
+) -> Figure:
+    """Loss by step, test accuracy (%) and contribution (%) by epoch, of one run that may not have
+    ended.
+
+    Args:
+        frame: columns epoch, split, modality, metric, value; may be empty.
+        losses: (step, training loss) pairs.
+        epochs: how many there will be; the last one so far by default.
+    """
+    figure, axes = panels(3, columns=3, aspect=0.85)
+    test = frame[frame["split"] == "test"]
+    names = [m for m in test["modality"].unique() if m != "fused"]
+    looks = palette([*names, "fused"])
+    last = max(1, epochs or int(frame["epoch"].max() if len(frame) else 1))
+    _loss(axes[0], losses)
+    for ax, metric in zip(axes[1:], ("accuracy", "contribution"), strict=True):
+        for m, look in looks.items():
+            own = test[(test["metric"] == metric) & (test["modality"] == m)]
+            if len(own):
+                style = {"color": look.color, "marker": look.marker, "lw": look.width}
+                ax.plot(own["epoch"], 100 * own["value"], ms=look.size - 1, **style)
+        ax.set(xlim=(0, last), ylim=(0, 100), yticks=range(0, 101, 25), xlabel="epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    if names:
+        axes[2].axhline(100 / len(names), color=GREY, lw=0.9, ls=DASHED)
+    axes[1].set_title("test accuracy (%)")
+    axes[2].set_title("contribution (%)")
+    legend(figure, looks)
+    return figure
+
+
+def _loss(ax, losses: Sequence[tuple[int, float]], window: int = 20) -> None:
+    """Every step in grey, a running mean over `window` steps in ink."""
+    ax.set(title="training loss", xlabel="step")
+    if not losses:
+        return
+    steps, values = np.array([s for s, _ in losses]), np.array([v for _, v in losses])
+    ax.plot(steps, values, color="#B5B5B5", lw=0.6)
+    if len(values) >= window:
+        smooth = np.convolve(values, np.ones(window) / window, "valid")
+        ax.plot(steps[window - 1 :], smooth, color="#222222", lw=1.6)
+    ax.set_ylim(0, 1.05 * float(values.max()))
+    ax.set_xlim(0, max(1, int(steps[-1])))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+
+
+def leading(frame: pd.DataFrame) -> tuple[str, float]:
+    """(modality, share) of the largest contribution on the test split in the last epoch;
+    ("", nan) before anything was measured.
+    """
+    own = frame[(frame["split"] == "test") & (frame["metric"] == "contribution")]
+    if own.empty:
+        return "", float("nan")
+    share = own[own["epoch"] == own["epoch"].max()].set_index("modality")["value"]
+    return str(share.idxmax()), float(share.max())
+
+
+def live_alt(frame: pd.DataFrame) -> str:
+    """What `live_picture` shows, in words."""
+    if frame.empty:
+        return "Three empty panels: nothing has been measured yet."
+    rows = frame[(frame["split"] == "test") & (frame["metric"] == "accuracy")]
+    epoch = int(rows["epoch"].max())
+    value = rows[rows["epoch"] == epoch].set_index("modality")["value"]
+    told = ", ".join(f"{m} {percent(value[m])}" for m in palette(value.index))
+    modality, share = leading(frame)
+    return (
+        f"After epoch {epoch}: test accuracy {told}. {modality} contributes most, {percent(share)}."
+    )
