@@ -30,6 +30,7 @@ class Explorer:
         start: {name: value to begin with}; the first ones by default.
         play: a control with numbers that gets a play button.
         titles: {name: what is written beside the control}.
+        note: called like `draw`; returns HTML to show above the picture.
 
     >>> def draw(n, word):
     ...     return Figure()
@@ -47,6 +48,7 @@ class Explorer:
     start: Mapping[str, Any] = field(default_factory=dict)
     play: str | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
+    note: Callable[..., str] | None = None
 
     def __post_init__(self) -> None:
         for name, values in self.controls.items():
@@ -71,7 +73,11 @@ class Explorer:
         return first | dict(self.start)
 
     def render(self, **state: Any) -> None:
-        """Show one picture with its alternative text, in a notebook."""
+        """Show one picture with its note and its alternative text, in a notebook."""
+        if self.note is not None:
+            from IPython.display import HTML, display
+
+            display(HTML(self.note(**state)))
         show(self.draw(**state), alt=self.alt(**state))
 
     def widget(self) -> Any:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from msam_lib import explorers, explorers_course, explorers_tables
+from msam_lib import explorers, explorers_course, explorers_results, explorers_tables
 from msam_lib.diagnostics import Landscape
 from msam_lib.errors import MsamError
+from msam_lib.results import final
 from msam_lib.selection import traced_rows
 from msam_lib.sharpness_results import correlations, gaps
 from msam_lib.widgets import Explorer
@@ -35,7 +37,29 @@ def game():
     return {frozenset(c): 0.1 + 0.3 * len(c) for c in coalitions}
 
 
+def compared():
+    """A summary as `comparison.summarise` writes it, with the cost of one method."""
+    rows = final(fabricated.results(labels=("joint", "sam", "msam", "msam:reading=encoder")))
+    cost = rows.iloc[:1].assign(
+        dataset="cost", label="msam", method="msam", split="cost", metric="step", value=2.05
+    )
+    return pd.concat([rows, cost], ignore_index=True)
+
+
+def noisy():
+    parts = []
+    for noise in (0.0, 0.2):
+        rows = fabricated.results(labels=("joint", "msam"))
+        parts.append(
+            rows.assign(label=rows["label"] + f"@{noise}", value=rows["value"] - noise / 2)
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
 MADE = {
+    "epochs": lambda: explorers_results.epoch_scrubber(fabricated.results()),
+    "methods": lambda: explorers_results.method_browser(compared()),
+    "noise": lambda: explorers_results.noise_explorer(noisy()),
     "coalitions": lambda: explorers_course.coalition_explorer(game(), ["a", "b"]),
     "sam": lambda: explorers_course.sam_playground(rhos=(0.0, 0.3), starts=(-0.5, 1.0)),
     "step": lambda: explorers_course.step_explorer(rhos=(0.0, 0.4), shares=(0.5, 1.0)),
@@ -58,6 +82,7 @@ def test_every_state_can_be_drawn_and_described(name):
         assert isinstance(figure, Figure) and figure.axes
         figure.canvas.draw()
         assert len(explorer.alt(**state)) > 20
+        assert explorer.note is None or "<" in explorer.note(**state)
     assert len({explorer.alt(**s) for s in states}) > 1
 
 

@@ -38,7 +38,8 @@ class AUG(Method):
     their own; beside them the model's fusion is trained on detached features, so that its unimodal
     accuracies and contributions tell what the encoders have learnt. In the released code the added
     embeddings never reach the optimizer (`variant="released"`). It is written for two modalities;
-    "the others' mean" generalises it. In a bare loop nothing grows.
+    "the others' mean" generalises it. In a bare loop nothing grows. Late fusion only: the
+    prediction is the method's own sum, whatever the model's fusion.
 
     Args:
         lam: tolerated ratio.
@@ -54,6 +55,7 @@ class AUG(Method):
     reference = "Jiang et al., NeurIPS 2025"
     passes = "1 forward, 1 backward; M + 1 optimizer steps"
     requires = frozenset({"features"})
+    fusions = ("late",)
     ordered = True
     caveat = "written after the released code's description; the paper's text was not at hand"
     paper_options: ClassVar = {

@@ -1,0 +1,115 @@
+"""One method at a time: its accuracies against joint training's; a run, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from msam_lib.errors import MsamError
+from msam_lib.plots._series import DASHED, epoch_axis, legend
+from msam_lib.plots.style import GREY, TEXT_WIDTH, palette, panels, styled
+
+
+@styled
+def gains(rows: pd.DataFrame, *, limit: float | None = None) -> Figure:
+    """Differences to joint training (points), a line per comparison, a marker per modality.
+
+    Args:
+        rows: of `cards.against_joint`.
+        limit: half-width of the axis; from the data by default.
+
+    Raises:
+        MsamError: no rows.
+    """
+    if rows.empty:
+        raise MsamError("No comparison holds this method beside joint training.")
+    names = list(dict.fromkeys(rows["comparison"]))
+    looks = palette(rows["modality"])
+    figure = Figure(figsize=(TEXT_WIDTH, 0.32 * len(names) + 1.1), layout="constrained")
+    ax = figure.subplots()
+    ax.axvline(0, color=GREY, lw=0.9, ls=DASHED)
+    limit = limit or 1.05 * float(np.nanmax(np.abs(rows[["mean", "low", "high"]].to_numpy())))
+    for y, name in enumerate(names):
+        own = rows[rows["comparison"] == name]
+        order = [m for m in looks if m in set(own["modality"])]
+        for shift, m in zip(np.linspace(-0.25, 0.25, len(order)), order, strict=True):
+            r = own[own["modality"] == m].iloc[0]
+            style = {"color": looks[m].color, "marker": looks[m].marker, "ls": "none"}
+            error = np.nan_to_num([[r["mean"] - r["low"]], [r["high"] - r["mean"]]])
+            ax.errorbar(r["mean"], y + shift, xerr=error, ms=looks[m].size, elinewidth=0.8, **style)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set(xlabel="test accuracy minus joint training's (points)", xlim=(-limit, limit))
+    ax.grid(visible=True, axis="x")
+    ax.grid(visible=False, axis="y")
+    legend(figure, looks)
+    return figure
+
+
+@styled
+def epoch_view(accuracy: pd.DataFrame, shares: pd.DataFrame, epoch: int, title: str) -> Figure:
+    """Accuracies over all epochs with one epoch marked, beside the contributions at that epoch.
+
+    Args:
+        accuracy: columns epoch, modality, mean (percent), of one method.
+        shares: the same for contributions.
+        epoch: which one to mark.
+        title: of the whole picture.
+    """
+    figure, (left, right) = panels(2, columns=2, aspect=0.62)
+    looks = palette(accuracy["modality"])
+    for m, look in looks.items():
+        own = accuracy[accuracy["modality"] == m].sort_values("epoch")
+        left.plot(own["epoch"], own["mean"], color=look.color, lw=look.width)
+        now = own[own["epoch"] == epoch]
+        style = {"color": look.color, "marker": look.marker, "mec": "white", "clip_on": False}
+        left.plot(now["epoch"], now["mean"], ms=look.size + 3, zorder=5, **style)
+    left.axvline(epoch, color=GREY, lw=0.9)
+    left.set(ylim=(0, 100), xlabel="epoch", title="test accuracy (%)")
+    epoch_axis(left, int(accuracy["epoch"].max()))
+    now = shares[shares["epoch"] == epoch].set_index("modality")["mean"]
+    order = [m for m in looks if m in now.index]
+    bars = right.barh(order, [now[m] for m in order], color=[looks[m].color for m in order])
+    right.bar_label(bars, [f"{now[m]:.0f} %" for m in order], padding=3, fontsize=8)
+    right.axvline(100 / len(order), color=GREY, lw=0.9, ls=DASHED)
+    right.set(xlim=(min(0.0, 1.1 * float(now.min())), 118), title="contribution (%)")
+    right.set_xticks(range(0, 101, 25))
+    right.invert_yaxis()
+    right.grid(visible=False)
+    figure.suptitle(title)
+    legend(figure, looks)
+    return figure
+
+
+@styled
+def two_modalities(
+    runs: Mapping[str, pd.DataFrame], kinds: Mapping[str, str], names: Mapping[str, str]
+) -> Figure:
+    """Small multiples, one per method: each modality's own accuracy (%) over epochs, and the fused
+    one.
+
+    Args:
+        runs: {method: columns epoch, modality, value (accuracy in [0, 1])}.
+        kinds: {method: what it changes}; panels are grouped by it.
+        names: {method: title of its panel}.
+    """
+    order = sorted(runs, key=lambda k: list(dict.fromkeys(kinds.values())).index(kinds[k]))
+    figure, axes = panels(len(order), columns=5, aspect=0.8, sharex=True, sharey=True)
+    looks = palette(next(iter(runs.values()))["modality"])
+    for ax, method in zip(axes, order, strict=True):
+        frame = runs[method]
+        for m, look in looks.items():
+            own = frame[frame["modality"] == m].sort_values("epoch")
+            ax.plot(own["epoch"], 100 * own["value"], color=look.color, lw=look.width - 0.2)
+            ax.plot(
+                own["epoch"].iloc[-1:], 100 * own["value"].iloc[-1:], look.marker, color=look.color
+            )
+        ax.set_title(f"{names[method]}\n({kinds[method]})", fontsize=7)
+        ax.set(ylim=(0, 100), yticks=(0, 50, 100))
+    figure.supxlabel("epoch", fontsize=8)
+    figure.supylabel("test accuracy (%)", fontsize=8)
+    legend(figure, looks)
+    return figure
