@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -108,7 +109,7 @@ def accuracy_against(
         if log:
             ax.set_xscale("log")
         told = set(named) | (set(part.loc[pareto(part), "name"]) if front else set())
-        _name(ax, part[part["name"].isin(told)])
+        _name(ax, part[part["name"].isin(told)], part)
         ax.set_xlabel(xlabel)
         ax.set_title(title)
     axes[0].set_ylabel(ylabel)
@@ -133,25 +134,33 @@ def pareto(points: pd.DataFrame) -> np.ndarray:
     return ~np.array(beaten)
 
 
-def _name(ax: Axes, rows: pd.DataFrame, height: float = 0.055) -> None:
-    """Names beside points with a thin line; each at the nearest free place."""
+def _name(ax: Axes, rows: pd.DataFrame, points: pd.DataFrame, height: float = 0.06) -> None:
+    """Names beside points with a thin line, each at the nearest place that covers no other name and
+    as few points as possible.
+    """
     ax.margins(0.06, 0.1)
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.25 * (high - low))
     to_axes = ax.transData + ax.transAxes.inverted()
+    spots = to_axes.transform(points[["x", "y"]].to_numpy())
     boxes: list[tuple[float, float, float]] = []  # left, right, middle, in parts of the panel
     for row in rows.sort_values("y", ascending=False).itertuples():
         x, y = to_axes.transform((row.x, row.y))
-        wide = 0.021 * len(row.name)
-        left = min(x + 0.03, 1 - wide)
-        shifts = sorted((k * height for k in range(-12, 13)), key=lambda d: abs(d - 0.13))
-        place = y
-        for shift in shifts:
-            place = float(np.clip(y + shift, 0.03, 0.97))
-            if all(
-                abs(place - m) >= height or left > r or left + wide < lft for lft, r, m in boxes
-            ):
-                break
+        wide = 0.028 * len(row.name)
+
+        def cost(place: tuple[float, float], x=x, y=y, wide=wide) -> float:
+            left, middle = place
+            right = left + wide
+            over = [
+                b for b in boxes if left < b[1] and b[0] < right and abs(middle - b[2]) < height
+            ]
+            inside = (spots[:, 0] > left - 0.02) & (spots[:, 0] < right + 0.02)
+            inside &= abs(spots[:, 1] - middle) < height / 2 + 0.02
+            away = abs(np.clip(x, left, right) - x) + abs(middle - y)
+            return away + 10 * len(over) + 0.3 * inside.sum()
+
+        lefts = np.linspace(0.0, max(0.0, 1 - wide), 15)
+        left, place = min(itertools.product(lefts, np.linspace(0.03, 0.97, 32)), key=cost)
         boxes.append((left, left + wide, place))
         line = {"arrowstyle": "-", "lw": 0.5, "color": GREY, "shrinkA": 0, "shrinkB": 2}
         ax.annotate(
@@ -215,10 +224,10 @@ def noise_curves(
     for k, (label, name) in enumerate(names.items()):
         rows = summary[summary["label"] == label].sort_values("noise")
         style: dict[str, Any] = {"color": colors[k % 8], "marker": "os^Dv<>p"[k % 8], "ms": 4}
-        ax.plot(100 * rows["noise"], rows["mean"], label=name, **style)
-        ax.fill_between(
-            100 * rows["noise"], rows["low"], rows["high"], color=colors[k % 8], alpha=0.12, lw=0
-        )
+        x = 100 * rows["noise"] + 0.7 * (k - (len(names) - 1) / 2)  # side by side, to be told apart
+        error = np.nan_to_num([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
+        ax.errorbar(x, rows["mean"], error, label=name, elinewidth=0.7, lw=1, **style)
     ax.set(xlabel=xlabel, ylabel="test accuracy (%)")
+    ax.set_xticks(100 * np.sort(summary["noise"].unique()))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
