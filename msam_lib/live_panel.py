@@ -19,6 +19,7 @@ from msam_lib.plots.live import leading, live_alt, live_picture
 from msam_lib.plots.names import TITLES
 from msam_lib.plots.style import bundle
 
+COLUMNS = ("epoch", "step", "split", "modality", "metric", "value")
 EVERY = 0.7  # seconds between two pictures, at least
 FIRST_PICTURE = "Press Start."
 
@@ -60,7 +61,7 @@ class LivePanel:
         if live is None:
             import pandas as pd
 
-            return live_picture(pd.DataFrame(columns=["epoch", "split", "modality", "metric"]))
+            return live_picture(pd.DataFrame(columns=list(COLUMNS)))
         return live_picture(live.frame(), list(live.losses), epochs=live.experiment.epochs)
 
     def status(self) -> str:

@@ -119,7 +119,7 @@ def test_the_panel_trains_what_the_controls_say(panel):
 
 
 def test_the_panel_pauses_goes_on_and_stops(panel):
-    panel.controls["epochs"].value = 40
+    panel.controls["dataset"].value, panel.controls["epochs"].value = "digits", 40  # not too fast
     panel.buttons["start"].click()
     until(lambda: panel.live.losses)
     panel.buttons["pause"].click()

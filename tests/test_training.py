@@ -127,6 +127,24 @@ def test_nan_stops_with_advice_and_keeps_what_was_done(tmp_path):
     assert list_runs(tmp_path)[0].state == "started"
 
 
+def test_nan_weights_after_an_epoch_are_told_and_the_epoch_is_not_kept(tmp_path):
+    trainer = small().trainer(tmp_path)
+
+    step = trainer.method.step
+
+    def broken(model, batch, optimizer):
+        logs = step(model, batch, optimizer)
+        if trainer.epoch == 1:
+            next(model.parameters()).data.fill_(float("nan"))
+        return {"loss": logs["loss"].nan_to_num(1.0)}
+
+    trainer.method.step = broken
+    with pytest.raises(NonFiniteLoss, match=r"After epoch 2, on train: .*NaN.*up to epoch 1 is"):
+        trainer.fit(3)
+    assert trainer.run.metrics()["epoch"].max() == 1
+    assert small().trainer(tmp_path).fit(3).frame()["epoch"].max() == 3
+
+
 def test_interrupting_says_how_to_go_on(tmp_path, capsys):
     trainer = small().trainer(tmp_path)
     trainer.method.step = lambda *args: (_ for _ in ()).throw(KeyboardInterrupt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,12 +11,15 @@ from matplotlib.figure import Figure
 
 from msam_lib.errors import MsamError
 from msam_lib.plots._series import DASHED, epoch_axis, legend
-from msam_lib.plots.style import GREY, TEXT_WIDTH, palette, panels, styled
+from msam_lib.plots.style import FUSED, GREY, TEXT_WIDTH, Look, palette, panels, styled
+
+WEAK_AND_FUSED = {"weakest modality": Look("#B2182B", "D", 1.4, 4.5), "fused": FUSED}
 
 
 @styled
 def gains(rows: pd.DataFrame, *, limit: float | None = None) -> Figure:
-    """Differences to joint training (points), a line per comparison, a marker per modality.
+    """Differences to joint training (points), a line per comparison: the fused accuracy, and that
+    of the modality which is weakest alone under joint training (named beside the line).
 
     Args:
         rows: of `cards.against_joint`.
@@ -27,26 +31,34 @@ def gains(rows: pd.DataFrame, *, limit: float | None = None) -> Figure:
     if rows.empty:
         raise MsamError("No comparison holds this method beside joint training.")
     names = list(dict.fromkeys(rows["comparison"]))
-    looks = palette(rows["modality"])
+    shown = pd.concat([_fused_and_weakest(rows[rows["comparison"] == n]) for n in names])
     figure = Figure(figsize=(TEXT_WIDTH, 0.32 * len(names) + 1.1), layout="constrained")
     ax = figure.subplots()
     ax.axvline(0, color=GREY, lw=0.9, ls=DASHED)
-    limit = limit or 1.05 * float(np.nanmax(np.abs(rows[["mean", "low", "high"]].to_numpy())))
-    for y, name in enumerate(names):
-        own = rows[rows["comparison"] == name]
-        order = [m for m in looks if m in set(own["modality"])]
-        for shift, m in zip(np.linspace(-0.25, 0.25, len(order)), order, strict=True):
-            r = own[own["modality"] == m].iloc[0]
-            style = {"color": looks[m].color, "marker": looks[m].marker, "ls": "none"}
-            error = np.nan_to_num([[r["mean"] - r["low"]], [r["high"] - r["mean"]]])
-            ax.errorbar(r["mean"], y + shift, xerr=error, ms=looks[m].size, elinewidth=0.8, **style)
-    ax.set_yticks(range(len(names)), names)
+    for (what, look), shift in zip(WEAK_AND_FUSED.items(), (-0.15, 0.15), strict=True):
+        own = shown[shown["what"] == what].set_index("comparison").reindex(names)
+        error = np.nan_to_num([own["mean"] - own["low"], own["high"] - own["mean"]])
+        style = {"color": look.color, "marker": look.marker, "ls": "none", "label": what}
+        y = np.arange(len(names)) + shift
+        ax.errorbar(own["mean"], y, xerr=error, ms=look.size, elinewidth=0.8, **style)
+    weakest = shown[shown["what"] == "weakest modality"].set_index("comparison")["modality"]
+    ticks = [f"{n} ({weakest[n]})" if n in weakest else n for n in names]
+    ax.set_yticks(range(len(names)), ticks)
     ax.invert_yaxis()
+    limit = limit or 1.05 * float(np.nanmax(np.abs(shown[["mean", "low", "high"]].to_numpy())))
     ax.set(xlabel="test accuracy minus joint training's (points)", xlim=(-limit, limit))
     ax.grid(visible=True, axis="x")
     ax.grid(visible=False, axis="y")
-    legend(figure, looks)
+    legend(figure, WEAK_AND_FUSED)
     return figure
+
+
+def _fused_and_weakest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of one comparison's rows the fused one and the weakest modality's, told apart by `what`."""
+    fused = rows[rows["modality"] == "fused"].assign(what="fused")
+    alone = rows[rows["modality"] != "fused"]
+    joint = alone["accuracy"] - alone["mean"]
+    return pd.concat([alone.loc[[joint.idxmin()]].assign(what="weakest modality"), fused])
 
 
 @styled
@@ -97,7 +109,7 @@ def two_modalities(
         names: {method: title of its panel}.
     """
     order = sorted(runs, key=lambda k: list(dict.fromkeys(kinds.values())).index(kinds[k]))
-    figure, axes = panels(len(order), columns=5, aspect=0.8, sharex=True, sharey=True)
+    figure, axes = panels(len(order), columns=5, aspect=1.0, sharex=True, sharey=True)
     looks = palette(next(iter(runs.values()))["modality"])
     for ax, method in zip(axes, order, strict=True):
         frame = runs[method]
@@ -107,7 +119,8 @@ def two_modalities(
             ax.plot(
                 own["epoch"].iloc[-1:], 100 * own["value"].iloc[-1:], look.marker, color=look.color
             )
-        ax.set_title(f"{names[method]}\n({kinds[method]})", fontsize=7)
+        title = textwrap.fill(names[method], 14)
+        ax.set_title(f"{title}\n({kinds[method]})", fontsize=7)
         ax.set(ylim=(0, 100), yticks=(0, 50, 100))
     figure.supxlabel("epoch", fontsize=8)
     figure.supylabel("test accuracy (%)", fontsize=8)

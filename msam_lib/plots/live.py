@@ -22,7 +22,7 @@ def live_picture(
 
     Args:
         frame: columns epoch, split, modality, metric, value; may be empty.
-        losses: (step, training loss) pairs.
+        losses: (step, training loss) pairs; the epochs' means, out of the frame, by default.
         epochs: how many there will be; the last one so far by default.
     """
     figure, axes = panels(3, columns=3, aspect=0.85)
@@ -30,6 +30,9 @@ def live_picture(
     names = [m for m in test["modality"].unique() if m != "fused"]
     looks = palette([*names, "fused"])
     last = max(1, epochs or int(frame["epoch"].max() if len(frame) else 1))
+    if not len(losses):
+        mean = frame[(frame["split"] == "step") & (frame["metric"] == "loss")]
+        losses = list(zip(mean["step"], mean["value"], strict=True)) if len(mean) else []
     _loss(axes[0], losses)
     for ax, metric in zip(axes[1:], ("accuracy", "contribution"), strict=True):
         for m, look in looks.items():

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from msam_lib.contributions import coalition_logits, normalise
 from msam_lib.data.base import BatchLoader, MultimodalDataset
+from msam_lib.errors import NonFiniteLoss
 from msam_lib.methods.base import Method
 from msam_lib.models.modes import evaluating
 from msam_lib.shapley import coalition_masks, shapley_from_values
@@ -81,6 +82,9 @@ def evaluate(
         in [0, 1].
         Each modality: `accuracy`, `accuracy_shapley`, `accuracy_head`, `contribution` (share of the
         accuracy's Shapley values on this split) and `phi` (the Shapley value itself).
+
+    Raises:
+        NonFiniteLoss: the fused logits hold NaN or infinity.
     """
     names = tuple(model.modalities)
     exact = len(names) <= EXACT_MODALITIES
@@ -97,6 +101,10 @@ def evaluate(
             coalitions.append(coalition_logits(model, batch.inputs, masks, features).float().cpu())
             heads.append({m: z.float().cpu() for m, z in output.unimodal.items()})
     logits, stack = torch.cat(fused), torch.cat(coalitions, dim=1)  # (N, C), (K, N, C)
+    if bad := int((~logits.isfinite()).any(-1).sum()):
+        raise NonFiniteLoss(
+            f"the model's outputs are NaN or infinite on {bad} of {len(data)} samples"
+        )
     y = data.targets
     rows = _fused_rows(logits, y)
     alone = [1 << i for i in range(len(names))] if exact else range(len(names))

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 from torch import nn
@@ -145,7 +146,10 @@ class Trainer:
             logs = self.method.step(self.model, batch.to(self.device), self.optimizer)
             loss = float(logs["loss"])
             if not math.isfinite(loss):
-                self._refuse(loss)
+                self._refuse(
+                    f"The loss became {loss} in epoch {self.epoch + 1}, step {self.steps + 1}",
+                    self.epoch,
+                )
             if self.scheduler is not None:
                 self.scheduler.step()
             self.steps += 1
@@ -160,14 +164,12 @@ class Trainer:
         self._checkpoint()
         bar.set_postfix_str(self._postfix(), refresh=False)
 
-    def _refuse(self, loss: float) -> None:
+    def _refuse(self, what: str, whole: int) -> NoReturn:
+        """Stop with what happened and how many epochs are whole."""
         before = self.history.last("loss", split="step")
-        kept = (
-            f" Everything up to epoch {self.epoch} is kept in {self.run.path}." if self.run else ""
-        )
+        kept = f" Everything up to epoch {whole} is kept in {self.run.path}." if self.run else ""
         raise NonFiniteLoss(
-            f"The loss became {loss} in epoch {self.epoch + 1}, step {self.steps + 1} (training "
-            f"loss of the epoch before: {before:.4g}) with {self.method!r}.{kept} "
+            f"{what} (training loss of the epoch before: {before:.4g}) with {self.method!r}.{kept} "
             "Try a smaller learning rate or radius, clip_norm=1.0, or look for NaN in the inputs."
         )
 
@@ -178,7 +180,10 @@ class Trainer:
         rows = [("step", *_logged(key, value)) for key, value in logs.items()]
         for split, data in self.loaders.evaluation.items():
             per_class = split == "test"
-            measured = evaluate(self.model, data, method=self.method, per_class=per_class)
+            try:
+                measured = evaluate(self.model, data, method=self.method, per_class=per_class)
+            except NonFiniteLoss as error:
+                self._refuse(f"After epoch {self.epoch}, on {split}: {error}", self.epoch - 1)
             rows += [(split, *row) for row in measured]
         for probe in self.probes:
             if self.epoch % getattr(probe, "every", 1) == 0:

@@ -11,16 +11,21 @@
 #
 # **Does everything work, and what is there to see?**
 #
-# **You will** check the installation, look at the data and listen to it, and draw a first figure from
-# results that come with the collection.
+# **You will** check the installation, draw a first figure from results that come with the collection, look at the data and listen to
+# it, and train a first network while you watch.
 # **Needs** nothing. **Takes** less than a minute. **Regenerates** the figure *dominance over epochs*.
 
 # %%
+import os
+from pathlib import Path
+
 import msam_lib as ml
 from msam_lib import paper, results
 from msam_lib.plots import show, theme
 
 theme()
+PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
+STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept here and not repeated
 
 # %% [markdown]
 # ## The question of this collection
@@ -43,6 +48,18 @@ show(figure, alt=item.alt(frame))
 
 # %% [markdown]
 # Each line is one modality's share of the accuracy. Where the lines are far apart, one modality dominates.
+#
+# The same, epoch by epoch: move the slider or press *play*, and choose a method. **Find** the epoch at which the picture
+# (*visual*) has taken the lead.
+
+# %%
+from msam_lib.explorers_results import epoch_scrubber
+from msam_lib.selection import fusion_rows
+
+epoch_scrubber(fusion_rows("late")(frame))
+
+# %% [markdown]
+# *Without a running kernel the last epoch is shown; the figure above holds all of them.*
 #
 # The numbers were not typed in. They come from runs that are kept with their seeds, device and commit:
 
@@ -83,11 +100,41 @@ Audio(wave, rate=rate)
 # ## What can be trained
 #
 # A *method* is a training rule. All of them run through the same training loop, with every *fusion* (the way in which
-# a network joins its modalities) that they support.
+# a network joins its modalities) that they support. Choose one: what it changes, what it costs, and how much better or worse than joint
+# training it was on every data set, each modality alone and *fused* (the whole network).
+
+# %%
+from msam_lib.explorers_results import method_browser
+
+every = results.load("methods")
+method_browser(every)
+
+# %% [markdown]
+# Need them all at once? Notebooks 08 (tables) and 10 (a gallery) are about that. For now the list:
 
 # %%
 for name, method in ml.METHODS.items():
-    print(f"{name:9} {method.title:15} {method.passes:55} {method.reference}")
+    print(f"{name:18} {method.title:20} changes the {method.changes:10} {method.reference}")
+
+# %% [markdown]
+# ## Train, and watch
+#
+# Choose the data, the method and its *radius* (notebook 03 explains it), and press **Start**. The training goes on in the background: *Pause*
+# holds it, *Stop* ends it, and *Start* goes on where it stopped. The run is kept in a folder like every other run.
+
+# %%
+from msam_lib.live_panel import LivePanel
+
+LivePanel(store=STORE)
+
+# %% [markdown]
+# The same without a panel, in two lines; this is what the panel looks like at its end:
+
+# %%
+from msam_lib.plots.live import live_alt, live_picture
+
+measured = ml.Experiment.preset(PRESET, method="joint", epochs=8).run(STORE).metrics()
+show(live_picture(measured), alt=live_alt(measured))
 
 # %% [markdown]
 # ## Check
@@ -113,7 +160,7 @@ for name, item in paper.ITEMS.items():
 # %% [markdown]
 # ## You have seen
 #
-# that everything works; the data set as pictures and as sound; and one modality taking the lead.
+# that everything works; one modality taking the lead, epoch by epoch; the data set as pictures and as sound; and a network in training.
 #
 # **Questions.** 1. What is a modality? 2. What do the shares add up to? 3. Which part of `digits` is real? 4. What does it mean
 # that a modality dominates?

@@ -110,6 +110,17 @@ if PRESET != "smoke":
     )
 
 # %% [markdown]
+# ## Epoch by epoch
+#
+# Accuracies and contributions of one training, side by side. A *contribution* is defined in a moment; think of it as a share of the
+# accuracy. **Find** the epoch after which the lead does not change any more.
+
+# %%
+from msam_lib.explorers_results import epoch_scrubber
+
+epoch_scrubber(frame)
+
+# %% [markdown]
 # ## Who dominates?
 #
 # How well a modality does alone is not yet how much it *contributes* to the fused prediction. The contribution of a modality is the
@@ -158,25 +169,24 @@ noisy = {
 }
 
 # %%
-from ipywidgets import interact
-
 from msam_lib.plots.noise import share_against_noise
-
-rows = {
-    noise: {
-        m: h.query("split == 'test' and metric == 'contribution' and modality == @m")["value"].iloc[
-            -1
-        ]
-        for m in data.modalities
-    }
-    for noise, h in noisy.items()
-}
+from msam_lib.widgets import Explorer
 
 
-@interact(noise=list(rows))
-def draw(noise=0.35):
-    show(share_against_noise(rows, mark=noise), alt=f"Shares at noise {noise}: {rows[noise]}")
+def share(history, m):
+    return history.query("split == 'test' and metric == 'contribution' and modality == @m")[
+        "value"
+    ].iloc[-1]
 
+
+rows = {noise: {m: share(h, m) for m in data.modalities} for noise, h in noisy.items()}
+
+
+def draw(noise):
+    return share_against_noise(rows, mark=noise)
+
+
+Explorer(draw, {"noise": list(rows)}, lambda noise: f"Shares at noise {noise}: {rows[noise]}")
 
 # %%
 show(

@@ -1,0 +1,103 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 99 · All figures and tables
+#
+# **Everything at once: what is there, and does it match the results it was drawn from?**
+#
+# **You will** draw every figure and table of the collection from its stored results, read what each one is for, and check the files in
+# `figures/` against them.
+# **Needs** nothing. **Takes** under a minute. **Regenerates** all of them.
+
+# %%
+import pandas as pd
+
+from msam_lib import paper, results
+from msam_lib.plots import Table, show, theme
+
+theme()
+ITEMS = dict(paper.ITEMS)
+
+# %% [markdown]
+# ## 1 · The list
+#
+# Each item knows its stored results, a caption, and the item of the M-SAM paper that it corresponds to, if there is one.
+
+# %%
+rows = [
+    {"name": k, "title": v.title, "in the paper": v.paper_reference or "—", "drawn from": v.needs}
+    for k, v in ITEMS.items()
+]
+pd.DataFrame(rows).set_index("name")
+
+# %% [markdown]
+# ## 2 · The figures
+
+# %%
+frames = {needed: results.load(needed) for needed in {item.needs for item in ITEMS.values()}}
+
+
+def draw(name):
+    item, frame = ITEMS[name], frames[ITEMS[name].needs]
+    return item.build(frame), item.alt(frame)
+
+
+drawn = {name: draw(name) for name in ITEMS}
+figures = {k: v for k, v in drawn.items() if not isinstance(v[0], Table)}
+print(len(figures), "figures and", len(drawn) - len(figures), "tables")
+
+# %%
+from IPython.display import Markdown, display
+
+for name, (figure, alt) in figures.items():
+    caption = ITEMS[name].full_caption(frames[ITEMS[name].needs])
+    display(Markdown(f"### {ITEMS[name].title}\n\n{caption}"))
+    show(figure, alt=alt, dpi=70)
+
+# %% [markdown]
+# ## 3 · The tables
+
+# %%
+for name, (table, _) in drawn.items():
+    if isinstance(table, Table):
+        display(Markdown(f"### {ITEMS[name].title}\n\n{table.to('md')}"))
+
+# %% [markdown]
+# ## 4 · Check
+#
+# `figures/manifest.json` holds the digest of the results that each file was drawn from. `python -m msam_lib figures --check` does the same.
+
+# %%
+assert all(alt.strip() for _, alt in drawn.values()), "Every picture needs an alternative text."
+stale = paper.build_all(out="../figures", check=True)
+assert not stale, f"Draw again with `python -m msam_lib figures --frozen`: {stale}"
+print("every file in figures/ matches its results")
+
+# %% [markdown]
+# ## 5 · Where the numbers come from
+
+# %%
+facts = {k: f.attrs.get("provenance", {}) for k, f in frames.items()}
+shown = ("seeds", "device", "torch", "commit")
+pd.DataFrame({k: {x: v.get(x, "—") for x in shown} for k, v in sorted(facts.items())}).T
+
+# %% [markdown]
+# ## You have seen
+#
+# every figure and table; what each is for; and that the files match their results.
+#
+# **Questions.** 1. Where does a figure's data lie? 2. What happens when the data change and the figure does not? 3. Which items have a counterpart in the
+# paper? 4. How is a figure of your own added? (`CONTRIBUTING.md` tells.)
+#
+# **Limits.** Drawing again shows that pictures match the stored results, not that the results can be repeated; for that, delete `runs/` and call
+# `make figures`.
+#
+# **Next:** [00 · Start here](00_start_here.ipynb).
+#
+# **References.** Nowdeh et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919), Figures 1 to 4, Tables 1 and 2.
