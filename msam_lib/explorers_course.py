@@ -8,7 +8,13 @@ from itertools import combinations
 import numpy as np
 from matplotlib.figure import Figure
 
-from msam_lib.plots.teaching import coalition_bars, envelope, step_vectors, worst_case
+from msam_lib.plots.teaching import (
+    accord_vectors,
+    coalition_bars,
+    envelope,
+    step_vectors,
+    worst_case,
+)
 from msam_lib.widgets import Explorer
 
 EXTENT = (-1.0, 4.0)
@@ -133,3 +139,31 @@ def step_explorer(
         start={"rho": rhos[len(rhos) // 2], "share": shares[len(shares) // 2]},
         titles={"rho": "radius ρ", "share": "share v of the dominant modality"},
     )
+
+
+def accord_explorer(
+    angles: Sequence[int] = (0, 30, 60, 90, 120, 150), rhos: Sequence[float] = (0.2, 0.5, 1.0)
+) -> Explorer:
+    """MASAM's displacement of an encoder: rho times the cosine between the gradients of the fused
+    and of the encoder's own loss, along the fused one; M-SAM's ignores the angle.
+
+    Args:
+        angles: between the two gradients, in degrees.
+        rhos: radii.
+    """
+
+    def gamma(angle: int) -> float:
+        return float(np.cos(np.radians(angle)))
+
+    def draw(angle: int, rho: float) -> Figure:
+        return accord_vectors(np.radians(angle), rho)
+
+    def alt(angle: int, rho: float) -> str:
+        g = gamma(angle)
+        return (
+            f"At {angle} degrees between the two gradients gamma is {g:.2f}: MASAM moves the "
+            f"encoder by {rho * g:+.2f} along the fused gradient, M-SAM by {rho:.2f}."
+        )
+
+    start = {"angle": angles[min(2, len(angles) - 1)], "rho": rhos[len(rhos) // 2]}
+    return Explorer(draw, {"angle": angles, "rho": rhos}, alt, start=start)

@@ -63,6 +63,7 @@ MADE = {
     "coalitions": lambda: explorers_course.coalition_explorer(game(), ["a", "b"]),
     "sam": lambda: explorers_course.sam_playground(rhos=(0.0, 0.3), starts=(-0.5, 1.0)),
     "step": lambda: explorers_course.step_explorer(rhos=(0.0, 0.4), shares=(0.5, 1.0)),
+    "accord": lambda: explorers_course.accord_explorer(angles=(0, 60, 120), rhos=(0.5,)),
     "landscape": lambda: explorers.landscape_viewer(
         bowls(), elevations=(10, 30), azimuths=(0, 45, 90)
     ),

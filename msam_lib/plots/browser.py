@@ -126,3 +126,41 @@ def two_modalities(
     figure.supylabel("test accuracy (%)", fontsize=8)
     legend(figure, looks)
     return figure
+
+
+@styled
+def logged_curves(
+    frame: pd.DataFrame, metric: str, names: Mapping[str, str], *, ylabel: str
+) -> Figure:
+    """What a method logged for each modality, mean over the steps of each epoch; a panel per label,
+    thin lines for the seeds.
+
+    Args:
+        frame: tidy rows with split `"step"`.
+        metric: what was logged, e.g. `"accord"`.
+        names: {label: title of its panel}.
+        ylabel: of the vertical axis.
+
+    Raises:
+        MsamError: nothing of that name was logged.
+    """
+    rows = frame[(frame["split"] == "step") & (frame["metric"] == metric)]
+    if rows.empty:
+        there = sorted(frame.loc[frame["split"] == "step", "metric"].unique())
+        raise MsamError(f"No {metric!r} among what was logged: {', '.join(there)}.")
+    figure, axes = panels(len(names), columns=3, aspect=0.75, sharex=True, sharey=True)
+    looks = palette(rows["modality"])
+    for ax, (label, title) in zip(axes, names.items(), strict=True):
+        own = rows[rows["label"] == label]
+        for m, look in looks.items():
+            part = own[own["modality"] == m].pivot_table(
+                index="epoch", columns="seed", values="value"
+            )
+            ax.plot(part.index, part, color=look.color, lw=0.5, alpha=0.5)
+            every = max(1, len(part) // 5)
+            mean = part.mean(axis=1)
+            ax.plot(mean, color=look.color, marker=look.marker, markevery=every, lw=look.width)
+        ax.set(title=title, xlabel="epoch")
+    axes[0].set_ylabel(ylabel)
+    legend(figure, looks)
+    return figure

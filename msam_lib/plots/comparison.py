@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from msam_lib.errors import MsamError
+from msam_lib.plots.noise import COLORS
 from msam_lib.plots.style import GREY, TEXT_WIDTH, panels, styled
 
 # What a method changes, with colour and marker.
@@ -220,10 +221,9 @@ def noise_curves(
         xlabel: what the noise is.
     """
     figure, (ax,) = panels(1)
-    colors = ["#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY]
     for k, (label, name) in enumerate(names.items()):
         rows = summary[summary["label"] == label].sort_values("noise")
-        style: dict[str, Any] = {"color": colors[k % 8], "marker": "os^Dv<>p"[k % 8], "ms": 4}
+        style: dict[str, Any] = {"color": COLORS[k % 8], "marker": "os^Dv<>p"[k % 8], "ms": 4}
         x = 100 * rows["noise"] + 0.7 * (k - (len(names) - 1) / 2)  # side by side, to be told apart
         error = np.nan_to_num([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
         ax.errorbar(x, rows["mean"], error, label=name, elinewidth=0.7, lw=1, **style)

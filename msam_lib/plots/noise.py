@@ -1,12 +1,14 @@
-"""How dominance turns with the noise of one modality."""
+"""How dominance turns with the noise of one modality; accuracy when a modality is disturbed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
 from msam_lib.plots.style import GREY, palette, panels, styled
+
+COLORS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
 
 
 @styled
@@ -43,4 +45,35 @@ def share_against_noise(
         xlabel=xlabel, ylabel="share of the accuracy (%)", ylim=(0, 110), yticks=range(0, 101, 25)
     )
     ax.legend(loc="upper center", ncols=len(looks), bbox_to_anchor=(0.5, 1.18), frameon=False)
+    return figure
+
+
+@styled
+def robustness_curves(
+    curves: Mapping[str, Mapping[str, Sequence[float]]],
+    x: Sequence[float],
+    *,
+    xlabel: str,
+    ylabel: str = "test accuracy (%)",
+) -> Figure:
+    """Accuracy (%) against the strength of a disturbance: a panel per disturbed modality, a line
+    per method.
+
+    Args:
+        curves: {panel: {method: accuracies in [0, 1], one per strength}}.
+        x: the strengths.
+        xlabel, ylabel: what the axes are.
+    """
+    figure, axes = panels(len(curves), columns=3, aspect=0.85, sharey=True)
+    lines = {}
+    for ax, (title, own) in zip(axes, curves.items(), strict=True):
+        for k, (method, values) in enumerate(own.items()):
+            style = {"color": COLORS[k % len(COLORS)], "marker": "os^Dv<>p"[k % 8], "ms": 4}
+            shown = [100 * v for v in values]
+            (lines[method],) = ax.plot(x, shown, mec="white", mew=0.4, **style)
+        ax.set(title=title, xlabel=xlabel, ylim=(0, 102), yticks=range(0, 101, 25))
+    axes[0].set_ylabel(ylabel)
+    figure.legend(
+        list(lines.values()), list(lines), loc="outside upper center", ncols=min(5, len(lines))
+    )
     return figure

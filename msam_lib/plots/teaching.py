@@ -146,3 +146,32 @@ def step_vectors(
     ax.set_title(title)
     ax.legend(loc="lower right")
     return figure
+
+
+@styled
+def accord_vectors(angle: float, rho: float) -> Figure:
+    """Two gradients of one encoder and where MASAM and M-SAM move it.
+
+    Args:
+        angle: between the gradients of the fused and of the encoder's own loss, in radians.
+        rho: radius.
+    """
+    figure, (ax,) = panels(1)
+    own = np.array([np.cos(angle), np.sin(angle)])
+    gamma = float(np.cos(angle))
+    arrows = [
+        ("fused gradient", (1.0, 0.0), INK, 0.0),
+        ("own gradient", tuple(own), BLUE, 0.0),
+        (f"M-SAM moves by {rho:.2f}", (rho, 0.0), GREY, -0.18),
+        (f"MASAM moves by {rho * gamma:+.2f}", (rho * gamma, 0.0), ORANGE, -0.36),
+    ]
+    for name, (dx, dy), color, shift in arrows:
+        style = {"color": color, "width": 0.008, "angles": "xy", "scale_units": "xy", "scale": 1}
+        ax.quiver(0, shift, dx, dy, label=name, **style)
+    ax.plot([own[0]] * 2, [0, own[1]], color=GREY, lw=0.8, ls=":")
+    ax.set(xlim=(-1.1, 1.2), ylim=(-0.5, 1.1), aspect="equal")
+    ax.set_title(f"γ = cos {np.degrees(angle):.0f}° = {gamma:.2f}")
+    ax.axhline(0, color="#DDDDDD", lw=0.6, zorder=0)
+    ax.grid(visible=False)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure

@@ -1,0 +1,239 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 13 · Stress tests
+#
+# **What remains of a network when labels are wrong, a modality is missing, or one turns noisy?**
+#
+# **You will** compare methods under wrong training labels, take modalities away at test time, and disturb them with noise.
+# **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** 1 minute on two cores. **Regenerates** the label-noise figure
+# (20 to 60 %) of the MASAM paper on the embedded data.
+
+# %%
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import msam_lib as ml
+from msam_lib import paper_methods, results
+from msam_lib.diagnostics import missing_modality_curve, noisy_modality_curve
+from msam_lib.explorers_results import noise_explorer
+from msam_lib.paper import ITEMS
+from msam_lib.plots import show, theme
+from msam_lib.plots.noise import robustness_curves
+
+theme()
+PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
+STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept here and not repeated
+
+# %% [markdown]
+# ## 1 · Wrong labels
+#
+# A share of the training labels was replaced by a wrong one; validation and test labels are right. A large network can learn wrong labels by
+# heart. Notebook 03 said that SAM looks for flat minima, where a few samples cannot pull the weights far.
+#
+# **Predict.** At 60 % wrong labels, by how many points will SAM be above joint training: (a) 0, (b) 5, (c) more than 10?
+
+# %%
+noisy = results.load("noise_digits")
+item = ITEMS["label_noise_digits"]
+show(item.build(noisy), alt=item.alt(noisy))
+
+# %% [markdown]
+# Bars are 95 % intervals over the seeds, drawn side by side. Choose a level, and the fused accuracy or one modality's:
+
+# %%
+noise_explorer(noisy)
+
+# %%
+summary, names = paper_methods.noise_summary(noisy)
+mean = summary.pivot_table(index="label", columns="noise", values="mean")
+mean.rename(names).round(1)
+
+# %% [markdown]
+# **Check.**
+
+# %%
+lead = mean.loc["sam"] - mean.loc["joint"]
+print("SAM above joint training by", {f"{100 * k:.0f} %": f"{v:+.1f}" for k, v in lead.items()})
+assert lead[0.6] > lead[0.0] + 5, "The lead of SAM should grow with the share of wrong labels."
+assert mean.loc["mmpareto", 0.6] < mean.loc["mmpareto", 0.0] - 30, (
+    "MMPareto falls with joint training."
+)
+assert mean[0.6].idxmax() in ("sam", "msam"), "A sharpness-aware method should be on top at 60 %."
+
+# %% [markdown]
+# **What it means.** On clean labels the methods with a loss per modality lead; under noise the sharpness-aware ones do: SAM, and M-SAM with it. MASAM
+# has both, and lies between.
+#
+# **What it does not mean.** That modality awareness is what helps: plain SAM does as well as M-SAM. The MASAM paper reports its method ahead under noise;
+# in our setting it is not.
+
+# %% [markdown]
+# ## 2 · Missing modalities
+#
+# Now the networks are trained on clean data, and modalities go missing at *test* time: each sample loses a modality with some probability.
+# Nothing has to be sampled: with the accuracies of all coalitions the expected accuracy is exact.
+
+# %%
+METHODS = {
+    "joint": {},
+    "unimodal": {},
+    "sam": {"rho": 0.2},
+    "mmpareto": {},
+    "masam": {},
+    "msam": {"rho": 0.4},
+}
+TITLES = {name: ml.METHODS[name].title for name in METHODS}
+data = ml.load_dataset("digits")
+
+
+def train(name):
+    made = ml.Experiment.preset(PRESET, method=name, method_options=METHODS[name])
+    return made.run(STORE, progress=False).model()
+
+
+# %%
+from tqdm.auto import tqdm
+
+models = {name: train(name) for name in tqdm(METHODS)}
+
+# %%
+rates = np.linspace(0, 1, 11)
+missing = {name: missing_modality_curve(model, data.test, rates) for name, model in models.items()}
+who = {f"{m} missing": m for m in data.modalities} | {"any missing": "any"}
+curves = {title: {TITLES[n]: missing[n][k] for n in models} for title, k in who.items()}
+ends = {t: {n: f"{100 * v[-1]:.0f} %" for n, v in c.items()} for t, c in curves.items()}
+show(
+    robustness_curves(curves, 100 * rates, xlabel="samples without it (%)"),
+    alt=f"Accuracy falls as modalities go missing. With all samples affected: {ends}.",
+)
+
+# %% [markdown]
+# **Predict, then check.** The right end of the first panel is a number that you have seen before: the accuracy of the *other* modality alone.
+
+
+# %%
+def last(name, m):
+    made = ml.Experiment.preset(PRESET, method=name, method_options=METHODS[name])
+    measured = made.run(STORE, progress=False).metrics()
+    rows = measured[(measured.split == "test") & (measured.metric == "accuracy")]
+    return rows[rows.modality == m].sort_values("epoch")["value"].iloc[-1]
+
+
+first, second = data.modalities
+for name in models:
+    assert abs(missing[name][first][-1] - last(name, second)) < 1e-6, (
+        "What is left is the other one."
+    )
+    assert missing[name]["any"][-1] <= missing[name]["any"][0], "Nothing at all cannot be better."
+print("a method that starves a modality is fragile where the other one fails")
+
+# %% [markdown]
+# ## 3 · Noisy modalities
+#
+# Gaussian noise on one modality's input, in units of that input's standard deviation; the same noise, scaled, at every level.
+
+# %%
+levels = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+disturbed = {
+    f"{m} noisy": {
+        TITLES[n]: noisy_modality_curve(model, data.test, m, levels) for n, model in models.items()
+    }
+    for m in data.modalities
+}
+falls = {t: {n: f"{100 * (v[0] - v[-1]):.0f}" for n, v in c.items()} for t, c in disturbed.items()}
+show(
+    robustness_curves(disturbed, levels, xlabel="noise (standard deviations)"),
+    alt=f"Accuracy falls with noise on one modality. Points lost at the strongest: {falls}.",
+)
+
+# %%
+if PRESET != "smoke":
+    for title, own in disturbed.items():
+        worse = [n for n, v in own.items() if v[-1] < v[0]]
+        assert len(worse) == len(own), f"{title}: the strongest noise should cost accuracy."
+loss = {t: {n: v[0] - v[-1] for n, v in c.items()} for t, c in disturbed.items()}
+pd.DataFrame(loss).mul(100).round(1)
+
+# %% [markdown]
+# **What it means.** A network leans on its dominant modality: noise there costs most. A network whose modalities are all trained loses less when
+# one of them is *missing*, for then the others are there to speak. With *noise* that is not so: a disturbed modality speaks loudly and wrongly, and
+# adding logits has no way to know.
+#
+# **What it does not mean.** That zeros are a fair stand-in for "missing": a network may never have seen them. `absent="mean"` is the alternative
+# (exercise 13.2).
+
+# %% [markdown]
+# ## Exercises
+#
+# **★ Exercise 13.1** Which method has the highest expected accuracy when *any* modality is missing from half of the samples (`rates[5]`)? Give its name in
+# `METHODS`.
+
+# %% tags=["exercise"]
+# Exercise 13.1: a name.
+# solution
+sturdy = max(models, key=lambda n: missing[n]["any"][5])
+
+# %%
+assert missing[sturdy]["any"][5] == max(m["any"][5] for m in missing.values()), "The largest."
+print(f"{TITLES[sturdy]}: {100 * missing[sturdy]['any'][5]:.0f} %")
+
+# %% [markdown]
+# **★★ Exercise 13.2** Train joint training with `absent="mean"`: an absent modality is then its mean over the training split. Give the accuracy of the two
+# modalities alone at the end as a dictionary.
+
+# %% tags=["exercise"]
+# Exercise 13.2: {modality: accuracy}.
+# solution
+history = ml.Experiment.preset(PRESET, absent="mean").run(STORE, progress=False).history()
+history.keep_until(10**6)
+alone = {m: history.last("accuracy", modality=m) for m in data.modalities}
+
+# %%
+assert set(alone) == set(data.modalities) and all(0 <= v <= 1 for v in alone.values())
+print(
+    {
+        m: f"{100 * last('joint', m):.0f} % with zeros, {100 * alone[m]:.0f} % with means"
+        for m in alone
+    }
+)
+
+# %% [markdown]
+# **★★★ Exercise 13.3** Expected accuracy is linear in the coalitions' accuracies. With two modalities and rate $r$ for each, write it down and compute it at
+# $r = 0.3$ for `joint` from `missing["joint"]` at rates 0 and 1 only.
+
+# %% tags=["exercise"]
+# Exercise 13.3: a number.
+# solution
+both, nothing = missing["joint"]["any"][0], missing["joint"]["any"][-1]
+without = [missing["joint"][m][-1] for m in data.modalities]  # that modality gone, the other there
+expected = 0.7**2 * both + 0.7 * 0.3 * sum(without) + 0.3**2 * nothing
+
+# %%
+assert abs(expected - missing["joint"]["any"][3]) < 1e-6, (
+    "(1-r)^2 both + r(1-r)(one + other) + r^2 none"
+)
+
+# %% [markdown]
+# ## You have seen
+#
+# which methods withstand wrong labels; what a missing modality costs, exactly; and how noise differs from absence.
+#
+# **Questions.** 1. Why are test labels left right? 2. Which methods lead on clean, which on noisy labels? 3. Why need nothing be sampled for missing
+# modalities? 4. What does the right end of a curve say? 5. Why is noise worse than absence for late fusion? 6. What does "absent" mean to a network?
+#
+# **Limits.** Embedded data; label noise is uniform; one seed in parts 2 and 3.
+#
+# **Next:** [99 · All figures](99_all_figures.ipynb).
+#
+# **References.** MASAM, ICLR 2026, figure on label noise. Foret et al., *Sharpness-Aware Minimization*, ICLR 2021, section 3.3 and Table 4 (label noise).
+# Ma et al., *Are Multimodal Transformers Robust to Missing Modality?*, CVPR 2022.
