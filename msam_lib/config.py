@@ -137,7 +137,7 @@ class Experiment:
 
     @property
     def label(self) -> str:
-        """Method with the options that differ from its defaults, e.g. `msam:reading=encoder`."""
+        """Method and the options that differ from its defaults, as on the command line."""
         options = ",".join(f"{k}={v}" for k, v in sorted(self.method_options.items()))
         return f"{self.method}:{options}" if options else self.method
 

@@ -158,9 +158,8 @@ class LivePanel:
         wide = {"description_width": "initial"}
 
         def menu(name: str, options: Any, title: str) -> Any:
-            return w.Dropdown(
-                options=options, description=title, style=wide, layout={"width": "auto"}
-            )
+            box = {"width": "auto", "margin": "2px 1.5em 2px 2px"}
+            return w.Dropdown(options=options, description=title, style=wide, layout=box)
 
         self.controls = {
             "dataset": menu("dataset", list(o["dataset"]), "data"),
@@ -189,6 +188,8 @@ class LivePanel:
         def applies(*_: Any) -> None:
             self.controls["rho"].disabled = not _has_rho(self.controls["method"].value)
 
+        if "joint" in o["method"]:
+            self.controls["method"].value = "joint"
         self.controls["method"].observe(applies, names="value")
         applies()
         self.refresh()

@@ -100,7 +100,7 @@ class Explorer:
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
         if numbers and len(values) > 1:
             return w.SelectionSlider(continuous_update=False, **options)
-        return w.Dropdown(layout=w.Layout(width="auto"), **options)
+        return w.Dropdown(layout=w.Layout(width="auto", margin="2px 1.5em 2px 2px"), **options)
 
     def _ipython_display_(self) -> None:
         """The widget; with `MSAM_STATIC` set, as where notebooks are built, its first picture."""

@@ -80,7 +80,7 @@ def epoch_view(accuracy: pd.DataFrame, shares: pd.DataFrame, epoch: int, title: 
         style = {"color": look.color, "marker": look.marker, "mec": "white", "clip_on": False}
         left.plot(now["epoch"], now["mean"], ms=look.size + 3, zorder=5, **style)
     left.axvline(epoch, color=GREY, lw=0.9)
-    left.set(ylim=(0, 100), xlabel="epoch", title="test accuracy (%)")
+    left.set(ylim=(0, 100), xlabel="epoch", ylabel="test accuracy (%)", title=title)
     epoch_axis(left, int(accuracy["epoch"].max()))
     now = shares[shares["epoch"] == epoch].set_index("modality")["mean"]
     order = [m for m in looks if m in now.index]
@@ -91,7 +91,6 @@ def epoch_view(accuracy: pd.DataFrame, shares: pd.DataFrame, epoch: int, title: 
     right.set_xticks(range(0, 101, 25))
     right.invert_yaxis()
     right.grid(visible=False)
-    figure.suptitle(title)
     legend(figure, looks)
     return figure
 

@@ -135,7 +135,7 @@ for name in models:
         "What is left is the other one."
     )
     assert missing[name]["any"][-1] <= missing[name]["any"][0], "Nothing at all cannot be better."
-print("a method that starves a modality is fragile where the other one fails")
+print("what is left when one modality is gone is exactly what the other one can do alone")
 
 # %% [markdown]
 # ## 3 · Noisy modalities
@@ -165,9 +165,10 @@ loss = {t: {n: v[0] - v[-1] for n, v in c.items()} for t, c in disturbed.items()
 pd.DataFrame(loss).mul(100).round(1)
 
 # %% [markdown]
-# **What it means.** A network leans on its dominant modality: noise there costs most. A network whose modalities are all trained loses less when
-# one of them is *missing*, for then the others are there to speak. With *noise* that is not so: a disturbed modality speaks loudly and wrongly, and
-# adding logits has no way to know.
+# **What it means.** When the modality that a network leans on fails, what counts is what the *other* encoder has learnt: look at the right end of
+# *visual missing*. But a network that ignores a modality is also immune to it: with audio missing or noisy, joint training and M-SAM, which hardly
+# listen to it, lose less than the methods that trained it. Balance buys insurance against one failure and pays for it at the other. Noise is
+# worse than absence: a disturbed modality speaks loudly and wrongly, and a sum of logits has no way to know.
 #
 # **What it does not mean.** That zeros are a fair stand-in for "missing": a network may never have seen them. `absent="mean"` is the alternative
 # (exercise 13.2).

@@ -1,0 +1,46 @@
+"""The site's pages are assembled from the repository, and broken links in it are found."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from msam_lib.methods import METHODS
+from tools import build_book, build_notebooks
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("book") / "source"
+    build_book.assemble(folder)
+    return folder
+
+
+def test_every_notebook_is_in_one_table_of_contents(source):
+    listed = re.findall(r"^notebooks/(\S+)$", (source / "index.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == [s.stem for s in build_notebooks.sources()]
+    assert all((source / "notebooks" / f"{name}.ipynb").exists() for name in listed)
+
+
+def test_every_method_has_a_page(source):
+    listed = (source / "methods" / "index.md").read_text()
+    for name, method in METHODS.items():
+        assert f"[{method.title}]({name}.md)" in listed
+        assert (source / "methods" / f"{name}.md").read_text().startswith(f"# {method.title}\n")
+
+
+def test_figures_come_with_their_caption_and_words(source):
+    page = (source / "figures.md").read_text()
+    pictures = re.findall(r"\{figure\} (\S+)\n:alt: (\S.+)\n\n(\S.+)\n", page)
+    assert len(pictures) == page.count("{figure}") > 5
+    assert all((source / path).exists() for path, _, _ in pictures)
+
+
+def test_broken_links_are_found(tmp_path):
+    (tmp_path / "a.html").write_text(
+        '<h1 id="top">A</h1><a href="b.html#there">1</a><a href="b.html#gone">2</a>'
+        '<img src="no.png"><a href="https://example.org/x">4</a><a href="#top">5</a>'
+    )
+    (tmp_path / "b.html").write_text('<p id="there">B</p>')
+    assert list(build_book.broken(tmp_path)) == ["a.html: b.html#gone", "a.html: no.png"]

@@ -1,0 +1,166 @@
+"""Builds the site: notebooks, figures, a card per method, and the API from the docstrings.
+
+    python tools/build_book.py            build/book/html
+    python tools/build_book.py --check    the same, and fail on broken links within the site
+
+Pages are assembled in `build/book/source`, then Sphinx makes them into HTML. Nothing is trained.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html.parser
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "build" / "book"
+MODULES = {
+    "Data": ["data", "data.base", "data.tabular"],
+    "Models": ["models.multimodal", "models.plain"],
+    "Methods": ["methods", "methods.base", "methods.msam", "methods.masam", "methods.sam"],
+    "Contributions": ["shapley", "contributions"],
+    "Training": ["config", "suite", "live", "training.trainer", "training.runs"],
+    "Measuring": ["training.evaluate", "results", "statistics", "comparison", "tune"],
+    "Diagnostics": ["diagnostics"],
+    "Pictures": ["plots", "paper", "widgets", "live_panel", "cards"],
+}
+OWN_ONLY = ("data", "methods")  # what these re-export has its place in another module
+
+
+def assemble(source: Path) -> None:
+    """Write every page into the folder that Sphinx reads."""
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(ROOT / "book", source)
+    (source / "notebooks").mkdir()
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        shutil.copy(notebook, source / "notebooks")
+    shutil.copytree(ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("data"))
+    shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
+    _methods(source / "methods")
+    _figures(source)
+    _api(source / "api")
+
+
+def _toctree(names: list[str]) -> str:
+    return "\n".join(["```{toctree}", ":maxdepth: 1", "", *names, "```", ""])
+
+
+def _methods(folder: Path) -> None:
+    """A card per method, and their list by what they change."""
+    from msam_lib import results
+    from msam_lib.cards import as_markdown, card
+    from msam_lib.methods import METHODS, UNKNOWN
+
+    frame = results.load("methods", ROOT / "figures" / "data")
+    folder.mkdir()
+    kinds: dict[str, list[str]] = {}
+    for name, cls in METHODS.items():
+        (folder / f"{name}.md").write_text(as_markdown(card(name, frame)), encoding="utf-8")
+        kinds.setdefault(cls.changes, []).append(f"[{cls.title}]({name}.md)")
+    lines = ["# Methods", "", "What each one changes about a training step:", ""]
+    lines += [f"* **{kind}**: {', '.join(found)}" for kind, found in kinds.items()]
+    lines += ["", *(f"Not written: `{name}`. {why}" for name, why in UNKNOWN.items()), ""]
+    (folder / "index.md").write_text("\n".join([*lines, _toctree(list(METHODS))]), encoding="utf-8")
+
+
+def _figures(source: Path) -> None:
+    """Every figure and table with its caption and what it was drawn from."""
+    manifest = json.loads((ROOT / "figures" / "manifest.json").read_text(encoding="utf-8"))
+    lines = ["# Figures and tables", ""]
+    for name, item in manifest.items():
+        lines += [f"## {item['title']}", ""]
+        if item["paper"]:
+            lines += [f"*Answers to {item['paper']} of the paper.*", ""]
+        if f"{name}.png" in item["files"]:
+            alt = item["alt"].replace("\n", " ")
+            lines += [
+                f"```{{figure}} figures/{name}.png",
+                f":alt: {alt}",
+                "",
+                item["caption"],
+                "```",
+            ]
+        else:
+            lines += [(ROOT / "figures" / f"{name}.md").read_text(encoding="utf-8")]
+        digests = ", ".join(f"`{k}` (sha256 {v[:12]})" for k, v in item["data"].items())
+        lines += ["", f"Drawn from {digests}.", ""]
+    (source / "figures.md").write_text("\n".join(lines), encoding="utf-8")
+    for path in (source / "figures").iterdir():  # only pictures are linked
+        if path.suffix != ".png":
+            path.unlink()
+
+
+def _api(folder: Path) -> None:
+    """A page per group of modules."""
+    folder.mkdir()
+    names = [title.lower() for title in MODULES]
+    for name, (title, modules) in zip(names, MODULES.items(), strict=True):
+        (folder / f"{name}.rst").write_text(_rst(title, modules), encoding="utf-8")
+    intro = "# API\n\nFrom the docstrings: shapes, units, errors and sources.\n\n"
+    (folder / "index.md").write_text(intro + _toctree(names), encoding="utf-8")
+
+
+def _rst(title: str, modules: list[str]) -> str:
+    lines = [title, "=" * len(title), ""]
+    for m in modules:
+        head = f"msam_lib.{m}"
+        lines += [head, "-" * len(head), "", f".. automodule:: {head}"]
+        lines += ["   :ignore-module-all:", ""] if m in OWN_ONLY else [""]
+    return "\n".join(lines)
+
+
+class _Links(html.parser.HTMLParser):
+    """The targets and the anchors of one page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.anchors: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.targets += [v for k in ("href", "src") if (v := given.get(k))]
+        self.anchors |= {v for k in ("id", "name") if (v := given.get(k))}
+
+
+def broken(site: Path) -> Iterator[str]:
+    """`"page: target"` of every link within the site that leads nowhere."""
+    pages = {path: _Links() for path in sorted(site.rglob("*.html"))}
+    for path, links in pages.items():
+        links.feed(path.read_text(encoding="utf-8"))
+    found = {path.resolve(): links for path, links in pages.items()}
+    for path, links in pages.items():
+        for target in links.targets:
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc or path.name in ("search.html", "genindex.html"):
+                continue
+            to = (path.parent / unquote(parts.path)).resolve() if parts.path else path.resolve()
+            anchors = found[to].anchors if to in found else {parts.fragment}
+            if not to.exists() or (parts.fragment and unquote(parts.fragment) not in anchors):
+                yield f"{path.relative_to(site)}: {target}"
+
+
+def main() -> None:
+    """Assemble, build and, with `--check`, follow every link within the site."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail on broken links")
+    args = parser.parse_args()
+    assemble(OUT / "source")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+    command += [str(OUT / "source"), str(OUT / "html")]
+    subprocess.run(command, check=True)
+    if args.check:
+        found = list(broken(OUT / "html"))
+        print("\n".join(found) or "every link within the site leads somewhere")
+        sys.exit(1 if found else 0)
+    print(f"open {OUT / 'html' / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()
