@@ -6,7 +6,7 @@ SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help figures test lab lint notebooks clean
+.PHONY: help figures test lab lint notebooks book clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -43,6 +43,10 @@ lint: $(STAMP) ## check style, and the notebooks against their sources
 
 notebooks: $(STAMP) ## build the notebooks from notebooks/_src and run them
 	$(BIN)/python tools/build_notebooks.py --execute
+
+book: $(STAMP) ## build the site into build/book/html and check its links
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[book]"
+	$(BIN)/python tools/build_book.py --check
 
 clean: ## remove caches and build products; runs, frozen results and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

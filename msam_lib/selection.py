@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
@@ -30,6 +30,16 @@ def fusion_rows(fusion: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
         if len(sams) > 1:
             special |= {label for label in sams if options[label].get("rho") in at}
         return rows[~rows["label"].isin(special)]
+
+    return select
+
+
+def method_rows(fusion: str, labels: Sequence[str]) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """The rows of some methods under a fusion."""
+
+    def select(frame: pd.DataFrame) -> pd.DataFrame:
+        rows = fusion_rows(fusion)(frame)
+        return rows[rows["label"].isin(labels)]
 
     return select
 
