@@ -162,7 +162,7 @@ def as_html(c: Card) -> str:
 
 def as_markdown(c: Card) -> str:
     """The whole card as a page: text, facts, options, results."""
-    lines = [f"# {c.title}", "", "```text", c.text, "```", "", "| | |", "| --- | --- |"]
+    lines = [f"# {c.title}", "", c.text, "", "| | |", "| --- | --- |"]
     lines += [f"| {k} | {v.replace('|', chr(92) + '|')} |" for k, v in _facts(c)]
     lines += ["", f'In code: `ml.build_method("{c.name}")`.', ""]
     if c.options:

@@ -100,7 +100,7 @@ ITEMS: dict[str, PaperItem] = {
             "interval over seeds.",
             "",
             "methods_avmnist",
-            method_rows("maxout", ("joint", "sam", "msam", "masam")),
+            method_rows("maxout", ("joint", "masam", "msam", "msam:reading=encoder")),
             contribution_curves,
             contribution_alt,
         ),

@@ -35,7 +35,6 @@ OWN_ONLY = ("data", "methods")  # what these re-export has its place in another 
 
 def assemble(source: Path) -> None:
     """Write every page into the folder that Sphinx reads."""
-    shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "book", source)
     (source / "notebooks").mkdir()
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
@@ -151,6 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail on broken links")
     args = parser.parse_args()
+    shutil.rmtree(OUT, ignore_errors=True)
     assemble(OUT / "source")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
     command += [str(OUT / "source"), str(OUT / "html")]

@@ -41,8 +41,8 @@ def random_direction(
             in the model), so a block's direction is the same whether it is asked for alone or as
             part of "all".
         normalise: `"filter"`, `"layer"` (one norm per parameter tensor) or `"none"`.
-        vectors: biases and normalisation parameters: `"zero"` leaves them (the authors' `--xignore
-            biasbn`); `"norm"` scales each such vector to its own norm.
+        vectors: biases and normalisation parameters: `"zero"` leaves them (the authors' option
+            `--xignore biasbn`); `"norm"` scales each such vector to its own norm.
 
     Raises:
         MsamError: an unknown normalisation, or a block without parameters.

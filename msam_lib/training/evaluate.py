@@ -78,10 +78,10 @@ def evaluate(
         per_class: also the contributions within each class, as metric `contribution/<class index>`.
 
     Returns:
-        Rows. Fused: `loss` (nats), `accuracy`, `macro_f1`, `calibration_error`, all but the first
-        in [0, 1].
-        Each modality: `accuracy`, `accuracy_shapley`, `accuracy_head`, `contribution` (share of the
-        accuracy's Shapley values on this split) and `phi` (the Shapley value itself).
+        Rows of the fused model, `loss` (nats), `accuracy`, `macro_f1`, `calibration_error`, all but
+        the first in [0, 1]; and of each modality, `accuracy`, `accuracy_shapley`, `accuracy_head`,
+        `contribution` (share of the accuracy's Shapley values on this split) and `phi` (the Shapley
+        value itself).
 
     Raises:
         NonFiniteLoss: the fused logits hold NaN or infinity.

@@ -58,7 +58,7 @@ from IPython.display import Markdown, display
 for name, (figure, alt) in figures.items():
     caption = ITEMS[name].full_caption(frames[ITEMS[name].needs])
     display(Markdown(f"### {ITEMS[name].title}\n\n{caption}"))
-    show(figure, alt=alt, dpi=70)
+    show(figure, alt=alt, dpi=62)
 
 # %% [markdown]
 # ## 3 · The tables
