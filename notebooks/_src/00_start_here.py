@@ -155,7 +155,7 @@ print(f"{len(total)} measurements, every one adds up to 1.")
 
 # %%
 for name, item in paper.ITEMS.items():
-    print(f"{name:20} {item.title}")
+    print(f"{name:34} {item.title}")
 
 # %% [markdown]
 # ## You have seen

@@ -21,11 +21,15 @@ def page(browser, lab):
     made.on("pageerror", lambda e: made.errors.append(str(e)))
     made.goto(f"{lab}/lab/tree/00_start_here.ipynb", timeout=MINUTE)
     made.locator(".jp-NotebookPanel .jp-CodeCell").first.wait_for(timeout=MINUTE)
+    made.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=MINUTE)
     made.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
     made.locator(".lm-Menu").get_by_text("Run All Cells", exact=True).click()
-    last = made.locator(".jp-CodeCell .jp-InputPrompt").last
-    last.filter(has_text=re.compile(r"\[\d+\]")).wait_for(timeout=2 * MINUTE)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    last = made.locator(".jp-CodeCell .jp-InputPrompt").last
+    try:
+        last.filter(has_text=re.compile(r"\[\d+\]")).wait_for(timeout=MINUTE)
+    finally:
+        shoot(made, "after_run_all")
     yield made
     made.close()
 
