@@ -37,8 +37,10 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # *How much* a modality contributes can be measured exactly (notebook 02 of the course shows how): its **contribution**
 # is the average gain in accuracy when it joins the others. The shares of all modalities add up to 1.
 #
-# Below is what was measured after every epoch of training on the data set that comes with the collection, once with
-# ordinary **joint training** and once with the other methods that are compared here.
+# Below is what was measured after every *epoch* of training (one pass through the training data), on the data set that comes with the
+# collection: with ordinary **joint training**, which puts one loss on the common prediction, and with other training rules, which later
+# notebooks explain. Accuracy is measured on the *test split*, samples that no training sees; bands are 95 % intervals over three *seeds*,
+# repetitions that differ in their random numbers only. (A third part of the data, the *validation split*, is there for choices.)
 
 # %%
 frame = results.load("digits")

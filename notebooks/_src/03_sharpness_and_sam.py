@@ -92,7 +92,8 @@ print(bowl.w.tolist())
 assert torch.allclose(bowl.w.detach(), by_hand, atol=1e-6), "Both should take the same step."
 
 # %% [markdown]
-# **Check** what the climb does to the step on a bowl: $\nabla L(\theta + \varepsilon) = H\theta + \rho H g/\|g\|$. Along a direction with large curvature the step grows
+# **Check** what the climb does to the step on a bowl: $\nabla L(\theta + \varepsilon) = H\theta + \rho H g/\|g\|$, where $H$ is the *Hessian*, the
+# matrix of second derivatives (here 1 and 4 on its diagonal: the *curvatures* along the two axes). Along a direction with large curvature the step grows
 # more than along a flat one: SAM pushes out of what is sharp.
 
 # %%
@@ -146,7 +147,8 @@ for name in ("joint", "sam"):
 assert calls["forward"] == 2, "SAM passes twice."
 
 # %% [markdown]
-# **Batch normalisation counts.** Its running statistics are updated in every training pass. In the second pass they would be moved at weights
+# **Batch normalisation counts.** Such a layer scales what passes through it by mean and variance of the batch, and keeps a running mean of both for
+# later use. Its running statistics are updated in every training pass. In the second pass they would be moved at weights
 # that the network never has. The library freezes them there: they advance once a step.
 
 # %%

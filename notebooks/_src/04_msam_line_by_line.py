@@ -128,7 +128,7 @@ assert distance(step, list(here)) > 1e-4, (
 )
 
 # %% [markdown]
-# To first order $\nabla L(\theta + \varepsilon) \approx \nabla L(\theta) + H\varepsilon$, so $g \approx \nabla L(\theta) + v_d H \varepsilon$: **M-SAM is SAM with the radius $\rho\, v_d$.** On
+# To first order $\nabla L(\theta + \varepsilon) \approx \nabla L(\theta) + H\varepsilon$ with the Hessian $H$ (notebook 03), so $g \approx \nabla L(\theta) + v_d H \varepsilon$: **M-SAM is SAM with the radius $\rho\, v_d$.** On
 # a bowl that is exact. Move radius and share:
 
 # %%
@@ -175,7 +175,7 @@ assert [b for b, far in only.items() if far > 0] == [dominant], "Only one encode
 # %% [markdown]
 # ## 3 · Strong or weak?
 #
-# If it matters *whose* encoder is perturbed, one should see it when only one of them is. Four trainings with radius 0.2: nobody
+# If it matters *whose* encoder is perturbed (displaced before its gradient is taken), one should see it when only one of them is. Four trainings with radius 0.2: nobody
 # perturbed, all weights (SAM), only the dominant encoder, only the weaker one.
 #
 # **Predict.** In which of the four does the *weaker* modality end up worst?
@@ -202,7 +202,7 @@ if PRESET != "smoke":
 
 # %% [markdown]
 # **What it means.** A perturbation makes learning harder for what it perturbs. Confined to the dominant encoder, it spares the weaker
-# one. On the real AV-MNIST pairs the effect is clear (README), on this small set it is inside the spread of the seeds.
+# one. On real pairs of images and recordings (AV-MNIST, see the README) the effect is clear, on this small set it is inside the spread of the seeds.
 #
 # **What it does not mean.** That M-SAM gives the best fused accuracy: see the tables.
 

@@ -299,9 +299,10 @@ print(f"barrier: {barrier:.2f} nats")
 # direction? 3. What does filter normalisation make comparable? 4. Why must all methods share random numbers, samples and scale? 5. What
 # is kept fixed in a plane confined to one encoder? 6. Which number of a surface would you put in a table?
 #
-# **Limits.** Two directions out of thousands, one seed per method, batch normalisation in evaluation mode, losses above 4 nats cut off.
+# **Limits.** Two directions out of thousands, one seed per method, batch normalisation in evaluation mode, losses above 4 nats (the unit of a loss with natural logarithms) cut off.
 #
-# **Next:** [06 · Curvature per modality](06_curvature_per_modality.ipynb) puts numbers with error bars to what pictures suggest.
+# **Next:** [06 · Curvature per modality](06_curvature_per_modality.ipynb) puts numbers with error bars to what pictures suggest; the course goes on with
+# [07 · Does flat mean general?](07_does_flat_mean_general.ipynb).
 #
 # **References.** Li et al., *Visualizing the Loss Landscape of Neural Nets*, NeurIPS 2018, sections 3 and 4. Dinh et al., *Sharp Minima Can
 # Generalize for Deep Nets*, ICML 2017, section 3 (rescaling). Nowdeh et al., NeurIPS 2025,

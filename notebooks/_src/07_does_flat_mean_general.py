@@ -13,7 +13,7 @@
 #
 # **You will** compute the sharpness of a network and make it 10 times larger without changing one prediction, set five measures of
 # sharpness against the generalisation gap of 24 runs, and read a rank correlation with its interval.
-# **Needs** [05 · Reading loss landscapes](05_reading_loss_landscapes.ipynb), [06 · Curvature per modality](06_curvature_per_modality.ipynb).
+# **Needs** [05 · Reading loss landscapes](05_reading_loss_landscapes.ipynb); [06](06_curvature_per_modality.ipynb) is not needed.
 # **Takes** half a minute on two cores. **Regenerates** the sharpness and generalisation measures of the paper's section on
 # quantifying generalisation, on the embedded data.
 
@@ -51,7 +51,7 @@ print(f"{normalised_gap(train=0.98, test=0.90):.1f} % lost between training and 
 # $$Q = 100 \cdot \frac{\max_{y \in C_\varepsilon} f(\theta + A y) - f(\theta)}{1 + f(\theta)}, \qquad
 # C_\varepsilon = \{z : |z_i| \le \varepsilon (|(A^+\theta)_i| + 1)\}.$$
 #
-# $A$ is a random subspace, or the identity for all weights. The maximum is searched for, so $Q$ is a lower bound.
+# $A$ spans a random subspace ($A^+$ is its pseudo-inverse), or is the identity: all weights. The maximum is searched for, so $Q$ is a lower bound.
 
 # %%
 data = ml.load_dataset("synthetic", snr=(2.0, 1.0), n_train=500, n_val=100, n_test=200)
@@ -119,6 +119,14 @@ assert abs(last["adaptive (nats)"] / first["adaptive (nats)"] - 1) < 0.02, (
 # All late-fusion runs of this collection on the digits: eight methods, three seeds each. For each, five measures on the same 300
 # training samples, for each modality's encoder and for all weights ("fused"), and the gap of the fused accuracy. The measurements are
 # stored; `make figures` makes them again.
+#
+# | measure | the rise of the loss ... |
+# | --- | --- |
+# | Keskar's Q | at the worst point of a box around the weights, in percent |
+# | SAM, one step | after one step of length $\rho$ along the gradient |
+# | SAM, ascent | at the worst point within that radius that several steps of ascent find |
+# | adaptive | the same with every weight's step in proportion to its size |
+# | average case | on average over Gaussian displacements, equally large in every weight |
 #
 # **Predict.** For how many of the five measures will a sharper network clearly have the larger gap?
 
