@@ -1,0 +1,51 @@
+"""The README's table of results is the frozen one: no number in it was typed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a Markdown row, without emphasis."""
+    return [re.sub(r"\*\*|</?u>", "", c).strip() for c in line.strip().strip("|").split("|")]
+
+
+def frozen(fusion: str) -> dict[str, list[str]]:
+    """{method: its cells} of the drawn table."""
+    text = (ROOT / "figures" / f"table_methods_{fusion}_avmnist.md").read_text(encoding="utf-8")
+    rows = [cells(line) for line in text.splitlines() if line.startswith("|")]
+    return {r[0]: r for r in rows}
+
+
+def shown() -> list[list[str]]:
+    """The rows of the README's table of results."""
+    head = "| method | late: audio | late: fused |"
+    table = README[README.index(head) :].split("\n\n")[0]
+    return [cells(line) for line in table.splitlines()[2:]]
+
+
+@pytest.mark.parametrize("row", shown(), ids=lambda r: r[0])
+def test_rows_are_those_of_the_drawn_tables(row):
+    late, early = frozen("late")[row[0]], frozen("maxout").get(row[0])
+    assert row[1:4] == [late[1], late[3], late[6]]
+    assert row[4:] == (["—"] * 3 if early is None else [early[1], early[3], early[6]])
+
+
+def test_ranks_in_the_text_are_the_frozen_ones():
+    from msam_lib import paper_methods, results
+
+    names, found = paper_methods.ranks(results.load("methods", ROOT / "figures" / "data"))
+    rank = dict(zip(names, found.average, strict=True))
+    told = re.search(r"\*\*Ranks\*\*.*?\(\[figure\]", README, re.DOTALL)
+    assert told is not None
+    pairs = re.findall(r"((?:[A-Z][\w-]*)(?: \(\w+\))?) (\d+\.\d)", told[0].replace("\n", " "))
+    assert len(pairs) >= 6
+    for name, value in pairs:
+        assert float(value) == pytest.approx(rank[name], abs=0.0501), name
+    assert f"critical difference is {found.critical_difference:.1f}" in told[0].replace("\n  ", " ")
