@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 
 from msam_lib.geometry import landscapes
+from msam_lib.paper_costs import ITEM as COSTS
 from msam_lib.paper_items import PaperItem, convergence, dominance, perturbed, table
 from msam_lib.paper_methods import ITEMS as METHODS
 from msam_lib.plots import (
@@ -105,6 +106,7 @@ ITEMS: dict[str, PaperItem] = {
             contribution_alt,
         ),
         *METHODS,
+        COSTS,
     )
 }
 

@@ -27,6 +27,7 @@ CODE = (
     "frozen",
     "geometry",
     "paper",
+    "paper_costs",
     "paper_items",
     "paper_methods",
     "products",

@@ -13,6 +13,7 @@ from msam_lib import comparison, paper, paper_methods, results
 from msam_lib.cli import main
 from msam_lib.errors import MsamError
 from msam_lib.methods import METHODS, build_method
+from msam_lib.paper_costs import cost_table, costs_told
 from msam_lib.plots.comparison import accuracy_against, pareto
 from msam_lib.statistics import average_ranks
 from msam_lib.tune import SEARCH, case_label, trials, tune, tuned
@@ -87,9 +88,9 @@ def frozen(tmp_path_factory):
     folder = tmp_path_factory.mktemp("frozen")
     store = folder / "runs"
     costs = [
-        {"name": n, "against": "joint", "setting": "small_cnn, late, M=2", "quantity": "step",
+        {"name": n, "against": "joint", "setting": "small_cnn, late, M=2", "quantity": q,
          "ratio": r}
-        for n, r in (("joint", 1.0), ("sam", 2.0), ("msam", 2.1))
+        for n, r in (("joint", 1.0), ("sam", 2.0), ("msam", 2.1)) for q in ("step", "epoch")
     ]  # fmt: skip
     pd.DataFrame(costs).to_csv(folder / "costs.csv.gz", index=False)
     for name, snr in (("avmnist", (3.0, 1.0)), ("digits", (1.0, 2.0))):
@@ -193,3 +194,12 @@ def test_comparison_and_tune_from_the_command_line(tmp_path, capsys):
     assert main([*arguments, "--fusions", "late", "--seeds", "0", *common]) == 0
     assert (tmp_path / "methods_synthetic.csv.gz").exists()
     assert (tmp_path / "methods.csv.gz").exists()
+
+
+def test_the_table_of_costs_has_every_ratio(frozen):
+    summary = results.load("methods", frozen)
+    table = cost_table(summary[summary["split"] == "cost"])
+    assert [r.name for r in table.rows] == ["Joint training", "SAM", "M-SAM"]
+    sam = dict(zip(table.columns, table.rows[1].cells, strict=True))
+    assert sam["late: epoch"].text == "2.00" and sam["early: epoch"].text == "—"
+    assert "M-SAM 2.10" in costs_told(summary[summary["split"] == "cost"])

@@ -21,7 +21,8 @@ FORMATS = ("md", "tex", "csv", "html")
 
 class Cell(NamedTuple):
     """One value in percent: mean and half-width of its 95 % interval over n seeds (NaN: unknown);
-    rank 1 is best, 2 second, 0 neither; `note` says why a value is missing or weak.
+    rank 1 is best, 2 second, 0 neither; `note` says why a value is missing or weak. With `decimals`
+    it can hold other numbers, too.
     """
 
     mean: float = float("nan")
@@ -29,13 +30,15 @@ class Cell(NamedTuple):
     n: int = 0
     rank: int = 0
     note: str = ""
+    decimals: int = 1
 
     @property
     def text(self) -> str:
         """`"87.1 ± 2.3"`, `"87.1"` for one seed, `"—"` where missing."""
         if not isfinite(self.mean):
             return "—"
-        return f"{self.mean:.1f} ± {self.half:.1f}" if isfinite(self.half) else f"{self.mean:.1f}"
+        mean, half = (f"{x:.{self.decimals}f}" for x in (self.mean, self.half))
+        return f"{mean} ± {half}" if isfinite(self.half) else mean
 
 
 class Row(NamedTuple):

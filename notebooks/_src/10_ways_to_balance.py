@@ -137,7 +137,7 @@ every = results.load("methods")
 method_browser(every)
 
 # %% [markdown]
-# Without a kernel: accuracy against the time of a step.
+# Without a kernel: accuracy against the time of an epoch.
 
 # %%
 from msam_lib.paper import ITEMS

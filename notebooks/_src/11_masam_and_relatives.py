@@ -224,11 +224,11 @@ print("MASAM lifts the weaker modality by more than 3 points over M-SAM, in both
 # | M-SAM | weighs the displaced loss by the dominant modality's contribution (notebook 04) |
 # | MASAM | displaces one encoder, chosen and scaled as above |
 #
-# What they cost, measured side by side against a step of joint training:
+# What they cost, measured side by side against an epoch of joint training:
 
 # %%
 every = results.load("methods")
-cost = every[(every.split == "cost") & (every.metric == "step") & (every.fusion == "late")]
+cost = every[(every.split == "cost") & (every.metric == "epoch") & (every.fusion == "late")]
 family = ["sam", "asam", "momentum_sam", "look_sam", "cr_sam", "x_sam", "msam", "masam"]
 cost[cost.label.isin(family)].set_index("label")["value"].reindex(family).round(2)
 
