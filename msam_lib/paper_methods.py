@@ -206,7 +206,7 @@ ITEMS: tuple[PaperItem, ...] = (
         "this collection.",
         "", "methods", _tested,
         lambda f: accuracy_against(
-            against_cost(f), xlabel="time of an epoch (joint training: 1)", front="left", named=FOCUS
+            against_cost(f), xlabel="time of an epoch (joint = 1)", front="left", named=FOCUS
         ),
         lambda f: _front_told(against_cost(f), "the time of an epoch"),
     ),
