@@ -13,7 +13,7 @@ from msam_lib.results import final
 from msam_lib.statistics import t_factor
 from msam_lib.widgets import Explorer
 
-MARKED = ("Joint training", "SAM", "M-SAM", "MASAM")
+START = "M-SAM"  # highlighted first
 
 
 def measured(frame: pd.DataFrame) -> pd.DataFrame:
@@ -42,11 +42,16 @@ def measured(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def table_explorer(frames: Mapping[str, pd.DataFrame]) -> Explorer:
-    """Choose a comparison and what to sort by: the fused accuracy or the weakest modality's.
+def table_explorer(
+    frames: Mapping[str, pd.DataFrame],
+    paper: Mapping[str, Mapping[str, float]] | None = None,
+) -> Explorer:
+    """Choose a comparison, what to sort by (the fused accuracy or the weakest modality's), and a
+    method to highlight; the paper's numbers stand beside ours where there are any.
 
     Args:
         frames: {data set: frozen comparison}.
+        paper: {comparison, e.g. "avmnist, late": {method's name: its fused accuracy in percent}}.
     """
     rows = pd.concat([measured(f) for f in frames.values()], ignore_index=True)
     comparisons = list(dict.fromkeys(rows["comparison"]))
@@ -58,22 +63,30 @@ def table_explorer(frames: Mapping[str, pd.DataFrame]) -> Explorer:
     def chosen(comparison: str, sort_by: str) -> tuple[str, pd.DataFrame]:
         quantity = "fused" if sort_by == "fused" else weakest[comparison]
         own = rows[(rows["comparison"] == comparison) & (rows["quantity"] == quantity)]
+        if quantity == "fused" and paper and comparison in paper:
+            own = own.assign(paper=own["name"].map(paper[comparison]))
         return quantity, own
 
-    def draw(comparison: str, sort_by: str) -> Figure:
+    def draw(comparison: str, sort_by: str, highlight: str) -> Figure:
         quantity, own = chosen(comparison, sort_by)
-        return dot_chart(
-            own, xlabel=f"test accuracy of {quantity} (%), {comparison}", marked=MARKED
-        )
+        label = f"test accuracy of {quantity} (%), {comparison}"
+        return dot_chart(own, xlabel=label, marked=(highlight,))
 
-    def alt(comparison: str, sort_by: str) -> str:
+    def alt(comparison: str, sort_by: str, highlight: str) -> str:
         quantity, own = chosen(comparison, sort_by)
-        best = own.sort_values("mean", ascending=False).head(3)
-        told = ", ".join(f"{r.name} {r.mean:.1f}" for r in best.itertuples(index=False))
-        return f"{comparison}, accuracy of {quantity} in percent, best first: {told}."
+        best = own.sort_values("mean", ascending=False)
+        told = ", ".join(f"{r.name} {r.mean:.1f}" for r in best.head(3).itertuples(index=False))
+        text = f"{comparison}, accuracy of {quantity} in percent, best first: {told}."
+        if highlight not in set(own["name"]):
+            return f"{text} {highlight} is not in this comparison."
+        place = list(best["name"]).index(highlight) + 1
+        return f"{text} {highlight} is number {place} of {len(best)}."
 
-    return Explorer(
-        draw,
-        {"comparison": comparisons, "sort_by": ["fused", "weakest modality"]},
-        alt,
-    )
+    names = sorted(rows["name"].unique())
+    start = {"highlight": START} if START in names else {}
+    controls = {
+        "comparison": comparisons,
+        "sort_by": ["fused", "weakest modality"],
+        "highlight": names,
+    }
+    return Explorer(draw, controls, alt, start=start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,37 @@ def test_built_notebooks_match_their_sources():
 
 
 def test_there_are_notebooks():
-    assert [s.stem[:2] for s in SOURCES][:2] == ["00", "01"]
+    """So that "every notebook runs" below cannot be true of none."""
+    numbers = ["00", "01", "02", "03", "04", "05", "06", "07", "08", "10", "11", "12", "13", "99"]
+    assert [s.stem[:2] for s in SOURCES] == numbers
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
+def test_a_notebook_keeps_the_form(source: Path):
+    """A question, what it takes, predictions, checks, exercises in three grades, a close."""
+    cells = build_notebooks.solution(source).cells
+    text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    code = [c.source for c in cells if c.cell_type == "code"]
+    opening = cells[0].source
+    for part in ("**You will**", "**Needs**", "**Takes**", "**Regenerates**"):
+        assert part in opening, part
+    assert re.search(r"^\*\*.+\?\*\*$", opening, re.MULTILINE), "no question in one sentence"
+    for part in (
+        "## You have seen",
+        "**Questions.**",
+        "**Limits.**",
+        "**Next:**",
+        "**References.**",
+    ):
+        assert part in text, part
+    assert text.count("?", text.index("**Questions.**"), text.index("**Limits.**")) >= 4
+    assert sum("assert " in c for c in code) >= 1, "claims are asserted"
+    if source.stem[:2] not in ("00", "99"):
+        assert "Predict" in text and "**What it does not mean" in text
+        grades = re.findall(r"^\*\*(★+) Exercise", text, re.MULTILINE)
+        assert len(grades) >= 2 and grades == sorted(grades) and grades[0] == "★"
+    lengths = sorted(len(c.splitlines()) for c in code)
+    assert lengths[len(lengths) // 2] <= 10 and lengths[-1] <= 30, lengths[-3:]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)

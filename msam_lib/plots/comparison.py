@@ -181,9 +181,10 @@ def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) ->
     """One line per method: mean and interval, the best on top.
 
     Args:
-        rows: columns name, kind (see `KINDS`), mean, low, high (NaN where unknown), in percent.
+        rows: columns name, kind (see `KINDS`), mean, low, high (NaN where unknown), in percent, and
+            if there, paper: what a paper gives.
         xlabel: what was measured.
-        marked: names to print in bold.
+        marked: names to highlight.
 
     Raises:
         MsamError: nothing to draw.
@@ -200,12 +201,17 @@ def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) ->
         error = np.vstack([part["mean"] - part["low"], part["high"] - part["mean"]])
         style = {"color": color, "marker": marker, "ls": "none", "ms": 4.5, "label": kind}
         ax.errorbar(part["mean"], part.index, xerr=np.nan_to_num(error), elinewidth=0.8, **style)
+    if "paper" in own and own["paper"].notna().any():
+        style = {"marker": "|", "color": GREY, "ls": "none", "ms": 11, "mew": 2.2}
+        ax.plot(own["paper"], own.index, label="the paper's", **style)
+    for place in own.index[own["name"].isin(marked)]:
+        ax.axhspan(place - 0.5, place + 0.5, color="#F3E9B5", lw=0, zorder=0)
     ax.set_yticks(range(len(own)), own["name"])
     for tick, name in zip(ax.get_yticklabels(), own["name"], strict=True):
         tick.set(fontsize=7, fontweight="bold" if name in marked else "normal")
     ax.invert_yaxis()
     ax.set(xlabel=xlabel)
-    figure.legend(loc="outside upper center", ncols=len(KINDS))
+    figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 

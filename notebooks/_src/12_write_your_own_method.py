@@ -100,6 +100,7 @@ def same(a, b):
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+# %%
 assert same(trained(EqualLengths(0.0)), trained(build_method("joint"))), (
     "Neutral is joint training."
 )
