@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tools import build_notebooks
@@ -75,6 +76,14 @@ def test_a_students_notebook_keeps_no_solution(source: Path):
     unsolved = [c for c in plain.cells if "NotImplementedError" in c.source]
     assert len(unsolved) == len(exercises)
     assert not [c for c in plain.cells if "# solution" in c.source]
+
+
+def test_outputs_do_not_depend_on_chance():
+    pieces = [nbformat.v4.new_output("stream", name="stdout", text=t) for t in ("a\n", "b\n")]
+    noise = nbformat.v4.new_output("stream", name="stderr", text="50%|")
+    cell = nbformat.v4.new_code_cell("1", outputs=[pieces[0], noise, pieces[1]])
+    (only,) = build_notebooks.clean(cell).outputs
+    assert only.text == "a\nb\n"
 
 
 def test_a_broken_notebook_is_noticed(tmp_path):

@@ -100,6 +100,9 @@ def clean(cell: NotebookNode) -> NotebookNode:
     for output in cell.outputs:
         if output.get("name") == "stderr":
             continue
+        if kept and output.output_type == kept[-1].output_type == "stream":
+            kept[-1].text += output.text  # how a text is cut into pieces is chance
+            continue
         if "data" in output:
             if "application/vnd.jupyter.widget-view+json" in output.data:
                 continue  # a widget without its kernel is nothing to look at
