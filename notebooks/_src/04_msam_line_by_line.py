@@ -230,7 +230,7 @@ def seconds(name, **options):
 
 plain = seconds("joint")
 for name, options in (("sam", {}), ("msam", {}), ("msam", {"ascent": "momentum"})):
-    print(f"{name} {options or ''}: {seconds(name, **options) / plain:.2f} times a plain step")
+    print(f"{name} {options or ''}: {seconds(name, **options) / plain:.1f} times a plain step")
 
 # %% [markdown]
 # ## Exercises
