@@ -36,9 +36,10 @@ test: $(STAMP) ## run the tests and the examples in the docstrings
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
-lint: $(STAMP) ## check style, and the notebooks against their sources
+lint: $(STAMP) ## check style and types, and the notebooks against their sources
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/python tools/build_notebooks.py --check
 
 notebooks: $(STAMP) ## build the notebooks from notebooks/_src and run them

@@ -61,7 +61,7 @@ def _methods(args: argparse.Namespace) -> dict[str, list]:
     from msam_lib.config import Experiment
 
     data = Experiment.preset(args.preset, dataset=args.dataset).load_data()
-    plan = {}
+    plan: dict[str, list] = {}
     for fusion in args.fusions:
         rows = cases(len(data.modalities), fusion)
         if args.methods:

@@ -36,6 +36,7 @@ NOISY: tuple[Case, ...] = (
     ("msam", {}),
     ("msam", {"reading": "encoder"}),
 )
+ABLATED: tuple[Case, ...] = (("joint", {}), ("sam", {}), ("masam", {}))
 ABLATIONS: tuple[dict[str, Any], ...] = ({"aps": False}, {"mdps": False}, {"variant": "released"})
 EVERY_EPOCH = {"val": ("accuracy",), "test": ("accuracy", "contribution")}
 AT_THE_END = ("accuracy_head", "accuracy_shapley", "macro_f1", "loss")
@@ -171,11 +172,11 @@ def ablation_plan(
         experiment(("masam", {}), dataset, "late", seed=s, preset=preset, folder=folder)
         for s in seeds
     ]
-    plan = {
+    plan: dict[str, list[Experiment]] = {
         f"ablation|{case_label(c)}": [
             experiment(c, dataset, "late", seed=s, preset=preset, folder=folder) for s in seeds
         ]
-        for c in (("joint", {}), ("sam", {}), ("masam", {}))
+        for c in ABLATED
     }
     for changes in ABLATIONS:
         plan[f"ablation|{case_label(('masam', changes))}"] = [

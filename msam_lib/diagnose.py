@@ -135,7 +135,9 @@ def _hessian(
     return rows
 
 
-def _planes(model: Any, data: DataSplits, steps: int, span: float, shared: dict, progress: bool):
+def _planes(
+    model: Any, data: DataSplits, steps: int, span: float, shared: dict, progress: bool
+) -> Any:
     from msam_lib import diagnostics as d
 
     options = {"steps": steps, "span": span, "progress": progress, **shared}

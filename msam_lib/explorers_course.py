@@ -103,7 +103,9 @@ def sam_playground(
     )
 
 
-def msam_step(rho: float, share: float, theta: Sequence[float] = (1.0, 0.5)):
+def msam_step(
+    rho: float, share: float, theta: Sequence[float] = (1.0, 0.5)
+) -> tuple[np.ndarray, ...]:
     """(theta, eps, gradient here, gradient there, mixture) on the bowl (x^2 + 3 y^2) / 2."""
     at = np.array(theta, dtype=float)
     here = CURVATURE * at

@@ -53,7 +53,12 @@ class LivePanel:
         self._drawn = 0.0
         self._lock = threading.Lock()
         names = list(TITLES if methods is None else methods)
-        self._options = {"dataset": datasets, "fusion": fusions, "method": names, "epochs": epochs}
+        self._options: dict[str, Any] = {
+            "dataset": datasets,
+            "fusion": fusions,
+            "method": names,
+            "epochs": epochs,
+        }
 
     def draw(self) -> Figure:
         """The run so far."""

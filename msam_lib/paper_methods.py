@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from msam_lib.paper_items import PaperItem
 from msam_lib.plots import (
@@ -88,7 +89,7 @@ def ranks(frame: pd.DataFrame) -> tuple[list[str], Ranks]:
     return [names[c] for c in table.columns], average_ranks(table.to_numpy())
 
 
-def _ranks_drawn(frame: pd.DataFrame):
+def _ranks_drawn(frame: pd.DataFrame) -> Figure:
     names, found = ranks(frame)
     return rank_diagram(names, list(found.average), found.critical_difference, found.blocks)
 

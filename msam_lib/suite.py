@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from msam_lib.training.runs import Run
 
 SEEDS = (0, 1, 2)
-READINGS = ({}, {"reading": "encoder"}, {"reading": "unimodal_loss"}, {"ascent": "momentum"})
+READINGS: tuple[dict[str, str], ...] = (
+    {},
+    {"reading": "encoder"},
+    {"reading": "unimodal_loss"},
+    {"ascent": "momentum"},
+)
 PERTURBATION_RHO = 0.2  # of the strong-versus-weak figure: large enough for an effect to show
 
 

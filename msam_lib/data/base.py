@@ -30,7 +30,7 @@ class Batch(NamedTuple):
 
     inputs: dict[str, Tensor]
     targets: Tensor
-    index: Tensor | None = None
+    index: Tensor | None = None  # type: ignore[assignment] # hides tuple.index
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`."""
@@ -138,7 +138,7 @@ class Copies(NamedTuple):
         modalities: the columns of `keep`.
     """
 
-    index: Tensor
+    index: Tensor  # type: ignore[assignment] # hides tuple.index
     keep: Tensor
     modalities: tuple[str, ...]
 

@@ -93,7 +93,7 @@ def collect(
             data = data.subset(order[:samples].sort().values)
         batches = [data[i : i + batch_size] for i in range(0, len(data), batch_size)]
     else:
-        batches = [b if isinstance(b, Batch) else Batch(*b) for b in data]
+        batches = [b if isinstance(b, Batch) else Batch(*b) for b in data]  # type: ignore[misc]
     batches = [b for b in batches if len(b.targets)]
     if not batches:
         raise MsamError(

@@ -8,7 +8,7 @@ other such layer is linear in its weights: (W + x D₁ + y D₂) * data = W * da
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -164,7 +164,7 @@ def _readers(
     calls: dict[str, int] = {}
     address: set[int] = set()
 
-    def watch(name: str):
+    def watch(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple, out: Tensor) -> None:
             calls[name] = calls.get(name, 0) + 1
             if args[0].data_ptr() in address:

@@ -8,7 +8,8 @@ plane can be evaluated on the folded network.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ def pairs_of(model: nn.Module, batch: Batch) -> list[tuple[str, str]]:
     calls: dict[str, int] = {}
     alive: list[Tensor] = []  # keeps every output, so that no id is used twice
 
-    def watch(name: str):
+    def watch(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple, out: Tensor) -> None:
             calls[name] = calls.get(name, 0) + 1
             if isinstance(module, _BatchNorm):
@@ -97,7 +98,7 @@ class Folded:
         for pair in self.pairs:
             _fold_pair(self.module, *pair)
 
-    def __call__(self, inputs: Mapping[str, Tensor]):
+    def __call__(self, inputs: Mapping[str, Tensor]) -> Any:
         state = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
         for layer, norm_name in self.pairs:
             norm = self.model.get_submodule(norm_name)
@@ -153,7 +154,8 @@ def _fold_direction(d: Direction, layer_name: str, norm_name: str, norm: nn.Modu
     shift = d.pop(f"{norm_name}.bias", None)
     own = d.pop(f"{layer_name}.bias", None)
     if own is not None or shift is not None:
-        d[f"{layer_name}.bias"] = (0 if own is None else s * own) + (0 if shift is None else shift)
+        parts = [t for t in (None if own is None else s * own, shift) if t is not None]
+        d[f"{layer_name}.bias"] = torch.stack(parts).sum(0)
 
 
 def _rows(s: Tensor, like: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ class Grid:
         probe = head(self.batches[0])
         with session(trial, mode="eval", parameters=()), torch.no_grad():
             moved = fold(trial, self.directions, probe)
-        trial.to(memory_format=torch.channels_last)
+        trial.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for p in trial.parameters():
             p.requires_grad_(False)
         both = [(self.model, self.directions), (trial, (moved[0], moved[1]))]
@@ -162,7 +162,8 @@ class Grid:
 
     @property
     def _adds(self) -> bool:
-        return self.model.fusion.additive and not any("fusion" in moved for moved in self.moves)
+        moved = any("fusion" in names for names in self.moves)
+        return bool(self.model.fusion.additive) and not moved
 
     def _term(self, m: str, features: Tensor) -> Tensor:
         """This modality's logits (N, C)."""

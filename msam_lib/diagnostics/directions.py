@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,7 +122,7 @@ def difference(model: nn.Module, other: nn.Module | Mapping[str, Tensor]) -> Dir
 
 
 def eigen_directions(
-    model: nn.Module, data: Data, block: Block = "all", *, seed: int = 0, **options
+    model: nn.Module, data: Data, block: Block = "all", *, seed: int = 0, **options: Any
 ) -> tuple[Direction, Direction, np.ndarray]:
     """The eigenvectors of a block's two largest Hessian eigenvalues (unit length), and those
     eigenvalues (2,).

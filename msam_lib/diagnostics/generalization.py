@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def normalised_gap(train: float, test: float) -> float:
 
 
 def generalization_gap(
-    model: nn.Module, train: MultimodalDataset, test: MultimodalDataset, **options
+    model: nn.Module, train: MultimodalDataset, test: MultimodalDataset, **options: Any
 ) -> dict[str, float]:
     """The normalised gap of the fused prediction (`"fused"`) and of each modality alone, in
     percent.
@@ -126,7 +126,7 @@ def kendall_tau(
 
 
 def correlate_with_gap(
-    measures: Mapping[str, Sequence[float]], gap: Sequence[float], **options
+    measures: Mapping[str, Sequence[float]], gap: Sequence[float], **options: Any
 ) -> dict[str, RankCorrelation]:
     """Kendall's τ with the gap for each measure; options as for `kendall_tau`."""
     return {name: kendall_tau(values, gap, **options) for name, values in measures.items()}

@@ -171,6 +171,6 @@ class HessianOperator:
         return torch.stack(self.products(list(torch.eye(self.layout.size).to(self.like))), dim=1)
 
 
-def hvp(model: nn.Module, data: Data, v: Tensor, block: Block = "all", **options) -> Tensor:
+def hvp(model: nn.Module, data: Data, v: Tensor, block: Block = "all", **options: Any) -> Tensor:
     """One product H v (p,); options as for `HessianOperator`."""
     return HessianOperator(model, data, block, **options) @ v

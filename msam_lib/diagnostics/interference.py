@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -51,7 +52,7 @@ def block_norms(
     probes: int = 10,
     seed: int = 0,
     progress: bool = True,
-    **options,
+    **options: Any,
 ) -> BlockNorms:
     """How much the modalities interfere: ‖H_ab‖_F for all pairs of blocks at once.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ def interpolate(
     *,
     span: tuple[float, float] = (-0.25, 1.25),
     steps: int = 31,
-    **options,
+    **options: Any,
 ) -> Landscape:
     """The line from one checkpoint (x = 0) to another (x = 1) (Goodfellow, Vinyals, Saxe, ICLR
     2015).

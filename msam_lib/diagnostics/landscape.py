@@ -7,6 +7,7 @@ returns a `Landscape`. The model is never moved: a copy is.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -118,7 +119,7 @@ def line(
     span: Span = 1.0,
     steps: int = 51,
     seed: int = 0,
-    **options,
+    **options: Any,
 ) -> Landscape:
     """A line through the model along a filter-normalised random direction in `block`, or the one
     given.
@@ -149,7 +150,7 @@ def plane(
     span: Span = 1.0,
     steps: int = 25,
     seed: int = 0,
-    **options,
+    **options: Any,
 ) -> Landscape:
     """A plane through the model spanned by two filter-normalised random directions (Li et al.,
     NeurIPS 2018).
@@ -205,7 +206,7 @@ def eigen_plane(
     samples: int | None = None,
     batch_size: int = 500,
     mode: str = "eval",
-    **options,
+    **options: Any,
 ) -> Landscape:
     """The plane of the block's two sharpest directions: near the centre f = f₀ + gradient + (λ₁ x²
     + λ₂ y²) / 2.

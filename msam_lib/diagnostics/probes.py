@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -139,7 +140,9 @@ def gradient_alignment(
     return out
 
 
-def _gradient(model: nn.Module, batches: Sequence[Batch], loss, chosen: list, mode: str) -> Tensor:
+def _gradient(
+    model: nn.Module, batches: Sequence[Batch], loss: Any, chosen: list, mode: str
+) -> Tensor:
     total: Tensor | int = 0
     with session(model, mode=mode, parameters=chosen):
         for w, b in zip(shares(batches), batches, strict=True):
@@ -202,7 +205,7 @@ def feature_similarity(
     return {(m, k): linear_cka(x[m], x[k]) for m, k in itertools.combinations(x, 2)}
 
 
-def unimodal_losses(model: nn.Module, data: Data, **options) -> dict[str, float]:
+def unimodal_losses(model: nn.Module, data: Data, **options: Any) -> dict[str, float]:
     """Cross-entropy in nats of each modality's own prediction (see `unimodal_loss`), in evaluation
     mode.
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -213,7 +214,7 @@ def sharpness_table(
     sigma: float = 0.01,
     draws: int = 20,
     progress: bool = True,
-    **shared,
+    **shared: Any,
 ) -> list[dict[str, object]]:
     """Every measure for every block: rows {block, measure, value, std_error, setting}.
 

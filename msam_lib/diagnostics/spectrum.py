@@ -7,6 +7,7 @@ without it rounding makes copies of the large eigenvalues.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,7 +93,7 @@ def top_eigenvalues(
     tol: float = 1e-3,
     seed: int = 0,
     progress: bool = True,
-    **options,
+    **options: Any,
 ) -> Eigenpairs:
     """The k extreme eigenvalues and eigenvectors of a block's Hessian, by Lanczos.
 
@@ -204,7 +205,7 @@ def spectral_density(
     steps: int = 40,
     seed: int = 0,
     progress: bool = True,
-    **options,
+    **options: Any,
 ) -> SpectralDensity:
     """The density of all eigenvalues of a block's Hessian (Ghorbani, Krishnan, Xiao, ICML 2019,
     Algorithm 1).

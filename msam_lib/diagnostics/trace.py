@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ class TraceEstimate:
         )
 
 
-def estimate(name: str, samples: Sequence[float] | np.ndarray, **fields) -> TraceEstimate:
+def estimate(name: str, samples: Sequence[float] | np.ndarray, **fields: Any) -> TraceEstimate:
     """The mean of the samples and its standard error."""
     s = np.asarray(samples, dtype=float)
     error = float(s.std(ddof=1) / math.sqrt(len(s))) if len(s) > 1 else math.nan
@@ -136,7 +137,7 @@ def hessian_trace(
     estimator: str = "hutchinson",
     seed: int = 0,
     progress: bool = True,
-    **options,
+    **options: Any,
 ) -> TraceEstimate:
     """The trace of one block's Hessian.
 

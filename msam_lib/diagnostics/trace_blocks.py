@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -21,7 +23,7 @@ def block_traces(
     seed: int = 0,
     progress: bool = True,
     loss: Loss | None = None,
-    **options,
+    **options: Any,
 ) -> dict[str, TraceEstimate]:
     """The traces of every block and the total from the same probes.
 

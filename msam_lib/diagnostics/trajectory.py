@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ def trajectory_plane(
     *,
     steps: int = 25,
     margin: float = 0.15,
-    **options,
+    **options: Any,
 ) -> Landscape:
     """The plane in which a training moved most, with its path; the origin is the last checkpoint.
 

@@ -171,6 +171,6 @@ class AUG(Method):
         features = model.encode(batch.inputs)  # type: ignore[operator]
         given = self.weights or {}
         return sum(
-            float(given.get(m, 0.0 if given else 1.0)) * sum(self.terms(i, h.float()))
+            float(given.get(m, 0.0 if given else 1.0)) * sum(self.terms(i, h.float()))  # type: ignore[misc]
             for i, (m, h) in enumerate(features.items())
         )  # type: ignore[return-value]

@@ -91,9 +91,8 @@ class LNLN(Method):
             terms["reconstruction"] = self.reconstruction * self._rebuilt(model, batch, parts)
         backward(sum(terms.values()))  # type: ignore[arg-type]
         self.update(model, optimizer)
-        return {"loss": task.detach()} | {
-            f"{k}_term": v.detach() for k, v in terms.items() if k != "task"
-        }
+        logs: Logs = {f"{k}_term": v.detach() for k, v in terms.items() if k != "task"}
+        return {"loss": task.detach()} | logs
 
     def task_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy, or the squared error of the one output where targets are numbers."""

@@ -131,11 +131,12 @@ class MASAM(Method):
         with displaced(moved, shift), frozen_statistics(model), randomness.replay():
             self._follow(model, batch, output, targets, of_u)
         self.update(model, optimizer)
-        return {"loss": fused.detach()} | {
+        logs: Logs = {
             f"{k}/{m}": v[i]
             for k, v in (("accord", accord), ("score", score))
             for i, m in enumerate(names)
         }
+        return {"loss": fused.detach()} | logs
 
     def _own(self, output: Output, batch: Batch) -> list[Tensor]:
         return [F.cross_entropy(z.float(), batch.targets) for z in output.unimodal.values()]

@@ -69,8 +69,7 @@ class MMPareto(Method):
         logs: Logs = {"loss": fused.detach()}
         for m in model.modalities:  # type: ignore[union-attr]
             at = [place[id(p)] for p in model.parameters_of(m) if id(p) in place]  # type: ignore
-            a, b = [g_f[i] for i in at], [g_u[i] for i in at]
-            new, cosine = self.integrate(a, b)
+            new, cosine = self.integrate([g_f[i] for i in at], [g_u[i] for i in at])
             for i, g in zip(at, new, strict=True):
                 parameters[i].grad = g
             logs[f"cosine/{m}"] = cosine

@@ -103,8 +103,8 @@ class MSAM(Method):
 
     def setup(self, model: nn.Module, task: Task | None = None) -> None:
         super().setup(model, task)
-        if self.target not in (*TARGETS, *model.modalities):
-            raise unknown_name("target", self.target, [*TARGETS, *model.modalities])
+        if self.target not in (allowed := [*TARGETS, *model.modalities]):  # type: ignore[misc]
+            raise unknown_name("target", self.target, allowed)
         self.dominance.setup(model.modalities)
 
     def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
@@ -181,7 +181,7 @@ class MSAM(Method):
         kept = {m: f.detach() for m, f in output.features.items()}
         backward(losses[target])
         parameters = with_gradient(trainable(model))  # L_d reaches no other modality's encoder
-        eps = ascent([p.grad for p in parameters], self.rho)
+        eps = ascent([p.grad for p in parameters], self.rho)  # type: ignore[misc]
         for p in parameters:
             p.grad = None
         others = [x for m, x in losses.items() if m != target]

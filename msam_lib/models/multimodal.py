@@ -133,7 +133,7 @@ class MultimodalModel(nn.Module):
         """Named parameters by block: one block per modality's encoder, and `"fusion"` for all the
         rest.
         """
-        out: dict[str, dict[str, nn.Parameter]] = {m: {} for m in self.modalities} | {"fusion": {}}
+        out: dict[str, dict[str, nn.Parameter]] = {m: {} for m in (*self.modalities, "fusion")}
         for name, parameter in self.named_parameters():
             top, _, rest = name.partition(".")
             out[rest.partition(".")[0] if top == "encoders" else "fusion"][name] = parameter

@@ -73,7 +73,7 @@ class WrappedModel(nn.Module):
 
     def blocks(self) -> dict[str, dict[str, nn.Parameter]]:
         """Named parameters by block: one per named encoder, and `"fusion"` for the rest."""
-        out: dict[str, dict[str, nn.Parameter]] = {m: {} for m in self._own} | {"fusion": {}}
+        out: dict[str, dict[str, nn.Parameter]] = {m: {} for m in (*self._own, "fusion")}
         for name, p in self.named_parameters():
             owner = next((m for m, ids in self._own.items() if id(p) in ids), "fusion")
             out[owner][name] = p

@@ -149,7 +149,9 @@ def _name(ax: Axes, rows: pd.DataFrame, points: pd.DataFrame, height: float = 0.
         x, y = to_axes.transform((row.x, row.y))
         wide = 0.028 * len(row.name)
 
-        def cost(place: tuple[float, float], x=x, y=y, wide=wide) -> float:
+        def cost(
+            place: tuple[float, float], x: float = x, y: float = y, wide: float = wide
+        ) -> float:
             left, middle = place
             right = left + wide
             over = [

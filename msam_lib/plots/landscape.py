@@ -86,7 +86,7 @@ def surfaces(
     lines = np.linspace(low, high, levels + 1)
     for k, (title, s) in enumerate(landscapes.items()):
         z = np.clip(np.nan_to_num(values(s, quantity), nan=high, posinf=high), low, high)
-        x, y = np.meshgrid(s.x, s.y, indexing="ij")
+        x, y = np.meshgrid(s.x, np.asarray(s.y), indexing="ij")
         for r, (elevation, azimuth) in enumerate(views):
             ax = figure.add_subplot(grid[r, k], projection="3d")
             ax.plot_surface(
@@ -154,7 +154,7 @@ def view(
     low, high = limits
     cmap = "viridis" if quantity == "loss" else "viridis_r"
     z = np.clip(np.nan_to_num(values(landscape, quantity), nan=high, posinf=high), low, high)
-    x, y = np.meshgrid(landscape.x, landscape.y, indexing="ij")
+    x, y = np.meshgrid(landscape.x, np.asarray(landscape.y), indexing="ij")
     lines_at = np.linspace(low, high, levels + 1)
     figure = Figure(figsize=(TEXT_WIDTH, TEXT_WIDTH * 0.45), layout="constrained")
     ax = figure.add_subplot(1, 2, 1, projection="3d")

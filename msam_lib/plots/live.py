@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -50,7 +51,7 @@ def live_picture(
     return figure
 
 
-def _loss(ax, losses: Sequence[tuple[int, float]], window: int = 20) -> None:
+def _loss(ax: Axes, losses: Sequence[tuple[int, float]], window: int = 20) -> None:
     """Every step in grey, a running mean over `window` steps in ink."""
     ax.set(title="training loss", xlabel="step")
     if not losses:

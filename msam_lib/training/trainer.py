@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -137,7 +137,7 @@ class Trainer:
             self.run.mark_done()
         return self.history
 
-    def _epoch(self, bar) -> None:
+    def _epoch(self, bar: Any) -> None:
         self.model.train()
         self.loaders.train.set_epoch(self.epoch)
         self.method.on_epoch_start(self.model, self.epoch, self.loaders)
