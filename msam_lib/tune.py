@@ -19,7 +19,7 @@ from msam_lib.config import Experiment
 from msam_lib.errors import MsamError
 
 FOLDER = Path(__file__).parent / "tuned"
-BUDGET, SEED = 4, 100
+BUDGET, SEED = 6, 100
 Case = tuple[str, dict[str, Any]]  # a method and the options that make it a row of the table
 
 # Each method's main option and the values tried, in the middle what its paper or its code uses;
@@ -65,20 +65,22 @@ def case_label(case: Case) -> str:
 def trials(case: Case, lr: float, budget: int = BUDGET) -> list[tuple[float, dict[str, Any]]]:
     """(learning rate, method options) of every trial; as many for each method.
 
-    Half the budget goes to each of two learning rates (`lr` and `lr / 3`), with as many values of
-    the main option; a method without one gets learning rates from 2 lr downwards, each 0.6 of the
-    one before.
+    Every method meets the same three learning rates (2 lr, lr, lr / 3), with one, two or three
+    values of its main option; a method without one gets further learning rates between and below
+    them.
 
     Raises:
-        MsamError: the budget is not an even number from 2 to 6.
+        MsamError: the budget is not 3, 6 or 9.
     """
     method, options = case
-    if budget not in (2, 4, 6):
-        raise MsamError(f"budget={budget}; 2, 4 or 6 trials per method.")
+    if budget not in (3, 6, 9):
+        raise MsamError(f"budget={budget}; 3, 6 or 9 trials per method.")
+    rates = (2 * lr, lr, lr / 3)
     if method not in SEARCH or SEARCH[method][0] in options:
-        return [(2 * lr * 0.6**k, dict(options)) for k in range(budget)]
+        further = (1.2 * lr, 0.6 * lr, 0.2 * lr, 1.6 * lr, 0.8 * lr, 0.45 * lr)
+        return [(rate, dict(options)) for rate in (*rates, *further)[:budget]]
     name, values = SEARCH[method]
-    several = [(rate, v) for rate in (lr, lr / 3) for v in _spread(values, budget // 2)]
+    several = [(rate, v) for rate in rates for v in _spread(values, budget // 3)]
     return [(rate, options | {name: v}) for rate, v in several]
 
 
@@ -109,7 +111,7 @@ def tune(
         dataset, fusion: where.
         cases: (method, options) of the rows to tune.
         preset: size of the runs.
-        budget: trials per case: 2, 4 or 6.
+        budget: trials per case: 3, 6 or 9.
         seeds: of the trials.
         store: folder of runs; `runs/tune` by default.
         folder: where the choices are kept.

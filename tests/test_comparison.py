@@ -23,7 +23,7 @@ FAST = {"preset": "smoke", "data_options": SMALL}
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("budget", [2, 4, 6])
+@pytest.mark.parametrize("budget", [3, 6, 9])
 def test_every_method_gets_as_many_trials(name, budget):
     found = trials((name, {}), 0.1, budget)
     assert len(found) == budget == len({json.dumps(t, sort_keys=True) for t in found})
@@ -33,12 +33,21 @@ def test_every_method_gets_as_many_trials(name, budget):
 
 
 def test_trials_by_hand():
-    assert trials(("sam", {}), 0.3, 2) == [(0.3, {"rho": 0.1}), (pytest.approx(0.1), {"rho": 0.1})]
-    assert trials(("joint", {}), 0.1, 2) == [(0.2, {}), (pytest.approx(0.12), {})]
-    kept = trials(("msam", {"reading": "encoder"}), 0.1, 4)
-    assert all(o["reading"] == "encoder" for _, o in kept)
-    with pytest.raises(MsamError, match="budget=3"):
-        trials(("sam", {}), 0.1, 3)
+    third = pytest.approx(0.1)
+    assert trials(("sam", {}), 0.3, 3) == [
+        (0.6, {"rho": 0.1}), (0.3, {"rho": 0.1}), (third, {"rho": 0.1})
+    ]  # fmt: skip
+    assert trials(("joint", {}), 0.3, 3) == [(0.6, {}), (0.3, {}), (third, {})]
+    kept = trials(("msam", {"reading": "encoder"}), 0.1, 6)
+    assert all(options["reading"] == "encoder" for _, options in kept)
+    with pytest.raises(MsamError, match="budget=4"):
+        trials(("sam", {}), 0.1, 4)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_meets_the_same_learning_rates(name):
+    rates = {rate for rate, _ in trials((name, {}), 0.1, 6)}
+    assert {0.2, 0.1, 0.1 / 3} <= rates
 
 
 def test_search_names_options_that_exist():
@@ -50,13 +59,13 @@ def test_search_names_options_that_exist():
 def test_tuning_takes_the_best_on_validation_and_is_used(tmp_path):
     case = ("sam", {})
     chosen = tune(
-        "synthetic", "late", [case, ("joint", {})], budget=2, store=tmp_path / "runs",
+        "synthetic", "late", [case, ("joint", {})], budget=3, store=tmp_path / "runs",
         folder=tmp_path, jobs=1, **FAST,
     )  # fmt: skip
     best = max(t["val_accuracy"] for t in chosen["sam"]["trials"])
     assert chosen["sam"]["val_accuracy"] == best
     stored = tuned("synthetic", "late", tmp_path)
-    assert stored["sam"]["budget"] == 2 and stored["sam"]["seeds"] == [100]
+    assert stored["sam"]["budget"] == 3 and stored["sam"]["seeds"] == [100]
     assert tuned("synthetic", "maxout", tmp_path) == stored  # falls back to late fusion
     made = comparison.experiment(case, "synthetic", "late", preset="smoke", folder=tmp_path, seed=1)
     assert (made.lr, made.method_options) == (stored["sam"]["lr"], stored["sam"]["method_options"])
@@ -67,7 +76,7 @@ def test_tuning_takes_the_best_on_validation_and_is_used(tmp_path):
 
 def test_a_trial_that_diverges_loses(tmp_path, capsys):
     found = tune(
-        "synthetic", "late", [("joint", {})], budget=2, store=tmp_path / "runs",
+        "synthetic", "late", [("joint", {})], budget=3, store=tmp_path / "runs",
         folder=tmp_path, jobs=1, clip_norm=0.0, weight_decay=1e30, **FAST,
     )  # fmt: skip
     assert found["joint"]["val_accuracy"] == 0.0
@@ -188,7 +197,7 @@ def test_comparison_and_tune_from_the_command_line(tmp_path, capsys):
     common = ["--store", str(tmp_path / "runs"), "--out", str(tmp_path), "--jobs", "1"]
     small = ["--data-options", *(f"{k}={v}" for k, v in SMALL.items())]
     arguments = ["tune", "--dataset", "synthetic", "--preset", "smoke", "--methods", "sam"]
-    assert main([*arguments, "--budget", "2", *common, *small]) == 0
+    assert main([*arguments, "--budget", "3", *common, *small]) == 0
     assert "rho=0.1" in capsys.readouterr().out
     arguments = ["comparison", "synthetic", "--preset", "smoke", "--methods", "joint", "sam"]
     assert main([*arguments, "--fusions", "late", "--seeds", "0", *common]) == 0
