@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="all that apply"
     )
-    p.add_argument("--budget", type=int, default=6, help="trials per method: 3, 6 (default) or 9")
+    p.add_argument("--budget", type=int, default=9, help="trials per method: 3, 6 or 9 (default)")
     p.add_argument("--seeds", nargs="+", type=int, default=[100], help="of the trials (100)")
     p.add_argument("--jobs", type=int, help="processes (one per core)")
     p.add_argument("--out", type=Path, help="folder of the choices (msam_lib/tuned)")

@@ -19,7 +19,7 @@ from msam_lib.config import Experiment
 from msam_lib.errors import MsamError
 
 FOLDER = Path(__file__).parent / "tuned"
-BUDGET, SEED = 6, 100
+BUDGET, SEED = 9, 100
 Case = tuple[str, dict[str, Any]]  # a method and the options that make it a row of the table
 
 # Each method's main option and the values tried, in the middle what its paper or its code uses;
