@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from msam_lib.paper_items import PaperItem
+from msam_lib.paper_tables import methods_table
 from msam_lib.plots import (
     Table,
     accuracy_curves,
@@ -29,49 +30,8 @@ from msam_lib.plots.names import KINDS, display_names
 from msam_lib.selection import fusion_rows
 from msam_lib.statistics import Ranks, average_ranks, t_factor
 
-# Multimodal accuracies on AV-MNIST as the M-SAM paper gives them (Tables 1 and 2), in percent.
-PAPER = {
-    "late": {"joint": 68.41, "sam": 73.17, "reconboost": 73.59, "msam": 74.08},
-    "maxout": {"joint": 71.15, "sam": 73.22, "cggm": 73.11, "msam": 74.48},
-}
-WORDS = {"late": "late fusion", "maxout": "early fusion (MaxOut)"}
 FOCUS = ("Joint training", "SAM", "M-SAM", "MASAM", "Unimodal")
 REFERENCE = "unimodal"
-
-
-def methods_table(dataset: str, fusion: str) -> PaperItem:
-    """All methods on one data set under one fusion."""
-    paper = PAPER[fusion] if dataset == "avmnist" else None
-    number = {"late": 1, "maxout": 2}[fusion]
-    caption = (
-        f"All methods on {dataset}, {WORDS[fusion]}, preset teach: test accuracy in percent, mean "
-        "± half-width of the 95 % Student-t interval over seeds, at the epoch with the best "
-        "validation accuracy; learning rate and main option chosen on the validation split with "
-        "the same number of trials for each method. Modality columns: all other modalities "
-        "absent; (shapley): AGM's definition, the Shapley combination of logits. Unimodal: "
-        "separate models. Bold: best; underlined: second."
-    )
-
-    def draw(rows: pd.DataFrame) -> Table:
-        return results_table(
-            rows,
-            paper=paper,
-            paper_title="paper, AV-MNIST",
-            second="accuracy_shapley",
-            caption=caption,
-            notes=["The paper's numbers belong to other networks and sizes."] if paper else [],
-        )
-
-    return PaperItem(
-        f"table_methods_{fusion}_{dataset}",
-        f"All methods on {dataset}, {WORDS[fusion]}",
-        caption,
-        f"Table {number}" if dataset == "avmnist" else "",
-        f"methods_{dataset}",
-        fusion_rows(fusion),
-        draw,
-        lambda rows: table_alt(draw(rows)),
-    )
 
 
 def scores(frame: pd.DataFrame) -> pd.DataFrame:

@@ -30,6 +30,7 @@ CODE = (
     "paper_costs",
     "paper_items",
     "paper_methods",
+    "paper_tables",
     "products",
     "results",
     "selection",
