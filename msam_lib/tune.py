@@ -31,7 +31,7 @@ SEARCH: dict[str, tuple[str, tuple[Any, ...]]] = {
     "masam": ("rho", (0.05, 0.1, 0.3)),
     "momentum_sam": ("rho", (0.1, 0.3, 1.0)),
     "cr_sam": ("rho", (0.05, 0.1, 0.3)),
-    "look_sam": ("rho", (0.05, 0.1, 0.3)),
+    "look_sam": ("alpha", (0.2, 0.7, 1.0)),  # the radius hardly matters: g_v is normalised
     "x_sam": ("rho", (0.05, 0.1, 0.3)),
     "ogm_ge": ("alpha", (0.1, 0.3, 0.8)),
     "agm": ("alpha", (0.5, 1.0, 2.5)),
