@@ -228,9 +228,9 @@ def _costs(costs: pd.DataFrame) -> pd.DataFrame:
 
 def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:
     """Test accuracy in percent at the reported epoch, one row per (dataset, fusion, label), one
-    column per seed.
+    column per seed; a frame without validation rows holds the reported epochs only (`methods`).
     """
-    ends = final(frame)
+    ends = final(frame) if (frame["split"] == "val").any() else frame
     own = ends[(ends["split"] == "test") & (ends["metric"] == "accuracy")]
     own = own[own["modality"] == modality]
     keys = ["dataset", "fusion", "label"]

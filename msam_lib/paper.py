@@ -13,6 +13,8 @@ from msam_lib.geometry import landscapes
 from msam_lib.paper_costs import ITEM as COSTS
 from msam_lib.paper_items import PaperItem, convergence, dominance, perturbed, table
 from msam_lib.paper_methods import ITEMS as METHODS
+from msam_lib.paper_paired import ITEMS as PAIRED
+from msam_lib.paper_tables import PAPER
 from msam_lib.plots import (
     class_heatmap,
     class_heatmap_alt,
@@ -25,11 +27,6 @@ from msam_lib.plots.sharpness import sharpness_against_gap, sharpness_alt
 from msam_lib.products import build
 from msam_lib.selection import fusion_rows, method_rows, traced_rows
 from msam_lib.sharpness_results import correlations, gaps
-
-# The paper's multimodal accuracies on AV-MNIST (arXiv 2510.24919, Tables 1 and 2), in percent. It
-# gives neither seeds nor spread.
-PAPER_LATE = {"joint": 68.41, "sam": 73.17, "msam": 74.08}
-PAPER_MAXOUT = {"joint": 71.15, "sam": 73.22, "msam": 74.48}
 
 LATE, MAXOUT = "late fusion", "early fusion (MaxOut)"
 
@@ -52,8 +49,8 @@ ITEMS: dict[str, PaperItem] = {
             class_heatmap_alt,
         ),
         perturbed(),
-        table("late", LATE, 1, PAPER_LATE),
-        table("maxout", MAXOUT, 2, PAPER_MAXOUT),
+        table("late", LATE, 1, PAPER["late"]),
+        table("maxout", MAXOUT, 2, PAPER["maxout"]),
         PaperItem(
             "landscape_late",
             "Loss landscapes",
@@ -106,6 +103,7 @@ ITEMS: dict[str, PaperItem] = {
             contribution_alt,
         ),
         *METHODS,
+        *PAIRED,
         COSTS,
     )
 }

@@ -7,18 +7,14 @@ import pandas as pd
 from msam_lib.paper_items import PaperItem
 from msam_lib.plots import Table, results_table, table_alt
 from msam_lib.selection import fusion_rows
+from msam_lib.tune import BUDGET
 
-# Multimodal accuracies on AV-MNIST as the M-SAM paper gives them (Tables 1 and 2), in percent.
+# Multimodal accuracies on AV-MNIST as the M-SAM paper (arXiv 2510.24919) gives them in its Tables 1
+# and 2, in percent. It gives neither seeds nor spread.
 PAPER = {
     "late": {"joint": 68.41, "sam": 73.17, "reconboost": 73.59, "msam": 74.08},
     "maxout": {"joint": 71.15, "sam": 73.22, "cggm": 73.11, "msam": 74.48},
 }
-# Where every method met the same learning rates (`tune.trials`). The other searches are older.
-EVEN = {("avmnist", "maxout")}
-UNEVEN = (
-    "Learning rates tried, with lr the preset's: methods with a main option met lr and lr/3, those "
-    "without one (joint training, unimodal, MSLR, MLA) 2 lr and less. That favours the latter."
-)
 WORDS = {"late": "late fusion", "maxout": "early fusion (MaxOut)"}
 
 
@@ -26,14 +22,13 @@ def methods_table(dataset: str, fusion: str) -> PaperItem:
     """All methods on one data set under one fusion."""
     paper = PAPER[fusion] if dataset == "avmnist" else None
     number = {"late": 1, "maxout": 2}[fusion]
-    notes = ["The paper's numbers belong to other networks and sizes."] if paper else []
     caption = (
         f"All methods on {dataset}, {WORDS[fusion]}, preset teach: test accuracy in percent, mean "
         "± half-width of the 95 % Student-t interval over seeds, at the epoch with the best "
         "validation accuracy; learning rate and main option chosen on the validation split with "
-        "the same number of trials for each method. Modality columns: all other modalities "
-        "absent; (shapley): AGM's definition, the Shapley combination of logits. Unimodal: "
-        "separate models. Bold: best; underlined: second."
+        f"{BUDGET} trials for each method. Modality columns: all other modalities absent; "
+        "(shapley): AGM's definition, the Shapley combination of logits. Unimodal: separate "
+        "models. Bold: best; underlined: second."
     )
 
     def draw(rows: pd.DataFrame) -> Table:
@@ -43,7 +38,7 @@ def methods_table(dataset: str, fusion: str) -> PaperItem:
             paper_title="paper, AV-MNIST",
             second="accuracy_shapley",
             caption=caption,
-            notes=[*notes, UNEVEN] if (dataset, fusion) not in EVEN else notes,
+            notes=["The paper's numbers belong to other networks and sizes."] if paper else [],
         )
 
     return PaperItem(

@@ -30,12 +30,14 @@ CODE = (
     "paper_costs",
     "paper_items",
     "paper_methods",
+    "paper_paired",
     "paper_tables",
     "products",
     "results",
     "selection",
     "sharpness_results",
     "statistics",
+    "tune",
 )
 
 

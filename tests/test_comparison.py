@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 
 from msam_lib import comparison, paper, paper_methods, results
 from msam_lib.cli import main
+from msam_lib.config import Experiment
 from msam_lib.errors import MsamError
 from msam_lib.methods import METHODS, build_method
 from msam_lib.paper_costs import cost_table, costs_told
 from msam_lib.plots.comparison import accuracy_against, pareto
 from msam_lib.statistics import average_ranks
-from msam_lib.tune import SEARCH, case_label, trials, tune, tuned
+from msam_lib.tune import BUDGET, FOLDER, SEARCH, case_label, trials, tune, tuned
 
 SMALL = {"n_train": 120, "n_val": 40, "n_test": 40}
 FAST = {"preset": "smoke", "data_options": SMALL}
@@ -35,7 +36,7 @@ def test_every_method_gets_as_many_trials(name, budget):
 def test_trials_by_hand():
     third = pytest.approx(0.1)
     assert trials(("sam", {}), 0.3, 3) == [
-        (0.6, {"rho": 0.1}), (0.3, {"rho": 0.1}), (third, {"rho": 0.1})
+        (0.6, {"rho": 0.05}), (0.3, {"rho": 0.05}), (third, {"rho": 0.05})
     ]  # fmt: skip
     assert trials(("joint", {}), 0.3, 3) == [(0.6, {}), (0.3, {}), (third, {})]
     kept = trials(("msam", {"reading": "encoder"}), 0.1, 6)
@@ -48,6 +49,18 @@ def test_trials_by_hand():
 def test_every_method_meets_the_same_learning_rates(name):
     rates = {rate for rate, _ in trials((name, {}), 0.1, 6)}
     assert {0.2, 0.1, 0.1 / 3} <= rates
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda p: p.stem)
+def test_stored_choices_come_from_the_search_that_the_tables_name(path):
+    dataset, _, fusion = path.stem.rpartition("-")
+    preset = Experiment.preset("teach", dataset=dataset, fusion=fusion)
+    for label, choice in json.loads(path.read_text()).items():
+        assert choice["budget"] == BUDGET == len(choice["trials"]), label
+        tried = {round(t["lr"] / preset.lr, 4) for t in choice["trials"]}
+        assert {2, 1, 0.3333} <= tried, label
+        best = max(t["val_accuracy"] for t in choice["trials"])
+        assert choice["val_accuracy"] == best, label
 
 
 def test_search_names_options_that_exist():
@@ -198,7 +211,7 @@ def test_comparison_and_tune_from_the_command_line(tmp_path, capsys):
     small = ["--data-options", *(f"{k}={v}" for k, v in SMALL.items())]
     arguments = ["tune", "--dataset", "synthetic", "--preset", "smoke", "--methods", "sam"]
     assert main([*arguments, "--budget", "3", *common, *small]) == 0
-    assert "rho=0.1" in capsys.readouterr().out
+    assert "rho=0.05" in capsys.readouterr().out
     arguments = ["comparison", "synthetic", "--preset", "smoke", "--methods", "joint", "sam"]
     assert main([*arguments, "--fusions", "late", "--seeds", "0", *common]) == 0
     assert (tmp_path / "methods_synthetic.csv.gz").exists()

@@ -49,3 +49,14 @@ def test_ranks_in_the_text_are_the_frozen_ones():
     for name, value in pairs:
         assert float(value) == pytest.approx(rank[name], abs=0.0501), name
     assert f"critical difference is {found.critical_difference:.1f}" in told[0].replace("\n  ", " ")
+
+
+def test_differences_in_the_text_are_those_of_the_paired_tables():
+    """Every "3.1 ± 1.3 points" of the README is a cell of one of the tables it points to."""
+    told = re.findall(r"(-?\d+\.\d ± \d+\.\d) points", README.replace("\n ", ""))
+    assert len(told) >= 5
+    tables = [ROOT / "figures" / f"table_paired_{what}.md" for what in ("fused", "weakest")]
+    drawn = {
+        c for path in tables for line in path.read_text("utf-8").splitlines() for c in cells(line)
+    }
+    assert set(told) <= drawn
