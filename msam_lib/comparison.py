@@ -228,9 +228,13 @@ def _costs(costs: pd.DataFrame) -> pd.DataFrame:
 
 def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:
     """Test accuracy in percent at the reported epoch, one row per (dataset, fusion, label), one
-    column per seed; a frame without validation rows holds the reported epochs only (`methods`).
+    column per seed; a frame with one epoch of each run (`methods`) holds the reported ones.
+
+    Raises:
+        MsamError: several epochs, and no validation accuracy to choose by.
     """
-    ends = final(frame) if (frame["split"] == "val").any() else frame
+    several = frame.groupby("run")["epoch"].nunique().max() > 1
+    ends = final(frame) if several else frame
     own = ends[(ends["split"] == "test") & (ends["metric"] == "accuracy")]
     own = own[own["modality"] == modality]
     keys = ["dataset", "fusion", "label"]

@@ -38,12 +38,18 @@ HOW = (
 )
 CHOSEN = " The weakest modality is the one that joint training leaves lowest, others absent."
 NOTES = (
+    "The intervals hold the spread over seeds, not the luck of the search for a learning rate.",
     "Not corrected for the number of comparisons. With n seeds the exact test over sign patterns "
     "cannot go below 2^(1-n), 0.06 for n = 5, whatever the data.",
 )
 
 
-def differences(frame: pd.DataFrame, what: str = FUSED) -> dict[tuple[str, str], pd.DataFrame]:
+def measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of data sets, without those of costs."""
+    return frame[frame["split"] != "cost"]
+
+
+def compared(frame: pd.DataFrame, what: str = FUSED) -> dict[tuple[str, str], pd.DataFrame]:
     """{(data set, fusion): accuracies (%) of the whole model, or of the modality that is lowest
     under joint training}, a row per method, a column per seed.
     """
@@ -63,10 +69,10 @@ def paired_table(frame: pd.DataFrame, what: str = FUSED) -> Table:
     """A minus B over all comparisons.
 
     Args:
-        frame: tidy rows of all comparisons at the reported epoch.
+        frame: tidy rows of comparisons, at the reported epoch or at all epochs.
         what: `FUSED` or `WEAKEST`.
     """
-    found = differences(frame[frame["split"] == "test"], what)
+    found = compared(measured(frame), what)
     labels = {label for pair in PAIRS for label in pair}
     names = display_names(sorted(labels), TITLES)
     rows = [
@@ -108,7 +114,7 @@ def _item(name: str, what: str) -> PaperItem:
         HOW.format(what=what) + (CHOSEN if what == WEAKEST else ""),
         "",
         "methods",
-        lambda frame: frame[frame["split"] == "test"],
+        measured,
         draw,
         lambda frame: paired_told(draw(frame)),
     )

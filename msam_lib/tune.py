@@ -23,8 +23,8 @@ BUDGET, SEED = 9, 100
 Case = tuple[str, dict[str, Any]]  # a method and the options that make it a row of the table
 
 # Each method's main option and the values tried, in the middle what its paper or its code uses;
-# methods without one get more learning rates instead. The smallest radius or strength of
-# those that have a neutral value comes near it: none should lose to joint training only for that.
+# methods without one get more learning rates instead. Radii and strengths begin near their neutral
+# value, so that no method loses to joint training only for want of a small one.
 SEARCH: dict[str, tuple[str, tuple[Any, ...]]] = {
     "sam": ("rho", (0.01, 0.05, 0.2)),
     "asam": ("rho", (0.1, 0.5, 1.5)),

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from msam_lib.paper_paired import FUSED, ITEMS, PAIRS, WEAKEST, differences, paired_table
+from msam_lib.errors import MsamError
+from msam_lib.paper_paired import FUSED, ITEMS, PAIRS, WEAKEST, compared, paired_table
 from msam_lib.results import COLUMNS
 
 SEEDS = 5
@@ -58,10 +59,10 @@ def test_an_interval_around_zero_is_not_bold(frame):
 
 
 def test_the_weakest_modality_is_joint_trainings_lowest(frame):
-    found = differences(frame, WEAKEST)["made", "late"]
+    found = compared(frame, WEAKEST)["made", "late"]
     assert found.loc["joint"].mean() == pytest.approx(22)
     assert cell(paired_table(frame, WEAKEST), "M-SAM - Joint training").mean == pytest.approx(5)
-    assert differences(frame, FUSED)["made", "late"].loc["joint"].mean() == pytest.approx(72)
+    assert compared(frame, FUSED)["made", "late"].loc["joint"].mean() == pytest.approx(72)
 
 
 def test_methods_that_are_not_there_leave_their_cells_empty(frame):
@@ -74,3 +75,13 @@ def test_alternative_texts_count_the_clear_differences(frame):
     for item in ITEMS:
         assert "M-SAM - Joint training: above in 1, below in 0 of 1" in item.alt(frame)
         assert "MASAM - M-SAM: above in 0, below in 0 of 0" in item.alt(frame)
+
+
+def test_of_several_epochs_the_one_chosen_on_validation_counts(frame):
+    later = frame.assign(epoch=2, value=frame["value"] + 0.1)
+    val = pd.concat([frame, later]).assign(split="val")
+    val["value"] = val["value"].where(val["epoch"] == 1, 0)  # epoch 1 is the better one
+    whole = pd.concat([frame, later, val])
+    assert compared(whole)["made", "late"].loc["joint"].mean() == pytest.approx(72)
+    with pytest.raises(MsamError, match="validation"):
+        compared(pd.concat([frame, later]))

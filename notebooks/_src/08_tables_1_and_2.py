@@ -22,7 +22,7 @@ import pandas as pd
 from msam_lib import comparison, paper_methods, results
 from msam_lib.explorers_tables import table_explorer
 from msam_lib.paper import ITEMS
-from msam_lib.paper_paired import WEAKEST, differences
+from msam_lib.paper_paired import WEAKEST, compared, measured
 from msam_lib.paper_tables import PAPER
 from msam_lib.plots import show, theme
 from msam_lib.statistics import paired
@@ -125,7 +125,7 @@ ITEMS["table_paired_weakest"].build(summary)
 # **Check** it:
 
 # %%
-weakest = differences(summary[summary["split"] == "test"], WEAKEST)
+weakest = compared(measured(summary), WEAKEST)
 gain = {
     m: pd.Series({k: against(m, "joint", t).difference for k, t in weakest.items()})
     for m in ("sam", "msam", "masam", "mmpareto", "inforeg")
