@@ -33,6 +33,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train (or resume) every run and freeze the finished ones as `methods_<dataset>`."""
     from msam_lib.comparison import ablation_plan, freeze_comparison, noise_plan, summarise
+    from msam_lib.search_results import freeze_search
     from msam_lib.suite import run_all
     from msam_lib.training.runs import default_store
 
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"frozen in {written}")
     if args.what == "methods":
         print(f"all comparisons in {summarise(args.out)}")
+        print(f"the search behind them in {freeze_search(args.out)}")
     return status
 
 

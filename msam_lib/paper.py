@@ -25,6 +25,7 @@ from msam_lib.plots.curvature import trace_alt, trace_curves
 from msam_lib.plots.landscape import surfaces, surfaces_alt
 from msam_lib.plots.sharpness import sharpness_against_gap, sharpness_alt
 from msam_lib.products import build
+from msam_lib.search_results import ITEM as SEARCH
 from msam_lib.selection import fusion_rows, method_rows, traced_rows
 from msam_lib.sharpness_results import correlations, gaps
 
@@ -104,6 +105,7 @@ ITEMS: dict[str, PaperItem] = {
         ),
         *METHODS,
         *PAIRED,
+        SEARCH,
         COSTS,
     )
 }

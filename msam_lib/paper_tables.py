@@ -6,8 +6,8 @@ import pandas as pd
 
 from msam_lib.paper_items import PaperItem
 from msam_lib.plots import Table, results_table, table_alt
+from msam_lib.search_results import search_told
 from msam_lib.selection import fusion_rows
-from msam_lib.tune import BUDGET
 
 # Multimodal accuracies on AV-MNIST as the M-SAM paper (arXiv 2510.24919) gives them in its Tables 1
 # and 2, in percent. It gives neither seeds nor spread.
@@ -22,11 +22,14 @@ def methods_table(dataset: str, fusion: str) -> PaperItem:
     """All methods on one data set under one fusion."""
     paper = PAPER[fusion] if dataset == "avmnist" else None
     number = {"late": 1, "maxout": 2}[fusion]
+    trials, notes = search_told(dataset, fusion)
+    if paper:
+        notes = ["The paper's numbers belong to other networks and sizes.", *notes]
     caption = (
         f"All methods on {dataset}, {WORDS[fusion]}, preset teach: test accuracy in percent, mean "
         "± half-width of the 95 % Student-t interval over seeds, at the epoch with the best "
         "validation accuracy; learning rate and main option chosen on the validation split with "
-        f"{BUDGET} trials for each method. Modality columns: all other modalities absent; "
+        f"{trials}. Modality columns: all other modalities absent; "
         "(shapley): AGM's definition, the Shapley combination of logits. Unimodal: separate "
         "models. Bold: best; underlined: second."
     )
@@ -38,7 +41,7 @@ def methods_table(dataset: str, fusion: str) -> PaperItem:
             paper_title="paper, AV-MNIST",
             second="accuracy_shapley",
             caption=caption,
-            notes=["The paper's numbers belong to other networks and sizes."] if paper else [],
+            notes=notes,
         )
 
     return PaperItem(

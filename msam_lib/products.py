@@ -34,6 +34,7 @@ CODE = (
     "paper_tables",
     "products",
     "results",
+    "search_results",
     "selection",
     "sharpness_results",
     "statistics",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,11 @@ from msam_lib.errors import MsamError
 from msam_lib.methods import METHODS, build_method
 from msam_lib.paper_costs import cost_table, costs_told
 from msam_lib.plots.comparison import accuracy_against, pareto
+from msam_lib.search_results import search_told
 from msam_lib.statistics import average_ranks
-from msam_lib.tune import BUDGET, FOLDER, SEARCH, case_label, trials, tune, tuned
+from msam_lib.tune import FOLDER, SEARCH, case_label, trials, tune, tuned
 
+ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"n_train": 120, "n_val": 40, "n_test": 40}
 FAST = {"preset": "smoke", "data_options": SMALL}
 
@@ -52,15 +55,34 @@ def test_every_method_meets_the_same_learning_rates(name):
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda p: p.stem)
-def test_stored_choices_come_from_the_search_that_the_tables_name(path):
+def test_stored_choices_are_the_best_trials_of_a_search_that_the_table_tells(path):
     dataset, _, fusion = path.stem.rpartition("-")
+    choices = json.loads(path.read_text())
+    told, notes = search_told(dataset, fusion)
+    for label, choice in choices.items():
+        assert choice["val_accuracy"] == max(t["val_accuracy"] for t in choice["trials"]), label
+        assert any(str(len(choice["trials"])) == word for word in told.split()), label
     preset = Experiment.preset("teach", dataset=dataset, fusion=fusion)
-    for label, choice in json.loads(path.read_text()).items():
-        assert choice["budget"] == BUDGET == len(choice["trials"]), label
-        tried = {round(t["lr"] / preset.lr, 4) for t in choice["trials"]}
-        assert {2, 1, 0.3333} <= tried, label
-        best = max(t["val_accuracy"] for t in choice["trials"])
-        assert choice["val_accuracy"] == best, label
+    met = {2 * preset.lr in {t["lr"] for t in c["trials"]} for c in choices.values()}
+    assert (met == {True}) == (notes == [])
+    caption = paper.ITEMS[f"table_methods_{fusion}_{dataset}"].caption
+    drawn = (ROOT / "figures" / f"table_methods_{fusion}_{dataset}.md").read_text("utf-8")
+    assert told in caption and told in drawn and all(n in drawn for n in notes)
+
+
+def test_an_uneven_search_is_told(tmp_path):
+    def choice(*rates):
+        return {"trials": [{"lr": r, "val_accuracy": 0.5} for r in rates]}
+
+    def stored(**choices):
+        (tmp_path / "toy-late.json").write_text(json.dumps(choices))
+        return search_told("toy", "late", tmp_path)
+
+    assert stored(joint=choice(0.2, 0.1), sam=choice(0.2, 0.1)) == ("2 trials for each method", [])
+    told, (note,) = stored(joint=choice(0.2, 0.1), sam=choice(0.1, 0.05, 0.01))
+    assert told == "2 to 3 trials for each method"
+    assert "Joint training met learning rates up to 0.2, the other methods up to 0.1" in note
+    assert search_told("toy", "late", tmp_path / "none")[1] == []
 
 
 def test_search_names_options_that_exist():

@@ -1,0 +1,67 @@
+"""What a search for learning rates found: validation accuracy by learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from msam_lib.plots.noise import COLORS
+from msam_lib.plots.style import GREY, panels, styled
+
+
+def best_by_rate(trials: pd.DataFrame) -> pd.DataFrame:
+    """The best validation accuracy over the method's own option: a row per learning rate, a column
+    per method (NaN where it did not meet that rate).
+    """
+    return trials.pivot_table(index="lr", columns="label", values="value", aggfunc="max")
+
+
+@styled
+def search_curves(found: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> Figure:
+    """Validation accuracy (%) against the learning rate: a panel per search, a line per method. A
+    dotted line marks the preset's rate, a large marker each method's best.
+
+    Args:
+        found: {panel: trials}, with columns label, lr, value (accuracy in [0, 1]) and preset_lr.
+        names: {label: name to show}, in this order.
+    """
+    figure, axes = panels(len(found), columns=2, aspect=0.8, sharey=True)
+    lines = {}
+    for ax, (title, trials) in zip(axes, found.items(), strict=True):
+        table = 100 * best_by_rate(trials)
+        for k, label in enumerate(label for label in names if label in table):
+            own = table[label].dropna()
+            look = {"color": COLORS[k % len(COLORS)], "marker": "os^Dv<>p"[k % 8]}
+            (lines[names[label]],) = ax.plot(own.index, own, ms=3.5, mec="white", mew=0.4, **look)
+            ax.plot(own.idxmax(), own.max(), ms=8, mec="black", mew=0.9, ls="", **look)
+        ax.axvline(trials["preset_lr"].iloc[0], color=GREY, lw=0.9, ls=":")
+        ax.set(title=title, xlabel="learning rate", xscale="log")
+        ticks = [t for t in (0.005, 0.01, 0.02, 0.05) if table.index[0] <= t <= table.index[-1]]
+        ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        ax.minorticks_off()
+        ax.margins(y=0.1)
+    axes[0].set_ylabel("validation accuracy (%)")
+    figure.legend(
+        list(lines.values()), list(lines), loc="outside upper center", ncols=min(3, len(lines))
+    )
+    return figure
+
+
+def search_alt(found: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> str:
+    """Each method's accuracy at the preset's learning rate and at its best, in words."""
+    parts = []
+    for title, trials in found.items():
+        table = 100 * best_by_rate(trials)
+        here = table.loc[trials["preset_lr"].iloc[0]]
+        told = ", ".join(
+            f"{names[k]} {here[k]:.1f} and {table[k].max():.1f} % (at {table[k].idxmax():.2g})"
+            for k in names
+            if k in table
+        )
+        parts.append(f"{title}: {told}")
+    return (
+        "Validation accuracy against the learning rate; at the preset's rate and at the best one. "
+        f"{'. '.join(parts)}."
+    )
