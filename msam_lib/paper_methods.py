@@ -27,6 +27,7 @@ from msam_lib.plots.comparison import (
     rank_diagram,
 )
 from msam_lib.plots.names import KINDS, display_names
+from msam_lib.search_results import uneven
 from msam_lib.selection import fusion_rows
 from msam_lib.statistics import Ranks, average_ranks, t_factor
 
@@ -150,13 +151,19 @@ ABLATION = (
     "percent, mean ± half-width of the 95 % interval over seeds."
 )
 
+COMPARISONS = (
+    *((d, "late") for d in ("avmnist", "signs", "mosi", "mfeat", "isl", "digits")),
+    *((d, "maxout") for d in ("avmnist", "digits")),
+)
+OLDER = uneven(COMPARISONS)
+SEARCHED = f" Uneven searches for learning rates: {'; '.join(OLDER)}." if OLDER else ""
+
 ITEMS: tuple[PaperItem, ...] = (
-    *(methods_table(d, "late") for d in ("avmnist", "signs", "mosi", "mfeat", "isl", "digits")),
-    *(methods_table(d, "maxout") for d in ("avmnist", "digits")),
+    *(methods_table(d, fusion) for d, fusion in COMPARISONS),
     PaperItem(
         "methods_ranks", "Average ranks of all methods",
         "Rank of each method by mean test accuracy, averaged over data sets and fusions in which "
-        "all of them ran; critical difference of the Nemenyi test at 5 % (Demsar 2006).",
+        "all of them ran; critical difference of the Nemenyi test at 5 % (Demsar 2006)." + SEARCHED,
         "", "methods", _tested, _ranks_drawn, _ranks_told,
     ),
     PaperItem(

@@ -11,6 +11,7 @@ from msam_lib.comparison import accuracies
 from msam_lib.paper_items import PaperItem
 from msam_lib.plots.names import TITLES, display_names
 from msam_lib.plots.tables import Cell, Row, Table
+from msam_lib.search_results import uneven
 from msam_lib.statistics import paired
 
 ENCODER = "msam:reading=encoder"
@@ -41,6 +42,10 @@ NOTES = (
     "The intervals hold the spread over seeds, not the luck of the search for a learning rate.",
     "Not corrected for the number of comparisons. With n seeds the exact test over sign patterns "
     "cannot go below 2^(1-n), 0.06 for n = 5, whatever the data.",
+)
+OLDER = (
+    "From an older search, in which joint training met a larger learning rate than the others: {}. "
+    "Differences to joint training are too low there, if anything."
 )
 
 
@@ -81,7 +86,9 @@ def paired_table(frame: pd.DataFrame, what: str = FUSED) -> Table:
     ]
     heads = [f"{d}, {'early' if f == 'maxout' else f}" for d, f in found]
     caption = HOW.format(what=what) + (CHOSEN if what == WEAKEST else "")
-    return Table(caption, tuple(heads), tuple(rows), notes=NOTES)
+    older = uneven(found)
+    notes = (*NOTES, OLDER.format("; ".join(older))) if older else NOTES
+    return Table(caption, tuple(heads), tuple(rows), notes=notes)
 
 
 def _cell(accuracy: pd.DataFrame, a: str, b: str) -> Cell:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -81,6 +82,12 @@ def search_told(
         f"{least:g}. That favours the former."
     )
     return f"{number} trials for each method", [note]
+
+
+def uneven(keys: Iterable[tuple[str, str]]) -> list[str]:
+    """Those of some (data set, fusion) whose search did not offer all methods the same rates."""
+    words = {"maxout": "early"}
+    return [f"{d}, {words.get(f, f)}" for d, f in keys if search_told(d, f)[1]]
 
 
 def searches(frame: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:

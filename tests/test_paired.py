@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from msam_lib import search_results
 from msam_lib.errors import MsamError
 from msam_lib.paper_paired import FUSED, ITEMS, PAIRS, WEAKEST, compared, paired_table
 from msam_lib.results import COLUMNS
@@ -85,3 +86,13 @@ def test_of_several_epochs_the_one_chosen_on_validation_counts(frame):
     assert compared(whole)["made", "late"].loc["joint"].mean() == pytest.approx(72)
     with pytest.raises(MsamError, match="validation"):
         compared(pd.concat([frame, later]))
+
+
+def test_an_uneven_search_is_named_below_the_table(frame, monkeypatch):
+    def choice(rate):
+        return {"trials": [{"lr": rate, "val_accuracy": 0.5}]}
+
+    assert not any("made, late" in note for note in paired_table(frame).notes)
+    stored = {"joint": choice(0.2), "sam": choice(0.1)}
+    monkeypatch.setattr(search_results, "tuned", lambda *_: stored)
+    assert any("made, late" in note for note in paired_table(frame).notes)
