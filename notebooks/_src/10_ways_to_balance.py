@@ -162,7 +162,9 @@ print("the two findings of the toy hold on real pairs of images and speech")
 # * **Is a modality starved at all?** Compare joint training with separate models (notebook 01). If not, none of this is needed.
 # * **You want every modality to be good alone** (a sensor may fail): a loss per modality. MMPareto and MNL need no second data set and no second
 #   pass through the data; G-Blend trains twice or more before it begins.
-# * **You want the fused accuracy, and have time for two passes:** SAM, M-SAM and MASAM; MASAM also lifts the weak modality.
+# * **You want the fused accuracy:** first give joint training a learning rate of its own (notebook 08: most gaps close there), then try MMPareto and
+#   MASAM; MASAM also lifts the weak modality, at two passes a step.
+# * **Labels may be wrong:** SAM and M-SAM (notebook 13).
 # * **You cannot touch the model:** SAM, M-SAM and Momentum-SAM need nothing but its loss.
 # * **One pass only:** MNL, InfoReg, Momentum-SAM.
 #
