@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from msam_lib.errors import MsamError
+from msam_lib.plots._labels import label_points
 from msam_lib.plots.noise import COLORS
 from msam_lib.plots.style import GREY, TEXT_WIDTH, panels, styled
 
@@ -110,7 +109,7 @@ def accuracy_against(
         if log:
             ax.set_xscale("log")
         told = set(named) | (set(part.loc[pareto(part), "name"]) if front else set())
-        _name(ax, part[part["name"].isin(told)], part)
+        label_points(ax, part[part["name"].isin(told)], part)
         ax.set_xlabel(xlabel)
         ax.set_title(title)
     axes[0].set_ylabel(ylabel)
@@ -133,49 +132,6 @@ def pareto(points: pd.DataFrame) -> np.ndarray:
         for a, b in zip(x, y, strict=True)
     ]
     return ~np.array(beaten)
-
-
-def _name(ax: Axes, rows: pd.DataFrame, points: pd.DataFrame, height: float = 0.06) -> None:
-    """Names beside points with a thin line, each at the nearest place that covers no other name and
-    as few points as possible.
-    """
-    ax.margins(0.06, 0.1)
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.25 * (high - low))
-    to_axes = ax.transData + ax.transAxes.inverted()
-    spots = to_axes.transform(points[["x", "y"]].to_numpy())
-    boxes: list[tuple[float, float, float]] = []  # left, right, middle, in parts of the panel
-    for row in rows.sort_values("y", ascending=False).itertuples():
-        x, y = to_axes.transform((row.x, row.y))
-        wide = 0.028 * len(row.name)
-
-        def cost(
-            place: tuple[float, float], x: float = x, y: float = y, wide: float = wide
-        ) -> float:
-            left, middle = place
-            right = left + wide
-            over = [
-                b for b in boxes if left < b[1] and b[0] < right and abs(middle - b[2]) < height
-            ]
-            inside = (spots[:, 0] > left - 0.02) & (spots[:, 0] < right + 0.02)
-            inside &= abs(spots[:, 1] - middle) < height / 2 + 0.02
-            away = abs(np.clip(x, left, right) - x) + abs(middle - y)
-            return away + 10 * len(over) + 0.3 * inside.sum()
-
-        lefts = np.linspace(0.0, max(0.0, 1 - wide), 15)
-        left, place = min(itertools.product(lefts, np.linspace(0.03, 0.97, 32)), key=cost)
-        boxes.append((left, left + wide, place))
-        line = {"arrowstyle": "-", "lw": 0.5, "color": GREY, "shrinkA": 0, "shrinkB": 2}
-        ax.annotate(
-            row.name,
-            (row.x, row.y),
-            xytext=(left, place),
-            textcoords="axes fraction",
-            va="center",
-            fontsize=6.5,
-            arrowprops=line,
-            bbox={"fc": "white", "alpha": 0.75, "lw": 0, "pad": 0.6},
-        )
 
 
 @styled
