@@ -90,3 +90,4 @@ def test_several_fusions_become_column_groups():
     assert next(r for r in table.rows if r.name == "Unimodal").cells[-1].text == "—"
     assert "not among these runs" in table.to("md")
     assert tables.Cell().text == "—"
+    assert tables.Cell(mean=-0.04, half=0.3).text == "0.0 ± 0.3"

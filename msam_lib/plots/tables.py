@@ -34,10 +34,10 @@ class Cell(NamedTuple):
 
     @property
     def text(self) -> str:
-        """`"87.1 ± 2.3"`, `"87.1"` for one seed, `"—"` where missing."""
+        """`"87.1 ± 2.3"`, `"87.1"` for one seed, `"—"` where missing; never `"-0.0"`."""
         if not isfinite(self.mean):
             return "—"
-        mean, half = (f"{x:.{self.decimals}f}" for x in (self.mean, self.half))
+        mean, half = (f"{x:z.{self.decimals}f}" for x in (self.mean, self.half))
         return f"{mean} ± {half}" if isfinite(self.half) else mean
 
 
