@@ -120,7 +120,7 @@ ITEMS["table_paired_weakest"].build(summary)
 
 # %% [markdown]
 # **What it means.** Count the bold cells of a row in both tables. Rules that give every modality a loss of its own lift the weakest modality nearly
-# everywhere, by far more than the whole model gains; M-SAM, which keeps the one joint loss, hardly moves it. **What it does not mean:** that a
+# everywhere, by far more than the whole model gains; M-SAM, which keeps the one joint loss, lifts it clearly on `signs` only. **What it does not mean:** that a
 # stronger weak modality must help the whole model: that depends on what it knows and the others do not. And one bold cell in twenty comes by chance.
 #
 # **Check** it:
