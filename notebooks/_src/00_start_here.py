@@ -116,7 +116,7 @@ method_browser(every)
 
 # %%
 for name, method in ml.METHODS.items():
-    print(f"{name:18} {method.title:20} changes the {method.changes:10} {method.reference}")
+    print(f"{name:18} {method.title:20} changes: {method.changes:10} {method.reference}")
 
 # %% [markdown]
 # ## Train, and watch
