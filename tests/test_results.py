@@ -203,6 +203,7 @@ def test_freeze_and_load(tmp_path):
     frame = results.load("toy", tmp_path / "data")
     assert list(frame.columns) == results.COLUMNS
     facts = frame.attrs["provenance"]
+    assert frame[frame["seed"] == 0].attrs["provenance"] is facts  # not copied by every selection
     assert facts["seeds"] == [0, 1] and facts["commit"] == ["abc"] and facts["torch"] == ["2.0"]
     assert facts["training_seconds"] == 3.0
     assert facts["data"] == {"digits": "made up"}
