@@ -28,6 +28,7 @@ from msam_lib.plots.names import radii
 from msam_lib.selection import alone, fusion_rows, strong_weak_rows, with_reference
 
 Product = Figure | Table
+WORDS = {"late": "late fusion", "maxout": "early fusion (MaxOut)"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,15 @@ class PaperItem:
         rows = self.select(frame)
         told = radii(rows["label"].unique())
         return " ".join([self.caption, f"{seeds_in_words(rows)}.", told]).strip()
+
+
+def comparison_name(dataset: str, fusion: str) -> str:
+    """What a comparison is called in a column head.
+
+    >>> comparison_name("avmnist", "maxout")
+    'avmnist, early'
+    """
+    return f"{dataset}, {'early' if fusion == 'maxout' else fusion}"
 
 
 def convergence(fusion: str, words: str, figure: str) -> PaperItem:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from msam_lib.comparison import accuracies
-from msam_lib.paper_items import PaperItem
+from msam_lib.paper_items import PaperItem, comparison_name
 from msam_lib.plots.names import TITLES, display_names
 from msam_lib.plots.tables import Cell, Row, Table
 from msam_lib.search_results import uneven
@@ -84,7 +84,7 @@ def paired_table(frame: pd.DataFrame, what: str = FUSED) -> Table:
         Row(f"{names[a]} - {names[b]}", tuple(_cell(t, a, b) for t in found.values()))
         for a, b in PAIRS
     ]
-    heads = [f"{d}, {'early' if f == 'maxout' else f}" for d, f in found]
+    heads = [comparison_name(*key) for key in found]
     caption = HOW.format(what=what) + (CHOSEN if what == WEAKEST else "")
     older = uneven(found)
     notes = (*NOTES, OLDER.format("; ".join(older))) if older else NOTES

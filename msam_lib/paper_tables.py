@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from msam_lib.paper_items import PaperItem
+from msam_lib.paper_items import WORDS, PaperItem
 from msam_lib.plots import Table, results_table, table_alt
 from msam_lib.search_results import search_told
 from msam_lib.selection import fusion_rows
@@ -15,7 +15,6 @@ PAPER = {
     "late": {"joint": 68.41, "sam": 73.17, "reconboost": 73.59, "msam": 74.08},
     "maxout": {"joint": 71.15, "sam": 73.22, "cggm": 73.11, "msam": 74.48},
 }
-WORDS = {"late": "late fusion", "maxout": "early fusion (MaxOut)"}
 
 
 def methods_table(dataset: str, fusion: str) -> PaperItem:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from msam_lib.config import Experiment
 from msam_lib.frozen import sha256, write_frozen
-from msam_lib.paper_items import PaperItem
-from msam_lib.plots.names import display_names
+from msam_lib.paper_items import WORDS, PaperItem, comparison_name
+from msam_lib.plots.names import display_names, parse
 from msam_lib.plots.search import search_alt, search_curves
 from msam_lib.results import COLUMNS
 from msam_lib.tune import FOLDER, tuned
@@ -39,12 +39,12 @@ def freeze_search(
         sources[path.name] = sha256(path.read_bytes())
         for label, choice in json.loads(path.read_text()).items():
             commits.add(choice["commit"])
+            method, fixed = parse(label)
             usual = Experiment.preset(choice["preset"], dataset=dataset, fusion=fusion).lr
             for k, trial in enumerate(choice["trials"]):
-                fixed = label.partition(":")[2].replace("=", ",").split(",")[::2]
                 own = [str(v) for n, v in trial["method_options"].items() if n not in fixed]
                 rows.append(
-                    {"dataset": dataset, "fusion": fusion, "method": label.partition(":")[0]}
+                    {"dataset": dataset, "fusion": fusion, "method": method}
                     | {"label": label, "seed": choice["seeds"][0], "preset": choice["preset"]}
                     | {"run": f"{path.stem}-{label}-{k}", "epoch": 0, "step": 0, "split": "val"}
                     | {"modality": "fused", "metric": "accuracy", "value": trial["val_accuracy"]}
@@ -69,8 +69,8 @@ def search_told(
     choices = tuned(dataset, fusion, folder)
     if not choices:
         return "no trials: the preset's values", []
-    counts = sorted({len(c["trials"]) for c in choices.values()})
-    number = " to ".join(str(c) for c in {counts[0]: 0, counts[-1]: 0})
+    counts = {len(c["trials"]) for c in choices.values()}
+    number = " to ".join(str(c) for c in sorted({min(counts), max(counts)}))
     largest = {k: max(t["lr"] for t in c["trials"]) for k, c in choices.items()}
     top, least = max(largest.values()), min(largest.values())
     if top == least:
@@ -86,15 +86,13 @@ def search_told(
 
 def uneven(keys: Iterable[tuple[str, str]]) -> list[str]:
     """Those of some (data set, fusion) whose search did not offer all methods the same rates."""
-    words = {"maxout": "early"}
-    return [f"{d}, {words.get(f, f)}" for d, f in keys if search_told(d, f)[1]]
+    return [comparison_name(*key) for key in keys if search_told(*key)[1]]
 
 
 def searches(frame: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """{panel: trials} of the methods shown, late fusion first, and their names."""
     own = frame[frame["label"].isin(SHOWN)]
-    fusions = {"late": "late fusion", "maxout": "early fusion (MaxOut)"}
-    found = {title: own[own["fusion"] == f] for f, title in fusions.items()}
+    found = {title: own[own["fusion"] == f] for f, title in WORDS.items()}
     return {k: v for k, v in found.items() if len(v)}, display_names(own["label"].unique())
 
 

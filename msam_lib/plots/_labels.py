@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,27 @@ from matplotlib.axes import Axes
 
 from msam_lib.plots.style import GREY
 
-# A name's place: left, right and middle of its box, in parts of the panel; and its point.
-Place = tuple[float, float, float, complex]
+Box = tuple[float, float, float]  # left, right and middle of a name, in parts of the panel
+
+
+class Place(NamedTuple):
+    """Where a name could stand, and the point that it names."""
+
+    box: Box
+    point: complex
+
+    @property
+    def distance(self) -> float:
+        left, right, middle = self.box
+        return abs(min(max(self.point.real, left), right) - self.point.real) + abs(
+            middle - self.point.imag
+        )
+
+    @property
+    def line(self) -> tuple[complex, complex]:
+        """From the point to the middle of the name."""
+        left, right, middle = self.box
+        return self.point, complex((left + right) / 2, middle)
 
 
 def label_points(ax: Axes, rows: pd.DataFrame, points: pd.DataFrame, height: float = 0.06) -> None:
@@ -37,13 +57,14 @@ def label_points(ax: Axes, rows: pd.DataFrame, points: pd.DataFrame, height: flo
             wide = 0.028 * len(name)
             lefts = np.linspace(0.02, max(0.02, 0.99 - wide), 15)
             grid = itertools.product(lefts, np.linspace(0.03, 0.97, 32))
-            free = [(left, left + wide, middle, own[name]) for left, middle in grid]
+            free = [Place((left, left + wide, middle), own[name]) for left, middle in grid]
             placed[name] = _best(free, others, spots, height)
     for row in rows.itertuples():
+        left, _, middle = placed[row.name].box
         ax.annotate(
             row.name,
             (row.x, row.y),
-            xytext=(placed[row.name][0], placed[row.name][2]),
+            xytext=(left, middle),
             textcoords="axes fraction",
             va="center",
             fontsize=6.5,
@@ -56,39 +77,37 @@ def _best(free: list[Place], others: list[Place], spots: np.ndarray, height: flo
     """The place of the smallest cost, tried from the nearest on: a place can't cost less than its
     distance.
     """
-    ordered = sorted((_distance(p), p[:3], p) for p in free)
-    best, least = ordered[0][2], np.inf
-    for distance, _, place in ordered:
-        if distance >= least:
+    ordered = sorted(free, key=lambda p: (p.distance, p.box))
+    best, least = ordered[0], np.inf
+    for place in ordered:
+        if place.distance >= least:
             break
-        cost = distance + _faults(place, others, spots, height)
+        cost = place.distance + _faults(place, others, spots, height)
         if cost < least:
             best, least = place, cost
     return best
 
 
-def _distance(place: Place) -> float:
-    left, right, middle, point = place
-    return abs(min(max(point.real, left), right) - point.real) + abs(middle - point.imag)
-
-
 def _faults(place: Place, others: list[Place], spots: np.ndarray, height: float) -> float:
     """How bad a place is for a name: over names or points, or with lines that cross."""
-    left, right, middle, point = place
+    left, right, middle = place.box
     inside = (spots.real > left - 0.02) & (spots.real < right + 0.02)
     total = 0.3 * float((inside & (abs(spots.imag - middle) < height / 2 + 0.02)).sum())
-    end = complex((left + right) / 2, middle)
-    line = point + np.linspace(0, 1, 40) * (end - point)
-    near = abs(line[:, None] - spots[None]).min(axis=0) < 0.015
-    total += 0.05 * float((near & (abs(spots - point) > 1e-9)).sum())
-    for a, b, height_of, other in others:
-        if left < b and a < right and abs(middle - height_of) < height:
+    near = abs(_along(*place.line)[:, None] - spots[None]).min(axis=0) < 0.015
+    total += 0.05 * float((near & (abs(spots - place.point) > 1e-9)).sum())
+    for other in others:
+        a, b, their_middle = other.box
+        if left < b and a < right and abs(middle - their_middle) < height:
             total += 10
-        their_end = complex((a + b) / 2, height_of)
-        total += _cross(point, end, other, their_end)
-        total += _meets(point, end, (a, b, height_of), height)
-        total += _meets(other, their_end, (left, right, middle), height)
+        total += _cross(*place.line, *other.line)
+        total += _meets(*place.line, other.box, height)
+        total += _meets(*other.line, place.box, height)
     return total
+
+
+def _along(a: complex, b: complex) -> np.ndarray:
+    """Points of the segment from a to b."""
+    return a + np.linspace(0, 1, 40) * (b - a)
 
 
 def _cross(a: complex, b: complex, c: complex, d: complex) -> bool:
@@ -100,8 +119,9 @@ def _cross(a: complex, b: complex, c: complex, d: complex) -> bool:
     return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
 
 
-def _meets(a: complex, b: complex, box: tuple[float, float, float], height: float) -> bool:
-    """Whether the segment from a to b runs through a name's box (left, right, middle)."""
-    points = a + np.linspace(0, 1, 40) * (b - a)
-    across = (points.real > box[0]) & (points.real < box[1])
-    return bool((across & (abs(points.imag - box[2]) < height / 2)).any())
+def _meets(a: complex, b: complex, box: Box, height: float) -> bool:
+    """Whether the segment from a to b runs through a name's box."""
+    left, right, middle = box
+    points = _along(a, b)
+    across = (points.real > left) & (points.real < right)
+    return bool((across & (abs(points.imag - middle) < height / 2)).any())
