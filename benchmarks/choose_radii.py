@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from msam_lib.config import Experiment
-from msam_lib.results import collect, final
-from msam_lib.suite import READINGS, run_all
+from msam_lib.experiments.collect import collect
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.run_all import run_all
+from msam_lib.experiments.suite import READINGS
+from msam_lib.results.frame import reported_epoch
 
 CANDIDATES = {"asam": (0.25, 0.5, 1.0, 2.0)}
 DEFAULT = (0.05, 0.1, 0.2, 0.4)
@@ -42,7 +44,7 @@ def main() -> None:
                 )
                 for seed in args.seeds
             ]
-            ends = final(collect(run_all(experiments, args.store, jobs=args.jobs)))
+            ends = reported_epoch(collect(run_all(experiments, args.store, jobs=args.jobs)))
             fused = ends[(ends.modality == "fused") & (ends.metric == "accuracy")]
             scores[rho] = float(fused[fused.split == "val"].value.mean())
         best = max(scores, key=lambda rho: (scores[rho], -rho))  # the smallest of equals

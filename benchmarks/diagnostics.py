@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from msam_lib._utils.progress import progress_bar
 from msam_lib.data import Batch, Modality
 from msam_lib.diagnostics import block_traces, hessian_trace, plane, random_direction
-from msam_lib.diagnostics._flat import random_vector
+from msam_lib.diagnostics._vectors import random_vector
 from msam_lib.diagnostics.external import LossLandscapes, PyHessian
 from msam_lib.models import build_model
-from msam_lib.progress import progress_bar
 
 CLASSES, STEPS = 10, 25
 PROBES = 10

@@ -21,13 +21,13 @@ import pandas as pd
 import torch
 from step_cost import peak_memory, problem, ratio, stepper  # its neighbour
 
+from msam_lib._utils.progress import progress_bar
+from msam_lib._utils.reproducibility import environment_record
 from msam_lib.data import Batch, MultimodalDataset
 from msam_lib.errors import UnsupportedSetting
-from msam_lib.frozen import write_frozen
 from msam_lib.methods import METHODS, build_method
 from msam_lib.models import MultimodalModel
-from msam_lib.progress import progress_bar
-from msam_lib.reproducibility import environment_record
+from msam_lib.results.frozen import write_frozen
 from msam_lib.training import History, Loaders
 
 EPOCHS, BATCHES, BATCH = 2, 3, 32  # of the timing of epochs; samples per step

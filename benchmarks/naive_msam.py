@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data import Batch
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models import evaluating, frozen_statistics
-from msam_lib.shapley import coalition_masks, shapley_from_values
 
 
 class NaiveMSAM(Method):

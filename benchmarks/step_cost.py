@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from naive_msam import NaiveMSAM  # its neighbour: this file is run as a script
 
-from msam_lib.contributions import shapley_contributions
+from msam_lib._utils.progress import progress_bar
+from msam_lib.contributions.measure import shapley_contributions
 from msam_lib.data import Batch, Modality
 from msam_lib.methods import Method, build_method
 from msam_lib.models import build_model
-from msam_lib.progress import progress_bar
 
 CLASSES = 10
 SETTINGS: dict[str, dict[str, Any]] = {

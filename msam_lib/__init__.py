@@ -14,14 +14,18 @@ A tour in eight lines (`import msam_lib` is light; torch is imported when it is 
 >>> ml.dominant_modality(shares)
 'x1'
 
+What there is, one row each, is in `msam_lib.catalogue`. Two towers stand on it. One computes:
+
 * `msam_lib.data`: data sets, each a dictionary of tensors per split.
 * `msam_lib.models`: encoders, fusions, `wrap` for your own module.
-* `msam_lib.methods`: training rules, one paper per file; `method.step(model, batch, optimizer)`.
 * `msam_lib.contributions`: exact Shapley contributions of the modalities.
+* `msam_lib.methods`: training rules, one paper per file; `method.step(model, batch, optimizer)`.
 * `msam_lib.training`: the one training loop, evaluation, run directories.
-* `msam_lib.config`: `Experiment`, a run completely described; presets smoke, teach, paper.
-* `msam_lib.results`, `msam_lib.plots`, `msam_lib.paper`: frozen results, pictures, all figures and
-  tables.
+* `msam_lib.diagnostics`: curvature, landscapes, sharpness, probes, per modality.
+* `msam_lib.experiments`: a run completely described, searched, compared, frozen.
+
+The other shows what was frozen, without torch: `msam_lib.results`, `msam_lib.plots`,
+`msam_lib.figures`. On top are `msam_lib.interactive` and the command line.
 """
 
 from __future__ import annotations
@@ -51,7 +55,7 @@ _HOME = {
     "coalition_values": "contributions",
     "dominant_modality": "contributions",
     "shapley_contributions": "contributions",
-    "shapley_from_values": "shapley",
+    "shapley_from_values": "contributions",
     "History": "training",
     "Loaders": "training",
     "Run": "training",
@@ -60,19 +64,23 @@ _HOME = {
     "build_schedule": "training",
     "evaluate": "training",
     "list_runs": "training",
-    "Experiment": "config",
-    "seed_everything": "reproducibility",
+    "Experiment": "experiments",
+    "run_experiment": "experiments",
+    "trained_model": "experiments",
+    "seed_everything": "_utils.reproducibility",
     "MsamError": "errors",
 }
 _MODULES = {
+    "catalogue",
+    "contributions",
     "data",
     "diagnostics",
+    "experiments",
+    "figures",
     "methods",
     "models",
-    "paper",
     "plots",
     "results",
-    "suite",
     "training",
 }
 

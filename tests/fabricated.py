@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from msam_lib.results import COLUMNS
+from msam_lib.results.frame import COLUMNS
 
 RHO = 0.2
 ONE = f"msam:mixing=1.0,reading=encoder,rho={RHO},target="
@@ -52,7 +52,7 @@ def results(
 
 
 def landscapes(labels: Sequence[str] = ("joint", "sam:rho=0.1"), steps: int = 5) -> pd.DataFrame:
-    """Bowls x^2 + y^2, steeper for each label, as `msam_lib.geometry` freezes them."""
+    """Bowls x^2 + y^2, steeper for each label, as `msam_lib.experiments.freeze.landscapes` freezes them."""
     rows = []
     axis = [2 * i / (steps - 1) - 1 for i in range(steps)]
     for i, label in enumerate(labels):
@@ -66,7 +66,7 @@ def landscapes(labels: Sequence[str] = ("joint", "sam:rho=0.1"), steps: int = 5)
 
 
 def sharpness(seeds: Sequence[int] = (0, 1, 2)) -> pd.DataFrame:
-    """Sharpness and gap fall together, as `msam_lib.sharpness_results` freezes them."""
+    """Sharpness and gap fall together, as `msam_lib.experiments.freeze.sharpness` freezes them."""
     rows = []
     for (i, label), seed in itertools.product(enumerate(["joint", "sam:rho=0.1"]), seeds):
         same = {"dataset": "digits", "fusion": "late", "method": label.partition(":")[0]}
@@ -81,7 +81,7 @@ def sharpness(seeds: Sequence[int] = (0, 1, 2)) -> pd.DataFrame:
 
 
 def everything() -> pd.DataFrame:
-    """Rows for all items of `msam_lib.paper`."""
+    """Rows for all items of `msam_lib.figures.registry`."""
     maxout = [label for label in LABELS if label != "unimodal"]
     parts = [results(labels=(*LABELS, *EXTRA)), results(labels=maxout, fusion="maxout")]
     return pd.concat(parts, ignore_index=True)

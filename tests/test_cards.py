@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from msam_lib.cards import against_joint, as_html, as_markdown, card
 from msam_lib.errors import MsamError
+from msam_lib.interactive.method_card import as_html, as_markdown, card
 from msam_lib.methods import METHODS
+from msam_lib.results.comparison import against_joint
 from tests.test_explorers import compared
 
 

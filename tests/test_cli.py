@@ -9,9 +9,9 @@ from dataclasses import fields
 
 import pytest
 
-from msam_lib.cli import main
-from msam_lib.cli_options import field_help
-from msam_lib.config import Experiment
+from msam_lib.cli.main import main
+from msam_lib.cli.options import field_help
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.training import list_runs
 
 SIZES = ["--data-options", "n_train=120", "n_val=40", "n_test=60"]

@@ -10,16 +10,20 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from msam_lib import comparison, paper, paper_methods, results
-from msam_lib.cli import main
-from msam_lib.config import Experiment
+from msam_lib import results
+from msam_lib.cli.main import main
 from msam_lib.errors import MsamError
+from msam_lib.experiments import comparison
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.search import FOLDER, SEARCH, trials, tune, tuned
+from msam_lib.figures import comparison as paper_methods
+from msam_lib.figures import registry as paper
+from msam_lib.figures.costs import cost_table, describe_costs
+from msam_lib.figures.search import describe_search
+from msam_lib.labels import case_label
 from msam_lib.methods import METHODS, build_method
-from msam_lib.paper_costs import cost_table, costs_told
 from msam_lib.plots.comparison import accuracy_against, pareto
-from msam_lib.search_results import search_told
-from msam_lib.statistics import average_ranks
-from msam_lib.tune import FOLDER, SEARCH, case_label, trials, tune, tuned
+from msam_lib.results.statistics import average_ranks
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"n_train": 120, "n_val": 40, "n_test": 40}
@@ -58,7 +62,7 @@ def test_every_method_meets_the_same_learning_rates(name):
 def test_stored_choices_are_the_best_trials_of_a_search_that_the_table_tells(path):
     dataset, _, fusion = path.stem.rpartition("-")
     choices = json.loads(path.read_text())
-    told, notes = search_told(dataset, fusion)
+    told, notes = describe_search(dataset, fusion)
     for label, choice in choices.items():
         assert choice["val_accuracy"] == max(t["val_accuracy"] for t in choice["trials"]), label
         assert any(str(len(choice["trials"])) == word for word in told.split()), label
@@ -76,13 +80,13 @@ def test_an_uneven_search_is_told(tmp_path):
 
     def stored(**choices):
         (tmp_path / "toy-late.json").write_text(json.dumps(choices))
-        return search_told("toy", "late", tmp_path)
+        return describe_search("toy", "late", tmp_path)
 
     assert stored(joint=choice(0.2, 0.1), sam=choice(0.2, 0.1)) == ("2 trials for each method", [])
     told, (note,) = stored(joint=choice(0.2, 0.1), sam=choice(0.1, 0.05, 0.01))
     assert told == "2 to 3 trials for each method"
     assert "Joint training met learning rates up to 0.2, the other methods up to 0.1" in note
-    assert search_told("toy", "late", tmp_path / "none")[1] == []
+    assert describe_search("toy", "late", tmp_path / "none")[1] == []
 
 
 def test_search_names_options_that_exist():
@@ -141,7 +145,7 @@ def frozen(tmp_path_factory):
         rows = [("joint", {}), ("sam", {}), ("msam", {}), ("unimodal", {})]
         options = {"data_options": SMALL | {"snr": snr}, "preset": "smoke", "seeds": (0, 1)}
         plan = comparison.experiments("synthetic", "late", rows, folder=folder, **options)
-        from msam_lib.suite import run_all
+        from msam_lib.experiments.run_all import run_all
 
         run_all([e for several in plan.values() for e in several], store, jobs=1)
         keyed = {f"late|{k}": v for k, v in plan.items()}
@@ -246,4 +250,4 @@ def test_the_table_of_costs_has_every_ratio(frozen):
     assert [r.name for r in table.rows] == ["Joint training", "SAM", "M-SAM"]
     sam = dict(zip(table.columns, table.rows[1].cells, strict=True))
     assert sam["late: epoch"].text == "2.00" and sam["early: epoch"].text == "—"
-    assert "M-SAM 2.10" in costs_told(summary[summary["split"] == "cost"])
+    assert "M-SAM 2.10" in describe_costs(summary[summary["split"] == "cost"])

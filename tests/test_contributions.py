@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msam_lib.contributions import (
+from msam_lib.contributions.measure import (
     VALUES,
     coalition_logits,
     coalition_values,
@@ -18,9 +18,9 @@ from msam_lib.contributions import (
     normalise,
     shapley_contributions,
 )
+from msam_lib.contributions.shapley import coalition_masks, sampled_shapley, shapley_from_values
 from msam_lib.errors import MsamError
 from msam_lib.models import FUSIONS, evaluating, wrap
-from msam_lib.shapley import coalition_masks, sampled_shapley, shapley_from_values
 from tests.helpers import buffers, make_batch, make_model
 
 games = st.integers(1, 5).flatmap(

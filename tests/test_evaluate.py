@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 
 from msam_lib.data import load_dataset
 from msam_lib.errors import MsamError
+from msam_lib.experiments.build import build_trainer, untrained_model
 from msam_lib.training import (
     build_optimizer,
     build_schedule,
@@ -22,7 +23,7 @@ from tests.test_training import SMALL, small
 
 @pytest.mark.parametrize("snr", [(1.0, 3.0), (3.0, 1.0)])
 def test_the_dominant_modality_of_synthetic_data_is_found(snr):
-    history = small(data_options=SMALL | {"snr": snr}, epochs=6, lr=0.1).trainer().fit(6)
+    history = build_trainer(small(data_options=SMALL | {"snr": snr}, epochs=6, lr=0.1)).fit(6)
     shares = [history.last("contribution", modality=m) for m in ("x1", "x2")]
     assert (shares[0] > shares[1]) == (snr[0] > snr[1])
     assert sum(shares) == pytest.approx(1)
@@ -32,7 +33,7 @@ def test_the_share_of_a_modality_rises_with_its_signal():
     shares = []
     for snr in (0.5, 1.5, 4.0):
         options = {"n_train": 400, "n_val": 50, "n_test": 400, "snr": (snr, 1.5)}
-        history = small(data_options=options, epochs=6, lr=0.1).trainer().fit(6)
+        history = build_trainer(small(data_options=options, epochs=6, lr=0.1)).fit(6)
         shares.append(history.last("contribution", modality="x1"))
     assert shares == sorted(shares)
     assert shares[-1] - shares[0] > 0.2
@@ -43,7 +44,7 @@ def test_the_share_of_a_modality_rises_with_its_signal():
 def test_evaluate_agrees_with_direct_computation(fusion, m):
     data = load_dataset("synthetic", n_modalities=m, **SMALL)
     options = {"fusion_options": {"hidden": (8, 6)}} if fusion == "maxout" else {}
-    model = small(fusion=fusion, **options).build_model(data).eval()
+    model = untrained_model(small(fusion=fusion, **options), data).eval()
     rows = {(r.modality, r.metric): r.value for r in evaluate(model, data.test, per_class=True)}
     with torch.no_grad():
         batch = data.test[:]

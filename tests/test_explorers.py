@@ -9,13 +9,24 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from msam_lib import explorers, explorers_course, explorers_results, explorers_tables
 from msam_lib.diagnostics import Landscape
 from msam_lib.errors import MsamError
-from msam_lib.results import final
-from msam_lib.selection import traced_rows
-from msam_lib.sharpness_results import correlations, gaps
-from msam_lib.widgets import Explorer
+from msam_lib.interactive import (
+    course as explorers_course,
+)
+from msam_lib.interactive import (
+    geometry as explorers,
+)
+from msam_lib.interactive import (
+    results as explorers_results,
+)
+from msam_lib.interactive import (
+    tables as explorers_tables,
+)
+from msam_lib.interactive.explorer import Explorer
+from msam_lib.results.frame import reported_epoch
+from msam_lib.results.rows import traced_rows
+from msam_lib.results.sharpness import correlations, gaps
 from tests import fabricated
 
 
@@ -39,7 +50,9 @@ def game():
 
 def compared():
     """A summary as `comparison.summarise` writes it, with the cost of one method."""
-    rows = final(fabricated.results(labels=("joint", "sam", "msam", "msam:reading=encoder")))
+    rows = reported_epoch(
+        fabricated.results(labels=("joint", "sam", "msam", "msam:reading=encoder"))
+    )
     cost = rows.iloc[:1].assign(
         dataset="cost", label="msam", method="msam", split="cost", metric="step", value=2.05
     )
@@ -106,7 +119,7 @@ def test_a_play_button_moves_the_slider():
 
 def test_where_notebooks_are_built_the_first_picture_is_shown(monkeypatch):
     shown = []
-    monkeypatch.setattr("msam_lib.widgets.show", lambda figure, alt: shown.append(alt))
+    monkeypatch.setattr("msam_lib.interactive.explorer.show", lambda figure, alt: shown.append(alt))
     monkeypatch.setenv("MSAM_STATIC", "1")
     explorer = MADE["gap"]()
     explorer._ipython_display_()

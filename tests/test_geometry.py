@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from msam_lib import geometry
-from msam_lib.cli import main
-from msam_lib.config import Experiment
+from msam_lib.cli.main import main
 from msam_lib.diagnostics import Landscape
 from msam_lib.errors import MsamError
-from msam_lib.selection import traced_rows
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.freeze import landscapes as geometry
+from msam_lib.results.rows import traced_rows
 from tests import fabricated
 
 SMALL = {"n_train": 60, "n_val": 20, "n_test": 20}
@@ -21,7 +22,7 @@ SMALL = {"n_train": 60, "n_val": 20, "n_test": 20}
 def runs(tmp_path_factory):
     base = Experiment(dataset="synthetic", epochs=2, width=2, traces=1, data_options=SMALL)
     store = tmp_path_factory.mktemp("runs")
-    return [base.replace(method=m).run(store) for m in ("joint", "sam")]
+    return [run_experiment(base.replace(method=m), store) for m in ("joint", "sam")]
 
 
 def test_frozen_rows_give_the_landscape_back(runs, tmp_path, monkeypatch):
@@ -49,7 +50,7 @@ def test_traces_are_measured_and_change_nothing_else(runs, tmp_path):
     config = Experiment.from_dict(runs[0].config)
     plain = config.replace(traces=0)
     assert plain.name != config.name
-    without = plain.run(tmp_path).metrics()
+    without = run_experiment(plain, tmp_path).metrics()
     pd.testing.assert_frame_equal(frame[frame["split"] != "probe"].reset_index(drop=True), without)
 
 

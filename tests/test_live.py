@@ -8,10 +8,11 @@ import time
 import pandas as pd
 import pytest
 
-from msam_lib.config import Experiment
 from msam_lib.errors import MsamError
-from msam_lib.live import LiveRun
-from msam_lib.live_panel import LivePanel
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.interactive.live_panel import LivePanel
+from msam_lib.interactive.live_run import LiveRun
 from msam_lib.plots.live import live_alt, live_picture
 
 SMALL = Experiment.preset("smoke", dataset="synthetic", method="msam", epochs=3)
@@ -26,7 +27,7 @@ def until(condition, seconds=30):
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    return SMALL.run(tmp_path_factory.mktemp("plain"), progress=False).metrics()
+    return run_experiment(SMALL, tmp_path_factory.mktemp("plain"), progress=False).metrics()
 
 
 def test_it_gives_the_numbers_of_a_plain_run(plain, tmp_path):
@@ -64,7 +65,7 @@ def test_stopped_it_goes_on_from_the_last_whole_epoch(plain, tmp_path):
     pd.testing.assert_frame_equal(live.frame(), plain)
     steps = [s for s, _ in live.losses]
     assert steps == list(range(1, len(steps) + 1))
-    assert SMALL.run(tmp_path, progress=False).finished
+    assert run_experiment(SMALL, tmp_path, progress=False).finished
 
 
 def test_a_paused_one_can_be_stopped(tmp_path):
@@ -75,7 +76,7 @@ def test_a_paused_one_can_be_stopped(tmp_path):
 
 
 def test_a_finished_run_is_not_trained_again(plain, tmp_path):
-    SMALL.run(tmp_path, progress=False)
+    run_experiment(SMALL, tmp_path, progress=False)
     live = LiveRun(SMALL, tmp_path).start().wait(60)
     assert live.state == "finished" and not live.losses
     pd.testing.assert_frame_equal(live.frame(), plain)

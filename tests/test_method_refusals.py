@@ -69,7 +69,7 @@ def test_unknown_target_is_refused():
 def test_a_method_without_a_known_formula_is_named_and_refused(capsys):
     with pytest.raises(UnsupportedSetting, match=r"in none of our sources.*Use 'sam'"):
         build_method("ga_sam")
-    from msam_lib.cli import main
+    from msam_lib.cli.main import main
 
     assert main(["list", "methods"]) == 0
     assert "not implemented" in capsys.readouterr().out

@@ -52,8 +52,8 @@ def test_literal_is_the_mixture_of_two_gradients(fusion, m):
     logs = method.step(twin, batch, sgd(twin, 0.1))
     v = max(float(logs[f"share/{k}"]) for k in model.modalities)
     g = gradient(model, batch)
-    risen = gradient(moved(model, scaled(g, rho)), batch)
-    mixed = {k: (1 - v) * g[k] + v * risen[k] for k in g}
+    perturbed_grads = gradient(moved(model, scaled(g, rho)), batch)
+    mixed = {k: (1 - v) * g[k] + v * perturbed_grads[k] for k in g}
     assert distance(twin, applied(model, mixed)) < 1e-6
     assert distance(twin, applied(model, g)) > 1e-6
 

@@ -32,8 +32,8 @@ def test_encoder_reading_moves_only_the_targets_gradient(fusion, m, mixing, targ
     v = max(shares.values()) if mixing is None else mixing
     g = gradient(model, batch)
     own = {k: x for k, x in g.items() if k.startswith(f"encoders.{chosen}.")}
-    risen = gradient(moved(model, scaled(own, rho)), batch)
-    expected = g | {k: (1 - v) * g[k] + v * risen[k] for k in own}
+    perturbed_grads = gradient(moved(model, scaled(own, rho)), batch)
+    expected = g | {k: (1 - v) * g[k] + v * perturbed_grads[k] for k in own}
     assert distance(twin, applied(model, expected)) < 1e-6
     assert distance(twin, applied(model, g)) > 1e-6
 

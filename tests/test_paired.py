@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from msam_lib import search_results
 from msam_lib.errors import MsamError
-from msam_lib.paper_paired import FUSED, ITEMS, PAIRS, WEAKEST, compared, paired_table
-from msam_lib.results import COLUMNS
+from msam_lib.figures import search as search_results
+from msam_lib.figures.paired import ITEMS, PAIRS, paired_table
+from msam_lib.results.comparison import FUSED, WEAKEST, compared
+from msam_lib.results.frame import COLUMNS
 
 SEEDS = 5
 # accuracy (%) of each method: of the whole model, of the strong and of the weak modality

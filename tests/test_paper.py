@@ -6,9 +6,11 @@ import json
 
 import pytest
 
-from msam_lib import paper, products
 from msam_lib.errors import MsamError
-from msam_lib.plots import style, tables
+from msam_lib.figures import build as products
+from msam_lib.figures import registry as paper
+from msam_lib.plots import results_table as tables
+from msam_lib.plots import style
 from tests import fabricated
 
 
@@ -100,11 +102,11 @@ def test_one_sam_serves_both_comparisons():
 
 
 def test_the_suite_trains_what_the_items_show():
-    from msam_lib.suite import suite
+    from msam_lib.experiments.suite import suite
 
     labels = {(e.fusion, e.label) for e in suite(seeds=[0])}
     late = {label for fusion, label in labels if fusion == "late"}
     assert {"joint", "unimodal"} <= late
-    from msam_lib.plots.perturbation import roles
+    from msam_lib.results.rows import roles
 
     assert len(roles(sorted(late))) == 4

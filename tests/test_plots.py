@@ -11,9 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from msam_lib import labels as names
 from msam_lib import plots
 from msam_lib.errors import MsamError
-from msam_lib.plots import names, perturbation, style
+from msam_lib.plots import perturbation, style
 from tests import fabricated
 
 TWO, THREE = ("audio", "visual"), ("x1", "x2", "x3")
@@ -223,7 +224,7 @@ def test_the_only_sam_is_taken_whatever_its_radius():
 
 def test_reading_results_needs_no_torch():
     code = (
-        "import sys, msam_lib.plots, msam_lib.results, msam_lib.paper, msam_lib.suite; "
+        "import sys, msam_lib.plots, msam_lib.results, msam_lib.figures.registry, msam_lib.experiments.suite; "
         "sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -38,7 +38,8 @@ def test_rows_are_those_of_the_drawn_tables(row):
 
 
 def test_ranks_in_the_text_are_the_frozen_ones():
-    from msam_lib import paper_methods, results
+    from msam_lib import results
+    from msam_lib.figures import comparison as paper_methods
 
     names, found = paper_methods.ranks(results.load("methods", ROOT / "figures" / "data"))
     rank = dict(zip(names, found.average, strict=True))

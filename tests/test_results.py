@@ -10,9 +10,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from msam_lib import frozen, results
+from msam_lib import results
 from msam_lib.errors import MsamError
-from msam_lib.statistics import bootstrap_interval, paired, t_factor, t_interval
+from msam_lib.experiments.freeze import runs as frozen
+from msam_lib.results.statistics import bootstrap_interval, paired, t_factor, t_interval
 from tests import fabricated
 
 T_2 = 4.302652729911275  # Student's t, 2 degrees of freedom, 97.5 %
@@ -95,29 +96,29 @@ def test_senseless_samples_are_refused(call):
 
 def test_final_takes_the_best_validation_epoch_and_never_looks_at_the_test():
     frame = fabricated.results()
-    assert set(results.final(frame)["epoch"]) == {2}
-    assert set(results.final(frame, "last")["epoch"]) == {3}
+    assert set(results.reported_epoch(frame)["epoch"]) == {2}
+    assert set(results.reported_epoch(frame, "last")["epoch"]) == {3}
     test_only = (frame["split"] == "test") & (frame["modality"] == "fused") & (frame["epoch"] == 1)
     frame.loc[test_only, "value"] = 1.0
-    assert set(results.final(frame)["epoch"]) == {2}
+    assert set(results.reported_epoch(frame)["epoch"]) == {2}
 
 
 def test_final_takes_the_first_of_equals():
     frame = fabricated.results(labels=["joint"], seeds=[0])
     frame.loc[(frame["split"] == "val") & (frame["epoch"] >= 1), "value"] = 0.7
-    assert set(results.final(frame)["epoch"]) == {1}
+    assert set(results.reported_epoch(frame)["epoch"]) == {1}
 
 
 def test_final_without_validation_says_so():
     frame = fabricated.results()
     with pytest.raises(MsamError, match="select='last'"):
-        results.final(frame[frame["split"] == "test"])
+        results.reported_epoch(frame[frame["split"] == "test"])
     with pytest.raises(MsamError, match="select"):
-        results.final(frame, "best")
+        results.reported_epoch(frame, "best")
 
 
 def test_summary_over_seeds():
-    got = results.summary(results.final(fabricated.results(labels=["joint"])))
+    got = results.summary(results.reported_epoch(fabricated.results(labels=["joint"])))
     fused = got[(got["split"] == "test") & (got["modality"] == "fused")].iloc[0]
     assert fused["mean"] == pytest.approx(fabricated.accuracy(0, 1, 2, -1))
     assert fused["half"] == pytest.approx(T_2 * 0.02 / math.sqrt(3))
@@ -128,18 +129,18 @@ def test_summary_over_seeds():
 
 
 def test_summary_of_one_seed_has_no_interval():
-    got = results.summary(results.final(fabricated.results(seeds=[4])))
+    got = results.summary(results.reported_epoch(fabricated.results(seeds=[4])))
     assert got["low"].isna().all() and (got["n"] == 1).all()
 
 
 def test_paired_test_pairs_seeds():
-    frame = results.final(fabricated.results())
+    frame = results.reported_epoch(fabricated.results())
     frame = frame[~((frame["label"] == "joint") & (frame["seed"] == 0))]
     got = results.paired_test(frame, "sam:rho=0.1", "joint")
     assert (got.n, got.difference) == (2, pytest.approx(0.02))
     with pytest.raises(MsamError, match="Did you mean"):
         results.paired_test(frame, "sam:rho=0.2", "joint")
-    with pytest.raises(MsamError, match="final"):
+    with pytest.raises(MsamError, match="reported_epoch"):
         results.paired_test(fabricated.results(), "sam:rho=0.1", "joint")
 
 

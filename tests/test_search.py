@@ -7,11 +7,12 @@ import json
 import pandas as pd
 import pytest
 
-from msam_lib import paper
-from msam_lib.config import Experiment
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.freeze.search import freeze_search
+from msam_lib.figures import registry as paper
+from msam_lib.figures.search import searches
 from msam_lib.plots.search import best_by_rate, search_alt, search_curves
-from msam_lib.results import load
-from msam_lib.search_results import freeze_search, searches
+from msam_lib.results.frozen import load
 
 
 def choice(trials, **more):

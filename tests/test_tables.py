@@ -10,8 +10,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from msam_lib import plots
-from msam_lib.plots import tables
-from msam_lib.plots._export import _tex
+from msam_lib.plots import results_table as tables
+from msam_lib.plots.table import _tex
 from tests import fabricated
 
 

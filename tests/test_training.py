@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from msam_lib.config import Experiment
 from msam_lib.data import load_dataset
 from msam_lib.errors import NonFiniteLoss
+from msam_lib.experiments.build import (
+    build_trainer,
+    load_data,
+    run_experiment,
+    trained_model,
+    untrained_model,
+)
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.training import (
     History,
@@ -59,8 +66,8 @@ class Killed(BaseException):
 @pytest.mark.parametrize("when", ["step", "measure", "checkpoint"])
 def test_killed_and_resumed_equals_never_killed(changes, when, tmp_path, monkeypatch):
     experiment = small(**changes)
-    whole = experiment.run(tmp_path / "whole")
-    trainer = experiment.trainer(tmp_path / "killed")
+    whole = run_experiment(experiment, tmp_path / "whole")
+    trainer = build_trainer(experiment, tmp_path / "killed")
     left = iter(range(19 if when == "step" else 2))
 
     def dying(inner):
@@ -82,7 +89,7 @@ def test_killed_and_resumed_equals_never_killed(changes, when, tmp_path, monkeyp
     with (trainer.run.path / "metrics.csv").open("a") as file:
         file.write("3,6,test,fused,accur")  # a line the kill cut off
     assert not trainer.run.finished
-    resumed = experiment.run(tmp_path / "killed")
+    resumed = run_experiment(experiment, tmp_path / "killed")
     assert resumed.finished
     for name, tensor in whole.load("model.pt").items():
         assert torch.equal(tensor, resumed.load("model.pt")[name]), name
@@ -91,9 +98,9 @@ def test_killed_and_resumed_equals_never_killed(changes, when, tmp_path, monkeyp
 
 
 def test_a_finished_run_is_returned_not_repeated(tmp_path):
-    run = small().run(tmp_path)
+    run = run_experiment(small(), tmp_path)
     before = (run.path / "metrics.csv").stat().st_mtime_ns
-    again = small().run(tmp_path)
+    again = run_experiment(small(), tmp_path)
     assert (again.path, (again.path / "metrics.csv").stat().st_mtime_ns) == (run.path, before)
     assert [r.state for r in list_runs(tmp_path)] == ["finished"]
 
@@ -109,9 +116,9 @@ def test_every_setting_changes_the_runs_name_but_the_device_does_not():
 
 def test_a_run_gives_its_model_back(tmp_path):
     experiment = small()
-    run = experiment.run(tmp_path)
-    data = Experiment.from_dict(json.loads((run.path / "config.json").read_text())).load_data()
-    rows = {(r.modality, r.metric): r.value for r in evaluate(run.model(), data.test)}
+    run = run_experiment(experiment, tmp_path)
+    data = load_data(Experiment.from_dict(json.loads((run.path / "config.json").read_text())))
+    rows = {(r.modality, r.metric): r.value for r in evaluate(trained_model(run), data.test)}
     kept = run.history()
     kept.keep_until(experiment.epochs)
     assert rows["fused", "accuracy"] == kept.last("accuracy")
@@ -123,12 +130,12 @@ def test_nan_stops_with_advice_and_keeps_what_was_done(tmp_path):
     with pytest.raises(
         NonFiniteLoss, match=r"epoch 1, step \d+.*Joint\(\).*Try a smaller learning"
     ):
-        experiment.run(tmp_path)
+        run_experiment(experiment, tmp_path)
     assert list_runs(tmp_path)[0].state == "started"
 
 
 def test_nan_weights_after_an_epoch_are_told_and_the_epoch_is_not_kept(tmp_path):
-    trainer = small().trainer(tmp_path)
+    trainer = build_trainer(small(), tmp_path)
 
     step = trainer.method.step
 
@@ -142,11 +149,11 @@ def test_nan_weights_after_an_epoch_are_told_and_the_epoch_is_not_kept(tmp_path)
     with pytest.raises(NonFiniteLoss, match=r"After epoch 2, on train: .*NaN.*up to epoch 1 is"):
         trainer.fit(3)
     assert trainer.run.metrics()["epoch"].max() == 1
-    assert small().trainer(tmp_path).fit(3).frame()["epoch"].max() == 3
+    assert build_trainer(small(), tmp_path).fit(3).frame()["epoch"].max() == 3
 
 
 def test_interrupting_says_how_to_go_on(tmp_path, capsys):
-    trainer = small().trainer(tmp_path)
+    trainer = build_trainer(small(), tmp_path)
     trainer.method.step = lambda *args: (_ for _ in ()).throw(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(1)
@@ -161,7 +168,7 @@ def test_probes_are_called_when_they_ask_to_be():
         return []
 
     probe.every = 2
-    trainer = small().trainer()
+    trainer = build_trainer(small())
     trainer.probes = [probe]
     trainer.fit(4)
     assert calls == [0, 2, 4]
@@ -180,7 +187,7 @@ def test_history_survives_a_cut_line(tmp_path):
 
 
 def test_bfloat16_trains():
-    history = small(method="msam", precision="bfloat16").trainer().fit(2)
+    history = build_trainer(small(method="msam", precision="bfloat16")).fit(2)
     assert np.isfinite(history.last("loss"))
 
 
@@ -193,7 +200,7 @@ def test_loaders_measure_a_fixed_part_of_the_training_split():
 
 def test_a_loaded_data_set_is_enough_for_a_trainer():
     data = load_dataset("synthetic", **SMALL)
-    model = small().build_model(data)
+    model = untrained_model(small(), data)
     optimizer = build_optimizer(model.parameters())
     history = Trainer(model, build_method("joint"), data, optimizer=optimizer).fit(1)
     assert {"step", "train", "val", "test"} == set(history.frame().split)

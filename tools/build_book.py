@@ -53,7 +53,7 @@ def _toctree(names: list[str]) -> str:
 def _methods(folder: Path) -> None:
     """A card per method, and their list by what they change."""
     from msam_lib import results
-    from msam_lib.cards import as_markdown, card
+    from msam_lib.interactive.method_card import as_markdown, card
     from msam_lib.methods import METHODS, UNKNOWN
 
     frame = results.load("methods", ROOT / "figures" / "data")

@@ -33,7 +33,7 @@ from sklearn.model_selection import train_test_split
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from misspelled_words import NUMBER_WORDS, misspelled
 
-from msam_lib.data.audio import centre, log_mel, mix, read_wav, resample, write_wav
+from msam_lib.data._audio import centre, log_mel, mix, read_wav, resample, write_wav
 
 SEED, RATE, LENGTH = 20240, 8000, 6400  # 0.8 s
 SPECTROGRAM = {"n_mels": 24, "window": 512, "hop": 256}  # 24 frames

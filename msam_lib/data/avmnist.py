@@ -26,13 +26,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from msam_lib.data.audio import centre, log_mel, mix, read_wav, resample
-from msam_lib.data.avmnist_sources import FSDD, MNIST, NOISE, SOURCES
-from msam_lib.data.base import DataSplits, Modality, MultimodalDataset, choose_modalities
-from msam_lib.data.download import cache_folder, fetch, read_members
-from msam_lib.data.idx import read_idx
+from msam_lib._utils.progress import progress_bar
+from msam_lib.data._audio import centre, log_mel, mix, read_wav, resample
+from msam_lib.data._avmnist_sources import FSDD, MNIST, NOISE, SOURCES
+from msam_lib.data._download import cache_folder, fetch, read_members
+from msam_lib.data._idx import read_idx
+from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.errors import DatasetCorrupt, MsamError, unknown_name
-from msam_lib.progress import progress_bar
 
 RATE = 8000  # Hz
 VERSION = 1  # of the recipe: raised when the same options would give other tensors
@@ -78,7 +78,7 @@ def load(
 
     Raises:
         MsamError: a value that is not allowed.
-        DatasetMissing, DatasetCorrupt: see `msam_lib.data.download`.
+        DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
     if size not in SIZES:
         raise unknown_name("size", size, SIZES)

@@ -27,8 +27,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from msam_lib.data.audio import read_wav
-from msam_lib.data.base import DataSplits, Modality, MultimodalDataset, choose_modalities
+from msam_lib.data._audio import read_wav
+from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.errors import MsamError
 
 EMBEDDED = Path(__file__).parent / "embedded"

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from msam_lib.data.base import DataSplits, Modality, choose_modalities
-from msam_lib.data.download import Source, read_members
-from msam_lib.data.tabular import PARTS, datasets, stratified
+from msam_lib.data._download import Source, read_members
+from msam_lib.data._tabular import PARTS, datasets, stratified
+from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.errors import DatasetCorrupt, MsamError
 
 CHANNELS = {"emg": 8, "gyroscope": 3, "acceleration": 3, "orientation": 4}
@@ -46,7 +46,7 @@ def load(*, seed: int = 0, modalities: Sequence[str] | None = None, length: int 
 
     Raises:
         MsamError: a value that is not allowed.
-        DatasetMissing, DatasetCorrupt: see `msam_lib.data.download`.
+        DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
     names = choose_modalities(modalities, list(CHANNELS))
     if length < 1 or FRAMES % length:

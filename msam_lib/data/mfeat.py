@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from msam_lib.data.base import DataSplits, Modality, choose_modalities
-from msam_lib.data.download import Source, read_members
-from msam_lib.data.tabular import PARTS, datasets, read_csv, stratified
+from msam_lib.data._download import Source, read_members
+from msam_lib.data._tabular import PARTS, datasets, read_csv, stratified
+from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.errors import DatasetCorrupt, MsamError
 
 VIEWS = ("fac", "fou", "kar", "mor", "pix", "zer")
@@ -53,7 +53,7 @@ def load(
 
     Raises:
         MsamError: a value that is not allowed.
-        DatasetMissing, DatasetCorrupt: see `msam_lib.data.download`.
+        DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
     names = choose_modalities(modalities, VIEWS)
     files = read_members(SOURCE)

@@ -20,9 +20,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from msam_lib.data.base import DataSplits, Modality, choose_modalities
-from msam_lib.data.download import Source, read_members
-from msam_lib.data.tabular import datasets, read_csv, share_between
+from msam_lib.data._download import Source, read_members
+from msam_lib.data._tabular import datasets, read_csv, share_between
+from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.errors import DatasetCorrupt
 
 FOLDERS = {"text": "text", "audio": "audio", "visual": "video"}
@@ -64,7 +64,7 @@ def load(
 
     Raises:
         MsamError: a value that is not allowed.
-        DatasetMissing, DatasetCorrupt: see `msam_lib.data.download`.
+        DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
     names = choose_modalities(modalities, list(FOLDERS))
     share_between("val_share", val_share)

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from msam_lib._utils.progress import progress_bar
 from msam_lib.data import avmnist
-from msam_lib.data.base import DataSplits, Modality, MultimodalDataset, choose_modalities
-from msam_lib.data.download import Source, cache_folder, read_members
+from msam_lib.data._download import Source, cache_folder, read_members
+from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.errors import DatasetCorrupt, MsamError
-from msam_lib.progress import progress_bar
 
 SIDE, TEST, VAL = 32, 40, 20
 SOURCE = Source(
@@ -58,7 +58,7 @@ def load(
 
     Raises:
         MsamError: a value that is not allowed.
-        DatasetMissing, DatasetCorrupt: see `msam_lib.data.download`.
+        DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
     names = choose_modalities(modalities, ["audio", "visual", "sign"])
     if not 0 <= components <= 500:

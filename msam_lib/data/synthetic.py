@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from msam_lib.data.base import DataSplits, Modality, MultimodalDataset, choose_modalities
+from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.errors import MsamError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from msam_lib.diagnostics._common import Block, Direction
+from msam_lib.diagnostics._losses import Block, Direction
 from msam_lib.errors import MsamError, unknown_name
 
 
@@ -73,3 +73,8 @@ def as_direction(model: nn.Module, direction: Mapping[str, Tensor]) -> Direction
             )
         out[name] = d.detach().to(p)
     return out
+
+
+def label(block: Block) -> str:
+    """A block as text."""
+    return block if isinstance(block, str) else "+".join(block)

@@ -28,10 +28,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.diagnostics._blocks import as_direction, select
-from msam_lib.diagnostics._common import Block, Data, Direction, collect, differentiable_attention
-from msam_lib.diagnostics._flat import Layout, random_vector
+from msam_lib.diagnostics._losses import Block, Direction
+from msam_lib.diagnostics._samples import Data, collect
+from msam_lib.diagnostics._session import differentiable_attention
+from msam_lib.diagnostics._vectors import Layout, random_vector
 from msam_lib.errors import MsamError
 
 

@@ -18,67 +18,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from msam_lib import catalogue
+from msam_lib._utils.registry import Registry
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
-from msam_lib.methods.agm import AGM
-from msam_lib.methods.aug import AUG
 from msam_lib.methods.base import Method, Task, capabilities
-from msam_lib.methods.cggm import CGGM
-from msam_lib.methods.cr_sam import CRSAM
-from msam_lib.methods.diagnose_relearn import DiagnoseRelearn
-from msam_lib.methods.gblend import GBlend
-from msam_lib.methods.inforeg import InfoReg
-from msam_lib.methods.joint import Joint
-from msam_lib.methods.lfm import LFM
-from msam_lib.methods.lnln import LNLN
-from msam_lib.methods.look_sam import LookSAM
-from msam_lib.methods.masam import MASAM
-from msam_lib.methods.miles import MILES
-from msam_lib.methods.mla import MLA
-from msam_lib.methods.mmpareto import MMPareto
-from msam_lib.methods.mnl import MNL
-from msam_lib.methods.momentum_sam import MomentumSAM
-from msam_lib.methods.msam import MSAM
-from msam_lib.methods.mses import MSES
-from msam_lib.methods.mslr import MSLR
-from msam_lib.methods.ogm_ge import OGMGE
-from msam_lib.methods.pmr import PMR
-from msam_lib.methods.reconboost import ReconBoost
-from msam_lib.methods.sam import ASAM, SAM
-from msam_lib.methods.sample_valuation import SampleValuation
-from msam_lib.methods.unimodal import Unimodal
-from msam_lib.methods.x_sam import XSAM
 
-METHODS: dict[str, type[Method]] = {
-    "unimodal": Unimodal,
-    "joint": Joint,
-    "sam": SAM,
-    "asam": ASAM,
-    "momentum_sam": MomentumSAM,
-    "look_sam": LookSAM,
-    "cr_sam": CRSAM,
-    "x_sam": XSAM,
-    "mses": MSES,
-    "mslr": MSLR,
-    "ogm_ge": OGMGE,
-    "agm": AGM,
-    "mmpareto": MMPareto,
-    "cggm": CGGM,
-    "reconboost": ReconBoost,
-    "gblend": GBlend,
-    "pmr": PMR,
-    "mla": MLA,
-    "aug": AUG,
-    "inforeg": InfoReg,
-    "miles": MILES,
-    "mnl": MNL,
-    "lfm": LFM,
-    "diagnose_relearn": DiagnoseRelearn,
-    "sample_valuation": SampleValuation,
-    "lnln": LNLN,
-    "masam": MASAM,
-    "msam": MSAM,
-}
-
+METHODS: Registry[type[Method]] = Registry(catalogue.METHODS)
 
 # Methods of the related work whose formulas we could not find: named, never guessed.
 UNKNOWN: dict[str, str] = {
@@ -110,37 +55,9 @@ def build_method(name: str, **options: Any) -> Method:
 
 
 __all__ = [
-    "AGM",
-    "ASAM",
-    "AUG",
-    "CGGM",
-    "CRSAM",
-    "LFM",
-    "LNLN",
-    "MASAM",
     "METHODS",
-    "MILES",
-    "MLA",
-    "MNL",
-    "MSAM",
-    "MSES",
-    "MSLR",
-    "OGMGE",
-    "PMR",
-    "SAM",
-    "XSAM",
-    "DiagnoseRelearn",
-    "GBlend",
-    "InfoReg",
-    "Joint",
-    "LookSAM",
-    "MMPareto",
     "Method",
-    "MomentumSAM",
-    "ReconBoost",
-    "SampleValuation",
     "Task",
-    "Unimodal",
     "build_method",
     "capabilities",
 ]

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from msam_lib.contributions import leader, shapley_contributions, value_function
-from msam_lib.data.base import Batch
+from msam_lib.contributions.measure import leader, shapley_contributions, value_function
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 
 HOWS = ("clip", "agm", "softmax")

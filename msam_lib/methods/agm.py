@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.modes import evaluating, frozen_statistics
+from msam_lib.models.contexts import evaluating, frozen_statistics
 from msam_lib.models.multimodal import Output
-from msam_lib.shapley import coalition_masks, shapley_from_values
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -49,9 +49,7 @@ class AGM(Method):
             where alpha (tau_k - r_k) > 88, as when a modality far ahead suddenly falls behind.
     """
 
-    title = "AGM"
     reference = "Li et al., ICCV 2023, arXiv 2308.07686"
-    changes = "gradient"
     passes = "1 forward, 1 backward, and 2^M - 2 through the fusion"
     requires = frozenset({"features"})
     neutral: ClassVar = {"alpha": 0.0}

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import backward
-from msam_lib.methods._own import OwnOptimizer
+from msam_lib.methods._state import OwnOptimizer
 from msam_lib.methods.base import Logs, Method, Task
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ class AUG(Method):
         variant: see above.
     """
 
-    title = "AUG"
     reference = "Jiang et al., NeurIPS 2025"
     passes = "1 forward, 1 backward; M + 1 optimizer steps"
     requires = frozenset({"features"})

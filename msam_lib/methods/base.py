@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import UnsupportedSetting
 from msam_lib.methods._gradients import backward
-from msam_lib.models.fusion import FUSIONS
+from msam_lib.models.fusions.registry import FUSIONS
 from msam_lib.models.multimodal import Output
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ def capabilities(model: nn.Module) -> frozenset[str]:
 class Method(nn.Module):
     """One training rule; override the least you need: `loss`, else `modulate`, else `step`.
 
-    Class attributes are the method's card, shown by `python -m msam_lib list methods`:
-    `title`, `reference`, `changes` (loss, gradient, schedule, landscape or data), `passes` per
-    step, `requires` (capabilities of the model, see `ADVICE`), `fusions` (the only ones it works
-    with; empty for all), `modalities` (`"any"`, or the number it is defined for), `tasks`,
-    `paper_options` ({data set: {option: value}} as published), `ordered` (the order of the
+    Title, kind and search grid stand in the method's row of `msam_lib.catalogue`. The class
+    attributes are the rest of its card, shown by `python -m msam_lib list methods`: `reference`,
+    `passes` per step, `requires` (capabilities of the model, see `ADVICE`), `fusions` (the only
+    ones it works with; empty for all), `modalities` (`"any"`, or the number it is defined for),
+    `tasks`, `paper_options` ({data set: {option: value}} as published), `ordered` (the order of the
     modalities is part of the method), `caveat` (what its sources leave uncertain), `tabled` (False
     where they leave too much open for a table) and `neutral` (options at which a step must equal
     joint training's).
@@ -75,9 +75,7 @@ class Method(nn.Module):
     SAM(rho=0.1)
     """
 
-    title: ClassVar[str] = ""
     reference: ClassVar[str] = ""
-    changes: ClassVar[str] = "loss"
     passes: ClassVar[str] = "1 forward, 1 backward"
     requires: ClassVar[frozenset[str]] = frozenset()
     fusions: ClassVar[tuple[str, ...]] = ()

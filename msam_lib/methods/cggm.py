@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward, gradients
-from msam_lib.methods._own import OwnOptimizer
+from msam_lib.methods._state import OwnOptimizer
 from msam_lib.methods.base import Logs, Method, Task
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ class CGGM(Method):
         classifier_lr: of their Adam.
     """
 
-    title = "CGGM"
     reference = "Guo et al., NeurIPS 2024, arXiv 2411.01409"
-    changes = "gradient"
     passes = "1 forward, 1 backward; once more through the fusion and the classifiers"
     requires = frozenset({"features"})
     caveat = "what to do where S is near 0 or negative is our choice, as is the cosine's argument"

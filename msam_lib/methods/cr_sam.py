@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward, trainable, with_gradient
-from msam_lib.methods._perturb import ascent, displaced
+from msam_lib.methods._perturbation import ascent, displaced
 from msam_lib.methods.base import Logs, Method
-from msam_lib.models.modes import RandomState, frozen_statistics
+from msam_lib.models.contexts import RandomState, frozen_statistics
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -37,9 +37,7 @@ class CRSAM(Method):
         beta: weight of the slope.
     """
 
-    title = "CR-SAM"
     reference = "Wu et al., AAAI 2024, arXiv 2312.13555"
-    changes = "landscape"
     passes = "3 forward, 3 backward"
     caveat = "the regulariser's printed form is quoted from memory; the update is the released one"
     neutral: ClassVar = {"rho": 0.0}

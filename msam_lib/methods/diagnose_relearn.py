@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msam_lib.data.base import BatchLoader, MultimodalDataset
+from msam_lib.data.containers import BatchLoader, MultimodalDataset
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import flat, unflat
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
-from msam_lib.models.modes import evaluating
+from msam_lib.models.contexts import evaluating
 
 
 class DiagnoseRelearn(Method):
@@ -34,9 +34,7 @@ class DiagnoseRelearn(Method):
         samples: of the training split that are clustered, for time's sake.
     """
 
-    title = "Diagnose & re-learn"
     reference = "Wei et al., ECCV 2024, arXiv 2407.09705"
-    changes = "schedule"
     requires = frozenset({"features"})
     neutral: ClassVar = {"strength": 0.0}
     paper_options: ClassVar = {"CREMA-D": {"period": 20, "times": 3, "strength": 3.0}}

@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch, BatchLoader
+from msam_lib._utils.progress import progress_bar
+from msam_lib.data.containers import Batch, BatchLoader
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import backward
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method
-from msam_lib.models.modes import evaluating
+from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import Output
-from msam_lib.progress import progress_bar
 
 WHOLE = "fused"
 ESTIMATES = ("online", "offline")
@@ -45,7 +45,6 @@ class GBlend(Method):
         lr: of the copies' SGD (momentum 0.9).
     """
 
-    title = "G-Blend"
     reference = "Wang et al., CVPR 2020, arXiv 1905.12681"
     requires = frozenset({"unimodal_logits"})
     passes = "1 forward, 1 backward; M + 1 short trainings per estimate"

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import flat
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.multimodal import Output
 
@@ -41,9 +41,7 @@ class InfoReg(Method):
         weight: of the unimodal losses; with beta = 0, 0 is joint training.
     """
 
-    title = "InfoReg"
     reference = "Huang et al., CVPR 2025"
-    changes = "gradient"
     requires = frozenset({"unimodal_logits"})
     caveat = "the released constants (0.95 and 0.1) were tuned per modality to CREMA-D"
     neutral: ClassVar = {"beta": 0.0, "weight": 0.0}

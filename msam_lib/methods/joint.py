@@ -11,7 +11,5 @@ class Joint(Method):
     Changes: nothing. Requires: nothing.
     """
 
-    title = "Joint training"
     reference = "the ordinary baseline"
-    changes = "nothing"
     neutral: ClassVar = {}

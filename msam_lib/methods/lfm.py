@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch, BatchLoader
+from msam_lib.data.containers import Batch, BatchLoader
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import flat, gradients, trainable
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
-from msam_lib.models.modes import evaluating
+from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import Output
 
 WEIGHTS = ("linear", "learned", "fixed")
@@ -45,7 +45,6 @@ class LFM(Method):
         variant: see above.
     """
 
-    title = "LFM"
     reference = "Yang et al., NeurIPS 2024"
     requires = frozenset({"unimodal_logits"})
     caveat = "the released schedule is a fitted polynomial; a linear one stands in its place"

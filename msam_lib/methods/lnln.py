@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward
 from msam_lib.methods.base import Logs, Method
-from msam_lib.models.modes import frozen_statistics
+from msam_lib.models.contexts import frozen_statistics
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -39,9 +39,7 @@ class LNLN(Method):
         completeness, adversarial, reconstruction: weights of the terms.
     """
 
-    title = "LNLN"
     reference = "Zhang et al., NeurIPS 2024, arXiv 2409.20012"
-    changes = "model"
     passes = "1 forward, 1 backward; the encoders once more without gradient"
     requires = frozenset({"features"})
     fusions = ("lnln",)

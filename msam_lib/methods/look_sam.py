@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward, total_norm, trainable, with_gradient
-from msam_lib.methods._perturb import ascent, displaced
+from msam_lib.methods._perturbation import ascent, displaced
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.modes import RandomState, frozen_statistics
+from msam_lib.models.contexts import RandomState, frozen_statistics
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -36,9 +36,7 @@ class LookSAM(Method):
         period: steps from one second pass to the next; 1 is SAM.
     """
 
-    title = "LookSAM"
     reference = "Liu et al., CVPR 2022, arXiv 2203.02714"
-    changes = "landscape"
     passes = "1 forward, 1 backward; 2 and 2 every `period` steps"
     neutral: ClassVar = {"rho": 0.0, "alpha": 0.0}
     paper_options: ClassVar = {"ImageNet (ViT)": {"alpha": 0.7, "period": 5}}

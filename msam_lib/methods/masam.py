@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import flat, gradients, trainable, unflat
-from msam_lib.methods._perturb import displaced
+from msam_lib.methods._perturbation import displaced
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.modes import RandomState, frozen_statistics
+from msam_lib.models.contexts import RandomState, frozen_statistics
 from msam_lib.models.multimodal import Output
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ class MASAM(Method):
         variant: see above.
     """
 
-    title = "MASAM"
     reference = "MASAM, ICLR 2026"
-    changes = "landscape"
     passes = "1 forward, 2 backward, and one of each for the displaced encoder"
     requires = frozenset({"unimodal_logits", "features"})
     neutral: ClassVar = {"rho": 0.0, "weight": 0.0}

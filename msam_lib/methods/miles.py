@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch, BatchLoader
+from msam_lib.data.containers import Batch, BatchLoader
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import own_parameters
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method
-from msam_lib.models.modes import evaluating
+from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import Output
 
 
@@ -38,9 +38,7 @@ class MILES(Method):
         factor: of the learning rate, 0 to 1; 1 is joint training.
     """
 
-    title = "MILES"
     reference = "Guerra-Manzanares and Shamout, IJCNN 2025"
-    changes = "schedule"
     requires = frozenset({"unimodal_logits"})
     caveat = "formula second hand; threshold, factor and the rule for restoring are our choice"
     neutral: ClassVar = {"factor": 1.0}

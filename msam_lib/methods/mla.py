@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._gradients import backward
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ class MLA(Method):
         variant: see above.
     """
 
-    title = "MLA"
     reference = "Zhang et al., CVPR 2024, arXiv 2311.10707"
-    changes = "gradient"
     passes = "1 forward, 1 backward; M steps of the head"
     requires = frozenset({"unimodal_logits", "features"})
     fusions = ("late",)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import flat, gradients, trainable, unflat
 from msam_lib.methods.base import Logs, Method
@@ -40,9 +40,7 @@ class MMPareto(Method):
         variant: see above.
     """
 
-    title = "MMPareto"
     reference = "Wei and Hu, ICML 2024, arXiv 2405.17730"
-    changes = "gradient"
     passes = "1 forward, 2 backward"
     requires = frozenset({"unimodal_logits"})
     paper_options: ClassVar = {"CREMA-D": {"gamma": 1.5}}

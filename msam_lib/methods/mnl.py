@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.multimodal import Output
@@ -35,7 +35,6 @@ class MNL(Method):
         guidance: weight of the guidance term.
     """
 
-    title = "MNL"
     reference = "Gong et al., NeurIPS 2025"
     requires = frozenset({"unimodal_logits"})
     caveat = "written after the released code; the paper's equations were not at hand"

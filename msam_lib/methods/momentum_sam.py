@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._gradients import backward, trainable
-from msam_lib.methods._perturb import ascent, displaced, momentum_of
+from msam_lib.methods._perturbation import ascent, displaced, momentum_of
 from msam_lib.methods.base import Logs, Method
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ class MomentumSAM(Method):
         sign: `"minus"` as above; `"plus"` climbs along v, as `msam` with `ascent="momentum"` does.
     """
 
-    title = "Momentum-SAM"
     reference = "Becker et al., 2024, arXiv 2401.12033"
-    changes = "landscape"
     neutral: ClassVar = {"rho": 0.0}
     paper_options: ClassVar = {"CIFAR-100 (released default)": {"rho": 0.3}}
 

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._dominance import Dominance
 from msam_lib.methods._gradients import backward, gradients, trainable, with_gradient
-from msam_lib.methods._perturb import ascent, displaced, momentum_of
+from msam_lib.methods._perturbation import ascent, displaced, momentum_of
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.modes import RandomState, frozen_statistics
+from msam_lib.models.contexts import RandomState, frozen_statistics
 from msam_lib.models.multimodal import Output
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ class MSAM(Method):
         mixing: a number in place of v_d in the mixture; 1.0 takes the perturbed gradient alone.
     """
 
-    title = "M-SAM"
     reference = "Nowdeh et al., NeurIPS 2025, arXiv 2510.24919"
-    changes = "landscape"
     passes = "2 forward, 2 backward; with ascent='momentum' 1 and 1"
     neutral: ClassVar = {"rho": 0.0}
 
@@ -163,9 +161,9 @@ class MSAM(Method):
             del eps
             with self.autocast(batch):
                 again = self._again(model, batch, kept, target)
-                risen = gradients(v * self.loss(again, batch), parameters)
+                perturbed_grads = gradients(v * self.loss(again, batch), parameters)
         torch._foreach_mul_(grads, 1 - v)
-        torch._foreach_add_(grads, risen)
+        torch._foreach_add_(grads, perturbed_grads)
         return loss
 
     def _unimodal_loss(self, model: nn.Module, batch: Batch) -> Tensor:
@@ -188,8 +186,8 @@ class MSAM(Method):
         if others:
             backward(sum(others[1:], others[0]))  # grad L_s(theta)
         with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
-            risen = self._again_own_loss(model, batch, kept, target)
-            backward(v[target] * risen)
+            perturbed_grads = self._again_own_loss(model, batch, kept, target)
+            backward(v[target] * perturbed_grads)
         return sum(x.detach() for x in losses.values())  # type: ignore[return-value]
 
     def _own_loss(self, model: nn.Module, batch: Batch, output: Output, modality: str) -> Tensor:

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch, BatchLoader
+from msam_lib.data.containers import Batch, BatchLoader
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import own_parameters
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
-from msam_lib.models.modes import evaluating
+from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import Output
 
 
@@ -35,9 +35,7 @@ class MSES(Method):
         smoothing: weight of the epoch before, 0 to less than 1.
     """
 
-    title = "MSES"
     reference = "Fujimori et al., 2020"
-    changes = "schedule"
     requires = frozenset({"unimodal_logits"})
     neutral: ClassVar = {"patience": None}
     caveat = "after AGM's code, where 0.6 and the patience are found; the paper was not at hand"

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import own_parameters
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.multimodal import Output
 
@@ -37,9 +37,7 @@ class MSLR(Method):
         window: epochs averaged.
     """
 
-    title = "MSLR"
     reference = "Yao and Mihalcea, Findings of ACL 2022"
-    changes = "schedule"
     requires = frozenset({"unimodal_logits"})
     neutral: ClassVar = {"strategy": "keep", "rates": None}
     caveat = "the paper's third strategy (smooth) is not described in our sources"

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.multimodal import Output
 
@@ -37,9 +37,7 @@ class OGMGE(Method):
         variant: `"paper"` for all parameters of the encoders, `"released"` for kernels.
     """
 
-    title = "OGM-GE"
     reference = "Peng et al., CVPR 2022, arXiv 2203.15332"
-    changes = "gradient"
     requires = frozenset({"unimodal_logits"})
     neutral: ClassVar = {"alpha": 0.0, "ge": False}
     caveat = "two modalities in the paper; for more, the ratio to the mean of the others is ours"

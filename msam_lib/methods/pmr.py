@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch, BatchLoader
+from msam_lib.data.containers import Batch, BatchLoader
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
-from msam_lib.models.modes import evaluating
+from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import Output
 
 VARIANTS = ("paper", "released")
@@ -44,7 +44,6 @@ class PMR(Method):
         variant: see above.
     """
 
-    title = "PMR"
     reference = "Fan et al., CVPR 2023, arXiv 2211.07089"
     requires = frozenset({"features"})
     caveat = "coefficients and entropy term are quoted from memory of the paper"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.methods._own import Memory
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.multimodal import Output
 
@@ -44,9 +44,7 @@ class ReconBoost(Method):
         variant: see above.
     """
 
-    title = "ReconBoost"
     reference = "Hua et al., ICML 2024, arXiv 2405.09321"
-    changes = "schedule"
     requires = frozenset({"unimodal_logits"})
     ordered = True
     caveat = "the boosting rate is learnt in the released code; here it is fixed"

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward, trainable, with_gradient
-from msam_lib.methods._perturb import adaptive_ascent, ascent, displaced
+from msam_lib.methods._perturbation import adaptive_ascent, ascent, displaced
 from msam_lib.methods.base import Logs, Method
-from msam_lib.models.modes import RandomState, frozen_statistics
+from msam_lib.models.contexts import RandomState, frozen_statistics
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -30,9 +30,7 @@ class SAM(Method):
         rho: radius of the neighbourhood, in the norm of all weights together; 0 is joint training.
     """
 
-    title = "SAM"
     reference = "Foret et al., ICLR 2021, arXiv 2010.01412"
-    changes = "landscape"
     passes = "2 forward, 2 backward"
     neutral: ClassVar = {"rho": 0.0}
 
@@ -77,7 +75,6 @@ class ASAM(SAM):
         eta: keeps T away from zero.
     """
 
-    title = "ASAM"
     reference = "Kwon et al., ICML 2021, arXiv 2102.11600"
 
     def __init__(self, rho: float = 0.5, eta: float = 0.01) -> None:

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from msam_lib.contributions import coalition_logits
-from msam_lib.data.base import BatchLoader, Copies, MultimodalDataset
+from msam_lib.contributions.measure import coalition_logits
+from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
+from msam_lib.data.containers import BatchLoader, Copies, MultimodalDataset
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods.base import Method
-from msam_lib.models.modes import evaluating
-from msam_lib.shapley import coalition_masks, shapley_from_values
+from msam_lib.models.contexts import evaluating
 
 LEVELS = ("sample", "modality")
 
@@ -39,9 +39,7 @@ class SampleValuation(Method):
         strength: of `"modality"`, the paper's alpha.
     """
 
-    title = "Sample valuation"
     reference = "Wei et al., CVPR 2024, arXiv 2309.06255"
-    changes = "data"
     passes = "1 forward, 1 backward, on up to 1 + 3 M times as many samples"
     neutral: ClassVar = {"warmup": None}
     paper_options: ClassVar = {"Kinetics-Sounds": {"warmup": 5}}

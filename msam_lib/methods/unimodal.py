@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import unknown_name
 from msam_lib.methods.base import Method
 from msam_lib.models.multimodal import Output
@@ -26,7 +26,6 @@ class Unimodal(Method):
         modality: train only this one; None trains all of them, each alone.
     """
 
-    title = "Unimodal"
     reference = "one model per modality; the reference in Peng et al., CVPR 2022, Fig. 1"
     requires = frozenset({"unimodal_logits"})
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from msam_lib.data.base import Batch
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import backward, flat, gradients, trainable, unflat
-from msam_lib.methods._perturb import ascent, displaced
+from msam_lib.methods._perturbation import ascent, displaced
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.modes import RandomState, frozen_statistics
+from msam_lib.models.contexts import RandomState, frozen_statistics
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -46,9 +46,7 @@ class XSAM(Method):
             joint training).
     """
 
-    title = "X-SAM"
     reference = "Duan et al., 2026, arXiv 2601.10251"
-    changes = "landscape"
     passes = "2 forward, 2 backward; every `period` steps `iterations` Hessian products more"
     caveat = (
         "equation second hand; period, iterations, the sign of v and whether the projection uses "

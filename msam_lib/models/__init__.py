@@ -6,6 +6,7 @@
 ['fusion', 'x1', 'x2']
 """
 
+from msam_lib.models.contexts import RandomState, evaluating, frozen_statistics
 from msam_lib.models.encoders import (
     ENCODERS,
     MLP,
@@ -15,10 +16,10 @@ from msam_lib.models.encoders import (
     TransformerEncoder,
 )
 from msam_lib.models.encoders import build_encoder as build_encoder
-from msam_lib.models.fusion import FUSIONS, Fusion, build_fusion
-from msam_lib.models.modes import RandomState, evaluating, frozen_statistics
+from msam_lib.models.fusions.additive import Fusion
+from msam_lib.models.fusions.registry import FUSIONS, build_fusion
 from msam_lib.models.multimodal import MultimodalModel, Output, build_model
-from msam_lib.models.plain import WrappedModel, wrap
+from msam_lib.models.wrapped import WrappedModel, wrap
 
 __all__ = [
     "ENCODERS",

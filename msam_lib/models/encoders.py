@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from msam_lib.data.base import Modality
+from msam_lib.data.containers import Modality
 from msam_lib.errors import MsamError, unknown_name
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from msam_lib.data.base import DataSplits, Modality
+from msam_lib.data.containers import DataSplits, Modality
 from msam_lib.errors import MsamError, unknown_name
+from msam_lib.models.contexts import evaluating
 from msam_lib.models.encoders import build_encoder
-from msam_lib.models.fusion import Fusion, build_fusion
-from msam_lib.models.modes import evaluating
+from msam_lib.models.fusions.additive import Fusion
+from msam_lib.models.fusions.registry import build_fusion
 
 
 @dataclass

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from msam_lib.labels import display_names
 from msam_lib.plots.curves import accuracy_curves, curves_alt
 from msam_lib.plots.dominance import (
     class_heatmap,
@@ -12,10 +13,10 @@ from msam_lib.plots.dominance import (
     contribution_alt,
     contribution_curves,
 )
-from msam_lib.plots.names import display_names
 from msam_lib.plots.perturbation import strong_versus_weak, strong_versus_weak_alt
+from msam_lib.plots.results_table import results_table, table_alt
 from msam_lib.plots.style import figure_size, palette, save, show, theme
-from msam_lib.plots.tables import Table, results_table, table_alt
+from msam_lib.plots.table import Table
 
 __all__ = [
     "Table",

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from msam_lib.errors import MsamError
-from msam_lib.plots._series import DASHED, epoch_axis, legend
+from msam_lib.plots.series import DASHED, epoch_axis, legend
 from msam_lib.plots.style import FUSED, GREY, TEXT_WIDTH, Look, palette, panels, styled
 
 WEAK_AND_FUSED = {"weakest modality": Look("#B2182B", "D", 1.4, 4.5), "fused": FUSED}

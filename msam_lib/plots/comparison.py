@@ -15,7 +15,7 @@ from msam_lib.plots.noise import COLORS
 from msam_lib.plots.style import GREY, TEXT_WIDTH, panels, styled
 
 # What a method changes, with colour and marker.
-KINDS: dict[str, tuple[str, str]] = {
+KIND_STYLES: dict[str, tuple[str, str]] = {
     "nothing": ("#222222", "*"),
     "loss": ("#0072B2", "o"),
     "gradient": ("#D55E00", "s"),
@@ -78,7 +78,7 @@ def accuracy_against(
     what the method changes.
 
     Args:
-        points: columns name, kind (see `KINDS`), x, y and, if there, panel (one panel each).
+        points: columns name, kind (see `KIND_STYLES`), x, y and, if there, panel (one panel each).
         xlabel, ylabel: what the axes are.
         front: `"left"` names the methods that no cheaper one beats (the Pareto front).
         named: further methods to name.
@@ -93,7 +93,7 @@ def accuracy_against(
     groups = list(own.groupby("panel", sort=False))
     figure, axes = panels(len(groups), columns=2, aspect=0.8)
     for ax, (title, part) in zip(axes, groups, strict=True):
-        for kind, (color, marker) in KINDS.items():
+        for kind, (color, marker) in KIND_STYLES.items():
             rows = part[part["kind"] == kind]
             size = 70 if marker == "*" else 24
             ax.scatter(
@@ -114,7 +114,7 @@ def accuracy_against(
         ax.set_title(title)
     axes[0].set_ylabel(ylabel)
     handles, labels = axes[0].get_legend_handles_labels()
-    there = [k for k in KINDS if (own["kind"] == k).any()]
+    there = [k for k in KIND_STYLES if (own["kind"] == k).any()]
     kept = [(h, k) for h, k in zip(handles, labels, strict=True) if k in there]
     figure.legend(
         [h for h, _ in kept], [k for _, k in kept], loc="outside upper center", ncols=len(kept)
@@ -139,7 +139,7 @@ def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) ->
     """One line per method: mean and interval, the best on top.
 
     Args:
-        rows: columns name, kind (see `KINDS`), mean, low, high (NaN where unknown), in percent, and
+        rows: columns name, kind (see `KIND_STYLES`), mean, low, high (NaN where unknown), in percent, and
             if there, paper: what a paper gives.
         xlabel: what was measured.
         marked: names to highlight.
@@ -152,7 +152,7 @@ def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) ->
     own = rows.sort_values("mean", ascending=False).reset_index(drop=True)
     figure = Figure(figsize=(TEXT_WIDTH, 0.17 * len(own) + 0.9), layout="constrained")
     ax = figure.subplots()
-    for kind, (color, marker) in KINDS.items():
+    for kind, (color, marker) in KIND_STYLES.items():
         part = own[own["kind"] == kind]
         if part.empty:
             continue

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from msam_lib.errors import MsamError
-from msam_lib.plots import _series as series
+from msam_lib.plots import series
 from msam_lib.plots.style import TEXT_WIDTH, Look, palette, panels, styled
+from msam_lib.results.rows import choose, metric_rows
 
 LEVEL = 1.96  # of a normal 95 % interval
 
@@ -27,7 +28,7 @@ def bands(frame: pd.DataFrame, metric: str, split: str = "probe") -> pd.DataFram
     """
     from scipy.stats import t
 
-    own = series.rows(frame, metric, split)
+    own = metric_rows(frame, metric, split)
     errors = frame[(frame["metric"] == f"{metric}_se") & (frame["split"] == split)]
     keys = ["label", "modality", "epoch"]
     out = own.groupby(keys, sort=False)["value"].agg(["mean", "std", "count"]).reset_index()
@@ -86,7 +87,7 @@ def trace_curves(
         scale: of the vertical axis, `"linear"`, `"log"` or `"symlog"` (traces can be negative).
         columns: panels side by side, at most.
     """
-    shown = series.choose(frame, labels, titles)
+    shown = choose(frame, labels, titles)
     points = bands(frame[frame["label"].isin(shown)], metric)
     if blocks is None:
         blocks = [m for m in points["modality"].unique() if m not in ("fused", "fusion")]
@@ -115,7 +116,7 @@ def trace_alt(
 ) -> str:
     """The last measured values in words."""
     points = bands(frame, metric)
-    names = series.choose(frame, None, titles)
+    names = choose(frame, None, titles)
     parts = []
     for label, name in names.items():
         own = points[(points["label"] == label) & ~points["modality"].isin(["fused", "fusion"])]

@@ -8,9 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from msam_lib.plots import _series as series
+from msam_lib.plots import series
 from msam_lib.plots.style import GREY, palette, panels, styled
-from msam_lib.results import final, summary
+from msam_lib.results.frame import reported_epoch
+from msam_lib.results.rows import choose, metric_rows, seeds_in_words
+from msam_lib.results.summary import summary
 
 
 @styled
@@ -38,7 +40,7 @@ def accuracy_curves(
     Raises:
         MsamError: nothing to draw, or rows of several data sets or fusions.
     """
-    shown = series.choose(frame, labels, titles, without=["unimodal"])
+    shown = choose(frame, labels, titles, without=["unimodal"])
     picked = _with_fused(frame[frame["label"].isin(shown)], metric, split)
     points = summary(picked, by=["epoch"])
     looks = palette(points["modality"])
@@ -63,7 +65,7 @@ def accuracy_curves(
 
 def unimodal_accuracy(reference: pd.DataFrame, split: str = "test") -> dict[str, float]:
     """{modality: accuracy of its own model, mean over seeds} of unimodal training."""
-    picked = series.rows(final(reference), "accuracy_head", split)
+    picked = metric_rows(reported_epoch(reference), "accuracy_head", split)
     return picked.groupby("modality")["value"].mean().to_dict()
 
 
@@ -77,7 +79,7 @@ def curves_alt(
     titles: Mapping[str, str] | None = None,
 ) -> str:
     """What `accuracy_curves` shows, in words, from the same rows."""
-    shown = series.choose(frame, labels, titles, without=["unimodal"])
+    shown = choose(frame, labels, titles, without=["unimodal"])
     picked = _with_fused(frame[frame["label"].isin(shown)], metric, split)
     last = summary(picked[picked["epoch"] == picked["epoch"].max()])
     parts = []
@@ -89,7 +91,7 @@ def curves_alt(
         parts.append(f"{name}: fused {series.percent(value['fused'])} ({own})")
     text = (
         f"{len(shown)} panels of {split} accuracy over {int(frame['epoch'].max())} epochs, mean of "
-        f"{series.seeds_in_words(picked)}. At the end, {'; '.join(parts)}."
+        f"{seeds_in_words(picked)}. At the end, {'; '.join(parts)}."
     )
     if reference is not None:
         best = unimodal_accuracy(reference, split)
@@ -102,7 +104,7 @@ def _with_fused(frame: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
     """Rows of a modality's metric, and the whole model's accuracy, which has no other
     definition.
     """
-    picked = series.rows(frame, metric, split)
+    picked = metric_rows(frame, metric, split)
     if metric == "accuracy":
         return picked
     fused = frame[(frame["modality"] == "fused") & (frame["metric"] == "accuracy")]

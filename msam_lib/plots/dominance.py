@@ -11,9 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.plots import _series as series
+from msam_lib.plots import series
 from msam_lib.plots.style import GREY, figure_size, palette, panels, styled
-from msam_lib.results import summary
+from msam_lib.results.rows import (
+    choose,
+    metric_rows,
+    modalities_of,
+    one_epoch_per_run,
+    seeds_in_words,
+)
+from msam_lib.results.summary import summary
 
 
 @styled
@@ -35,8 +42,8 @@ def contribution_curves(
         titles: {label or method: name}.
         columns: panels side by side, at most.
     """
-    shown = series.choose(frame, labels, titles)
-    picked = series.rows(frame[frame["label"].isin(shown)], "contribution", split)
+    shown = choose(frame, labels, titles)
+    picked = metric_rows(frame[frame["label"].isin(shown)], "contribution", split)
     points = summary(picked, by=["epoch"])
     looks = palette(points["modality"])
     figure, axes = panels(len(shown), columns=columns, sharex=True, sharey=True)
@@ -58,8 +65,8 @@ def contribution_alt(
     frame: pd.DataFrame, *, split: str = "test", titles: Mapping[str, str] | None = None
 ) -> str:
     """What `contribution_curves` shows, in words, from the same rows."""
-    shown = series.choose(frame, None, titles)
-    picked = series.rows(frame, "contribution", split)
+    shown = choose(frame, None, titles)
+    picked = metric_rows(frame, "contribution", split)
     end = summary(picked[picked["epoch"] == picked["epoch"].max()])
     parts = []
     for label, name in shown.items():
@@ -67,7 +74,7 @@ def contribution_alt(
         parts.append(f"{name}: {share.idxmax()} {series.percent(share.max())}")
     return (
         f"{len(shown)} panels of each modality's share of the {split} accuracy over "
-        f"{int(picked['epoch'].max())} epochs, mean of {series.seeds_in_words(picked)}. The "
+        f"{int(picked['epoch'].max())} epochs, mean of {seeds_in_words(picked)}. The "
         f"largest share at the end, {'; '.join(parts)}."
     )
 
@@ -79,7 +86,7 @@ def class_shares(frame: pd.DataFrame, modality: str | None = None) -> tuple[str,
         frame: tidy rows with metrics `contribution/<class>`.
         modality: whose share; by default the one with the largest share overall.
     """
-    rows = series.once(frame)
+    rows = one_epoch_per_run(frame)
     rows = rows[rows["metric"].str.startswith("contribution/") & (rows["split"] == "test")]
     if rows.empty:
         raise MsamError("No rows contribution/<class> on the test split: nothing to draw.")
@@ -110,13 +117,13 @@ def class_heatmap(
         classes: names of the classes; their numbers by default.
         titles: {label or method: name}.
     """
-    shown = series.choose(frame, labels, titles)
+    shown = choose(frame, labels, titles)
     modality, shares = class_shares(frame, modality)
     shares = shares.reindex(list(shown))
     ticks = [str(c) for c in shares.columns] if classes is None else list(classes)
     if len(ticks) != shares.shape[1]:
         raise MsamError(f"{len(ticks)} class names for {shares.shape[1]} classes.")
-    equal = 1 / len(series.modalities(frame))
+    equal = 1 / len(modalities_of(frame))
     width, _ = figure_size()
     figure = Figure(figsize=(width, 0.95 + 0.27 * len(shown)), layout="constrained")
     ax = figure.subplots()
@@ -142,7 +149,7 @@ def class_heatmap(
 
 def class_heatmap_alt(frame: pd.DataFrame, *, titles: Mapping[str, str] | None = None) -> str:
     """What `class_heatmap` shows, in words, from the same rows."""
-    shown = series.choose(frame, None, titles)
+    shown = choose(frame, None, titles)
     modality, shares = class_shares(frame)
     parts = []
     for label, name in shown.items():
@@ -153,6 +160,6 @@ def class_heatmap_alt(frame: pd.DataFrame, *, titles: Mapping[str, str] | None =
         )
     return (
         f"Heat map of the share of {modality} in the accuracy, {len(shown)} methods by "
-        f"{shares.shape[1]} classes, mean of {series.seeds_in_words(frame)}: "
+        f"{shares.shape[1]} classes, mean of {seeds_in_words(frame)}: "
         f"{'; '.join(parts)}."
     )

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.plots.style import GREY, TEXT_WIDTH, styled
-
-if TYPE_CHECKING:
-    from msam_lib.diagnostics.surface import Landscape
+from msam_lib.results.landscape import Landscape
 
 VIEWS = ((32.0, -58.0), (32.0, 32.0))  # elevation and azimuth in degrees
 LABELS = {"loss": "loss (nats)", "accuracy": "accuracy (%)"}

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from msam_lib.plots._series import DASHED, legend, percent
+from msam_lib.plots.series import DASHED, legend, percent
 from msam_lib.plots.style import GREY, palette, panels, styled
 
 

@@ -8,36 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from msam_lib.errors import MsamError
-from msam_lib.plots import _series as series
-from msam_lib.plots.names import parse
+from msam_lib.plots import series
 from msam_lib.plots.style import GREY, figure_size, palette, styled
-from msam_lib.results import summary
-
-NONE, ALL, STRONG, WEAK = (
-    "nothing (joint)",
-    "all weights (SAM)",
-    "dominant encoder",
-    "weakest encoder",
-)
-
-
-def roles(labels: list[str]) -> dict[str, str]:
-    """{label: what was perturbed}, top to bottom, of the labels that belong to this comparison:
-    joint, SAM, and M-SAM with a `target`. SAM must have the targets' radius where it has several.
-    """
-    found: dict[str, list[str]] = {NONE: [], ALL: [], STRONG: [], WEAK: []}
-    targets = {"dominant": STRONG, "weakest": WEAK}
-    parsed = {label: parse(label) for label in labels}
-    for label, (method, options) in parsed.items():
-        if method == "joint":
-            found[NONE].append(label)
-        elif options.get("target") in targets:
-            found[targets[options["target"]]].append(label)
-    radius = {parsed[label][1].get("rho") for label in found[STRONG] + found[WEAK]}
-    sams = [label for label, (method, _) in parsed.items() if method == "sam"]
-    same = [label for label in sams if parsed[label][1].get("rho") in radius]
-    found[ALL] = same if len(sams) > 1 else sams
-    return {label: role for role, of_role in found.items() for label in of_role}
+from msam_lib.results.rows import choose, metric_rows, one_epoch_per_run, roles, seeds_in_words
+from msam_lib.results.summary import summary
 
 
 @styled
@@ -117,7 +91,7 @@ def strong_versus_weak_alt(frame: pd.DataFrame, *, split: str = "test") -> str:
         for label, what in shown.items()
     )
     return (
-        f"Three panels of {split} accuracy by what was perturbed, {series.seeds_in_words(picked)}. "
+        f"Three panels of {split} accuracy by what was perturbed, {seeds_in_words(picked)}. "
         f"The weaker modality ({weak}), the stronger ({strong}) and the whole model, with what was "
         f"perturbed: {words}."
     )
@@ -137,8 +111,8 @@ def _picked(
     if len(shown) < 2:
         raise MsamError(
             "Fewer than two runs to compare. Needed: joint, sam, and msam with reading='encoder', "
-            "mixing=1.0 and target='dominant' or 'weakest' (see msam_lib.suite.perturbed)."
+            "mixing=1.0 and target='dominant' or 'weakest' (see msam_lib.experiments.suite.perturbed)."
         )
-    series.choose(frame, list(shown))
-    picked = series.once(frame[frame["label"].isin(shown)])
-    return shown, series.rows(picked, "accuracy", split)
+    choose(frame, list(shown))
+    picked = one_epoch_per_run(frame[frame["label"].isin(shown)])
+    return shown, metric_rows(picked, "accuracy", split)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,13 +12,36 @@ from matplotlib.figure import Figure
 
 from msam_lib.errors import MsamError
 
-if TYPE_CHECKING:
-    from msam_lib.data.base import DataSplits, Modality
-
 LETTERS = "·abcdefghijklmnopqrstuvwxyz"  # code 0 is padding
 
 
-def sample_grid(data: DataSplits, *, n: int = 5, split: str = "train", first: int = 0) -> Figure:
+class Part(Protocol):
+    """One split: inputs {m: (N, ...)} and targets (N,), as tensors."""
+
+    modalities: tuple[str, ...]
+    inputs: Mapping[str, Any]
+    targets: Any
+
+    def __len__(self) -> int: ...
+
+
+class Kind(Protocol):
+    """What a modality is; see `data.Modality`."""
+
+    @property
+    def kind(self) -> str: ...
+
+
+class Samples(Protocol):
+    """A loaded data set; see `data.DataSplits`."""
+
+    @property
+    def classes(self) -> Sequence[str]: ...
+    @property
+    def modalities(self) -> Mapping[str, Kind]: ...
+
+
+def sample_grid(data: Samples, *, n: int = 5, split: str = "train", first: int = 0) -> Figure:
     """One column per sample and one row per modality, with the class above.
 
     Args:
@@ -26,7 +50,7 @@ def sample_grid(data: DataSplits, *, n: int = 5, split: str = "train", first: in
         split: train, val or test.
         first: the first sample shown.
     """
-    part = getattr(data, split, None)
+    part: Part | None = getattr(data, split, None)
     if part is None or not 0 <= first < len(part) or n < 1:
         raise MsamError(f"split={split!r}, first={first}, n={n}: there is no such sample.")
     n = min(n, len(part) - first)
@@ -46,7 +70,7 @@ def sample_grid(data: DataSplits, *, n: int = 5, split: str = "train", first: in
     return figure
 
 
-def draw_sample(ax: Axes, x: np.ndarray, modality: Modality) -> None:
+def draw_sample(ax: Axes, x: np.ndarray, modality: Kind) -> None:
     """One sample of one modality, without ticks."""
     ax.set(xticks=[], yticks=[])
     if modality.kind in ("image", "spectrogram"):

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from msam_lib.errors import MsamError
-from msam_lib.plots import _series as series
+from msam_lib.plots import series
 from msam_lib.plots.curvature import trace_curves
 from msam_lib.plots.style import GREY, palette, panels, styled
+from msam_lib.results.sharpness import kendall_tau
 
 NAMES = {
     "keskar": "Keskar's Q (%)",
@@ -96,8 +97,6 @@ def gap_by_method(rows: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     Raises:
         MsamError: nothing to draw.
     """
-    from msam_lib.diagnostics.generalization import kendall_tau
-
     if rows.empty:
         raise MsamError("No rows to draw: choose a measure and weights that were measured.")
     figure, (ax,) = panels(1, aspect=0.55)

@@ -19,12 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib.contributions import coalition_logits, normalise
-from msam_lib.data.base import BatchLoader, MultimodalDataset
+from msam_lib.contributions.measure import coalition_logits, normalise
+from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
+from msam_lib.data.containers import BatchLoader, MultimodalDataset
 from msam_lib.errors import NonFiniteLoss
 from msam_lib.methods.base import Method
-from msam_lib.models.modes import evaluating
-from msam_lib.shapley import coalition_masks, shapley_from_values
+from msam_lib.models.contexts import evaluating
 
 EXACT_MODALITIES = 6  # dataset-wide coalitions beyond this are left to `shapley_contributions`
 

@@ -16,25 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from msam_lib._utils.files import write_atomically, write_text
 from msam_lib.errors import MsamError
 from msam_lib.training.history import History, read_records
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from msam_lib.models.multimodal import MultimodalModel
-
 
 def default_store() -> Path:
     """Where runs are kept: `$MSAM_RUNS`, or the folder `runs` here."""
     return Path(os.environ.get("MSAM_RUNS", "runs"))
-
-
-def write_atomically(path: Path, save: Any) -> None:
-    """Call `save(temporary path)`, then rename: the file is whole or not there."""
-    temporary = path.with_name(path.name + ".tmp")
-    save(temporary)
-    os.replace(temporary, path)
 
 
 class Run:
@@ -54,8 +46,7 @@ class Run:
         path.mkdir(parents=True, exist_ok=True)
         for name, content in [("config.json", config), ("environment.json", environment)]:
             if not (path / name).exists():
-                text = json.dumps(content, indent=1) + "\n"
-                write_atomically(path / name, lambda p, text=text: p.write_text(text))
+                write_text(path / name, json.dumps(content, indent=1) + "\n")
         return run
 
     def __repr__(self) -> str:
@@ -120,24 +111,6 @@ class Run:
     def mark_done(self) -> None:
         """The training came to its end."""
         (self.path / "DONE").touch()
-
-    def model(self, device: torch.device | str = "cpu") -> MultimodalModel:
-        """The trained model, in evaluation mode.
-
-        Raises:
-            MsamError: where the run has not finished.
-        """
-        from msam_lib.config import Experiment
-
-        state = self.load("model.pt", device)
-        if state is None:
-            raise MsamError(
-                f"{self!r} has no model yet. Resume it: Experiment.from_dict(run.config).run()"
-            )
-        experiment = Experiment.from_dict(self.config)
-        model = experiment.build_model(experiment.load_data())
-        model.load_state_dict(state)
-        return model.to(device).eval()
 
 
 def list_runs(store: str | os.PathLike[str] | None = None) -> list[Run]:

@@ -13,11 +13,11 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from msam_lib.data.base import BatchLoader, DataSplits, MultimodalDataset
+from msam_lib._utils.progress import progress_bar
+from msam_lib._utils.reproducibility import pick_device, pick_precision
+from msam_lib.data.containers import BatchLoader, DataSplits, MultimodalDataset
 from msam_lib.errors import MsamError, NonFiniteLoss
 from msam_lib.methods.base import Method
-from msam_lib.progress import progress_bar
-from msam_lib.reproducibility import pick_device, pick_precision
 from msam_lib.training.evaluate import Row, evaluate
 from msam_lib.training.history import History, Record
 from msam_lib.training.runs import Run

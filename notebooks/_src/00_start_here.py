@@ -20,7 +20,8 @@ import os
 from pathlib import Path
 
 import msam_lib as ml
-from msam_lib import paper, results
+from msam_lib import results
+from msam_lib.figures import registry as paper
 from msam_lib.plots import show, theme
 
 theme()
@@ -55,8 +56,8 @@ show(figure, alt=item.alt(frame))
 # (*visual*) has taken the lead.
 
 # %%
-from msam_lib.explorers_results import epoch_scrubber
-from msam_lib.selection import fusion_rows
+from msam_lib.interactive.results import epoch_scrubber
+from msam_lib.results.rows import fusion_rows
 
 epoch_scrubber(fusion_rows("late")(frame))
 
@@ -106,7 +107,7 @@ Audio(wave, rate=rate)
 # training it was on every data set, each modality alone and *fused* (the whole network).
 
 # %%
-from msam_lib.explorers_results import method_browser
+from msam_lib.interactive.results import method_browser
 
 every = results.load("methods")
 method_browser(every)
@@ -125,7 +126,7 @@ for name, method in ml.METHODS.items():
 # holds it, *Stop* ends it, and *Start* goes on where it stopped. The run is kept in a folder like every other run.
 
 # %%
-from msam_lib.live_panel import LivePanel
+from msam_lib.interactive.live_panel import LivePanel
 
 LivePanel(store=STORE)
 
@@ -135,7 +136,7 @@ LivePanel(store=STORE)
 # %%
 from msam_lib.plots.live import live_alt, live_picture
 
-measured = ml.Experiment.preset(PRESET, method="joint", epochs=8).run(STORE).metrics()
+measured = ml.run_experiment(ml.Experiment.preset(PRESET, method="joint", epochs=8), STORE).metrics()
 show(live_picture(measured), alt=live_alt(measured))
 
 # %% [markdown]

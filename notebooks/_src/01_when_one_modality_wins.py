@@ -69,7 +69,7 @@ model = ml.build_model(data, fusion="late", width=8)
 # %%
 seeds = (0, 1, 2) if PRESET != "smoke" else (0, 1)
 runs = [
-    ml.Experiment.preset(PRESET, method=method, seed=seed).run(STORE)
+    ml.run_experiment(ml.Experiment.preset(PRESET, method=method, seed=seed), STORE)
     for method in ("joint", "unimodal")
     for seed in seeds
 ]
@@ -87,7 +87,7 @@ figure = accuracy_curves(frame, labels=labels, metric="accuracy_head")
 show(figure, alt=curves_alt(frame, labels=labels, metric="accuracy_head"))
 
 # %%
-end = results.final(
+end = results.reported_epoch(
     frame
 )  # the epoch with the best validation accuracy, never chosen on the test split
 heads = end[(end.split == "test") & (end.metric == "accuracy_head")]
@@ -116,7 +116,7 @@ if PRESET != "smoke":
 # accuracy. **Find** the epoch after which the lead does not change any more.
 
 # %%
-from msam_lib.explorers_results import epoch_scrubber
+from msam_lib.interactive.results import epoch_scrubber
 
 epoch_scrubber(frame)
 
@@ -164,13 +164,13 @@ noises = (
     1.4,
 )  # standard deviation of the noise added to the pixels, which lie in [0, 1]
 noisy = {
-    noise: ml.Experiment.preset(PRESET, data_options={"visual_noise": noise}).run(STORE).metrics()
+    noise: ml.run_experiment(ml.Experiment.preset(PRESET, data_options={"visual_noise": noise}), STORE).metrics()
     for noise in noises
 }
 
 # %%
+from msam_lib.interactive.explorer import Explorer
 from msam_lib.plots.noise import share_against_noise
-from msam_lib.widgets import Explorer
 
 
 def share(history, m):
@@ -228,7 +228,7 @@ print(f"The ensemble is {difference:+.1f} points away from joint training.")
 # %% tags=["exercise"]
 # Exercise 01.2: the largest share at the last epoch, between 0 and 1.
 # solution
-early = ml.Experiment.preset(PRESET, fusion="maxout").run(STORE).history()
+early = ml.run_experiment(ml.Experiment.preset(PRESET, fusion="maxout"), STORE).history()
 early.keep_until(10**6)
 largest = max(early.last("contribution", modality=m) for m in data.modalities)
 

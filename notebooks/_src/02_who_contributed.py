@@ -23,7 +23,7 @@ import os
 from pathlib import Path
 
 import msam_lib as ml
-from msam_lib.explorers_course import coalition_explorer
+from msam_lib.interactive.course import coalition_explorer
 from msam_lib.plots import show, theme
 from msam_lib.plots.teaching import coalition_bars
 
@@ -40,14 +40,14 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 
 # %%
 names = ["audio", "visual", "text"]
-run = ml.Experiment.preset(PRESET, modalities=names).run(STORE)
-model = run.model()
+run = ml.run_experiment(ml.Experiment.preset(PRESET, modalities=names), STORE)
+model = ml.trained_model(run)
 test = ml.load_dataset("digits", modalities=names).test
 values = ml.coalition_values(model, test.inputs, test.targets)  # (8,) accuracies
 values
 
 # %%
-from msam_lib.shapley import coalition_masks
+from msam_lib.contributions.shapley import coalition_masks
 
 masks = coalition_masks(3)  # (8, 3): which modality is in which coalition
 accuracy = {

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 import msam_lib as ml
-from msam_lib.explorers_course import EXTENT, descend, sam_playground, two_valleys
+from msam_lib.interactive.course import EXTENT, descend, sam_playground, two_valleys
 from msam_lib.plots import show, theme
 from msam_lib.plots.teaching import envelope, worst_case
 

@@ -24,11 +24,12 @@ import torch
 import torch.nn.functional as F
 
 import msam_lib as ml
-from msam_lib import results, suite
-from msam_lib.explorers_course import msam_step, step_explorer
+from msam_lib import results
+from msam_lib.experiments import suite
+from msam_lib.interactive.course import msam_step, step_explorer
 from msam_lib.plots import show, strong_versus_weak, strong_versus_weak_alt, theme
 from msam_lib.plots.teaching import step_vectors
-from msam_lib.selection import strong_weak_rows
+from msam_lib.results.rows import strong_weak_rows
 
 theme()
 PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
@@ -182,12 +183,12 @@ assert [b for b, far in only.items() if far > 0] == [dominant], "Only one encode
 
 # %%
 seeds = (0, 1, 2) if PRESET != "smoke" else (0,)
-runs = [e.run(STORE) for e in suite.perturbation_experiments(PRESET, seeds=seeds)]
+runs = [ml.run_experiment(e, STORE) for e in suite.perturbation_experiments(PRESET, seeds=seeds)]
 rows = strong_weak_rows(results.collect(runs))
 show(strong_versus_weak(rows), alt=strong_versus_weak_alt(rows))
 
 # %%
-end = results.final(rows)
+end = results.reported_epoch(rows)
 own = end[(end.split == "test") & (end.metric == "accuracy") & (end.modality != "fused")]
 weaker = own.groupby("modality")["value"].mean().idxmin()
 mean = own[own.modality == weaker].groupby("label")["value"].mean()

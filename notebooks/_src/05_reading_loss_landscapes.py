@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 import msam_lib as ml
-from msam_lib import suite
 from msam_lib.diagnostics import Landscape, line, plane, random_direction
-from msam_lib.explorers import landscape_viewer
+from msam_lib.experiments import suite
+from msam_lib.interactive.geometry import landscape_viewer
 from msam_lib.plots import display_names, show, theme
 from msam_lib.plots.landscape import lines, surfaces, surfaces_alt
 
@@ -164,7 +164,7 @@ experiments = [
     if (e.method, e.method_options.get("reading")) in wanted and "ascent" not in e.method_options
 ]
 names = display_names(e.label for e in experiments)
-models = {names[e.label]: e.run(STORE).model() for e in experiments}
+models = {names[e.label]: ml.trained_model(ml.run_experiment(e, STORE)) for e in experiments}
 digits = ml.load_dataset("digits")
 list(models)
 

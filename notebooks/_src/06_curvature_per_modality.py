@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 
 import msam_lib as ml
-from msam_lib import results, suite
+from msam_lib import results
 from msam_lib.diagnostics import (
     HessianOperator,
     block_norms,
@@ -34,10 +34,11 @@ from msam_lib.diagnostics import (
     spectral_density,
     top_eigenvalues,
 )
-from msam_lib.explorers import curvature_scrubber
+from msam_lib.experiments import suite
+from msam_lib.interactive.geometry import curvature_scrubber
 from msam_lib.plots import show, theme
 from msam_lib.plots.curvature import estimates, spectral_density_plot, trace_alt, trace_curves
-from msam_lib.selection import traced_rows
+from msam_lib.results.rows import traced_rows
 
 theme()
 PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
@@ -96,8 +97,8 @@ show(
 experiments = [e for e in suite.table_experiments("late", PRESET, seeds=(0, 1, 2)) if e.traces]
 if PRESET == "smoke":
     experiments = [e for e in experiments if e.seed < 2]
-runs = [e.run(STORE) for e in experiments]
-model = runs[0].model()
+runs = [ml.run_experiment(e, STORE) for e in experiments]
+model = ml.trained_model(runs[0])
 digits = ml.load_dataset("digits")
 first, second = digits.modalities
 

@@ -28,10 +28,10 @@ import torch
 import msam_lib as ml
 from msam_lib import results
 from msam_lib.diagnostics import ascent_sharpness, kendall_tau, keskar_sharpness, normalised_gap
-from msam_lib.explorers import gap_explorer
+from msam_lib.interactive.geometry import gap_explorer
 from msam_lib.plots import show, theme
 from msam_lib.plots.sharpness import NAMES, sharpness_against_gap, sharpness_alt
-from msam_lib.sharpness_results import correlations, gaps
+from msam_lib.results.sharpness import correlations, gaps
 
 theme()
 PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper

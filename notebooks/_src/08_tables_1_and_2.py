@@ -19,14 +19,16 @@
 # %%
 import pandas as pd
 
-from msam_lib import comparison, paper_methods, results
-from msam_lib.explorers_tables import table_explorer
-from msam_lib.paper import ITEMS
-from msam_lib.paper_paired import WEAKEST, compared, measured
-from msam_lib.paper_tables import PAPER
+from msam_lib import results
+from msam_lib.experiments import comparison
+from msam_lib.figures import comparison as paper_methods
+from msam_lib.figures.published import PUBLISHED
+from msam_lib.figures.registry import ITEMS
+from msam_lib.interactive.tables import table_explorer
 from msam_lib.plots import show, theme
 from msam_lib.plots.search import best_by_rate
-from msam_lib.statistics import paired
+from msam_lib.results.comparison import WEAKEST, compared, measured
+from msam_lib.results.statistics import paired
 
 theme()
 
@@ -61,10 +63,10 @@ ITEMS["table_methods_maxout_avmnist"].build(frames["avmnist"])
 # strokes are the paper's numbers, which belong to other networks and sizes.
 
 # %%
-from msam_lib.plots.names import TITLES
+from msam_lib.catalogue import TITLES
 
 printed = {
-    f"avmnist, {fusion}": {TITLES[k]: v for k, v in PAPER[fusion].items()}
+    f"avmnist, {fusion}": {TITLES[k]: v for k, v in PUBLISHED[fusion].items()}
     for fusion in ("late", "maxout")
 }
 table_explorer(frames, printed)

@@ -24,7 +24,7 @@ import pandas as pd
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.explorers_results import method_browser
+from msam_lib.interactive.results import method_browser
 from msam_lib.plots import show, theme
 from msam_lib.plots.browser import two_modalities
 
@@ -68,7 +68,7 @@ def on_the_toy(name, seed=0):
     """The finished run of a method, late fusion unless it brings a fusion of its own."""
     fusions = ml.METHODS[name].fusions
     chosen = {"method": name, "seed": seed, "fusion": fusions[0] if fusions else "late"}
-    return ml.Experiment(lr=0.03, train_part=0, **SETTINGS, **chosen).run(STORE, progress=False)
+    return ml.run_experiment(ml.Experiment(lr=0.03, train_part=0, **SETTINGS, **chosen), STORE, progress=False)
 
 
 # %%
@@ -140,7 +140,7 @@ method_browser(every)
 # Without a kernel: accuracy against the time of an epoch.
 
 # %%
-from msam_lib.paper import ITEMS
+from msam_lib.figures.registry import ITEMS
 
 item = ITEMS["methods_accuracy_against_cost"]
 show(item.build(every), alt=item.alt(every))
@@ -190,7 +190,7 @@ assert by_kind.loc[kind, "median"] == by_kind["median"].max(), "Look at the colu
 # Exercise 10.2: a number between 0 and 1.
 # solution
 options = {"method": "ogm_ge", "method_options": {"alpha": 1.0}}
-stronger = ml.Experiment(lr=0.03, train_part=0, **SETTINGS, **options).run(STORE, progress=False)
+stronger = ml.run_experiment(ml.Experiment(lr=0.03, train_part=0, **SETTINGS, **options), STORE, progress=False)
 x2 = accuracies(stronger.metrics()).query("modality == 'x2'")["value"].iloc[-1]
 
 # %%
@@ -211,7 +211,7 @@ inputs = {"x1": torch.zeros_like(data.test.inputs["x1"]), "x2": data.test.inputs
 failed = {}
 for name in ("joint", "mmpareto"):
     with torch.no_grad():
-        guess = on_the_toy(name).model()(inputs).logits.argmax(1)
+        guess = ml.trained_model(on_the_toy(name))(inputs).logits.argmax(1)
     failed[name] = float((guess == data.test.targets).float().mean())
 
 # %%

@@ -24,7 +24,8 @@ import torch
 import torch.nn.functional as F
 
 import msam_lib as ml
-from msam_lib import comparison, results
+from msam_lib import results
+from msam_lib.experiments import comparison
 from msam_lib.plots import show, theme
 from msam_lib.plots.browser import logged_curves
 
@@ -47,7 +48,7 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # **Predict.** At an angle of 60 degrees between the two gradients, how far does MASAM move with $\rho = 0.5$? And at 120 degrees?
 
 # %%
-from msam_lib.explorers_course import accord_explorer
+from msam_lib.interactive.course import accord_explorer
 
 explorer = accord_explorer()
 explorer
@@ -118,7 +119,7 @@ seeds = (0, 1) if PRESET != "smoke" else (0,)
 def rows(case, seed):
     method, options = CASES[case]
     made = ml.Experiment.preset(PRESET, method=method, method_options=options, seed=seed)
-    return made.run(STORE, progress=False).metrics().assign(label=case, seed=seed)
+    return ml.run_experiment(made, STORE, progress=False).metrics().assign(label=case, seed=seed)
 
 
 # %%
@@ -171,13 +172,13 @@ if PRESET != "smoke":
 # seeds, each row with its own tuned radius:
 
 # %%
-from msam_lib.paper import ITEMS
+from msam_lib.figures.registry import ITEMS
 
 ablation = results.load("ablation_digits")
 ITEMS["table_masam_ablation_digits"].build(ablation)
 
 # %%
-ends = results.final(ablation)
+ends = results.reported_epoch(ablation)
 ends = ends[(ends.split == "test") & (ends.metric == "accuracy") & (ends.modality == "fused")]
 mean = 100 * ends.groupby("label")["value"].mean()
 variants = mean[mean.index.str.startswith("masam")]
@@ -267,7 +268,7 @@ print(f"{chosen} is perturbed first")
 # Exercise 11.3: a number between 0 and 1.
 # solution
 without = ml.Experiment.preset(PRESET, method="masam", method_options={"rho": 0.3, "weight": 0.0})
-fused_accuracy = without.run(STORE, progress=False).history()
+fused_accuracy = ml.run_experiment(without, STORE, progress=False).history()
 fused_accuracy.keep_until(10**6)
 answer = fused_accuracy.last("accuracy")
 

@@ -23,10 +23,11 @@ import numpy as np
 import pandas as pd
 
 import msam_lib as ml
-from msam_lib import paper_methods, results
+from msam_lib import results
 from msam_lib.diagnostics import missing_modality_curve, noisy_modality_curve
-from msam_lib.explorers_results import noise_explorer
-from msam_lib.paper import ITEMS
+from msam_lib.figures import comparison as paper_methods
+from msam_lib.figures.registry import ITEMS
+from msam_lib.interactive.results import noise_explorer
 from msam_lib.plots import show, theme
 from msam_lib.plots.noise import robustness_curves
 
@@ -101,7 +102,7 @@ data = ml.load_dataset("digits")
 
 def train(name):
     made = ml.Experiment.preset(PRESET, method=name, method_options=METHODS[name])
-    return made.run(STORE, progress=False).model()
+    return ml.trained_model(ml.run_experiment(made, STORE, progress=False))
 
 
 # %%
@@ -127,7 +128,7 @@ show(
 # %%
 def last(name, m):
     made = ml.Experiment.preset(PRESET, method=name, method_options=METHODS[name])
-    measured = made.run(STORE, progress=False).metrics()
+    measured = ml.run_experiment(made, STORE, progress=False).metrics()
     rows = measured[(measured.split == "test") & (measured.metric == "accuracy")]
     return rows[rows.modality == m].sort_values("epoch")["value"].iloc[-1]
 
@@ -198,7 +199,7 @@ print(f"{TITLES[sturdy]}: {100 * missing[sturdy]['any'][5]:.0f} %")
 # %% tags=["exercise"]
 # Exercise 13.2: {modality: accuracy}.
 # solution
-history = ml.Experiment.preset(PRESET, absent="mean").run(STORE, progress=False).history()
+history = ml.run_experiment(ml.Experiment.preset(PRESET, absent="mean"), STORE, progress=False).history()
 history.keep_until(10**6)
 alone = {m: history.last("accuracy", modality=m) for m in data.modalities}
 

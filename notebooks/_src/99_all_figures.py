@@ -18,7 +18,8 @@
 # %%
 import pandas as pd
 
-from msam_lib import paper, results
+from msam_lib import results
+from msam_lib.figures import registry as paper
 from msam_lib.plots import Table, show, theme
 
 theme()

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from msam_lib.data import avmnist, download, load_dataset
-from msam_lib.data.audio import log_mel, mix, resample, write_wav
-from msam_lib.data.avmnist_sources import FSDD, MNIST
-from msam_lib.data.idx import read_idx
+from msam_lib.data import _download as download
+from msam_lib.data import avmnist, load_dataset
+from msam_lib.data._audio import log_mel, mix, resample, write_wav
+from msam_lib.data._avmnist_sources import FSDD, MNIST
+from msam_lib.data._idx import read_idx
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
 
 REAL = os.environ.get("MSAM_DATA")

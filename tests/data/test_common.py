@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from msam_lib.data import BatchLoader, MultimodalDataset, describe, list_datasets, load_dataset
-from msam_lib.data.noise import flip_labels
+from msam_lib.data.label_noise import flip_labels
 from msam_lib.errors import MsamError
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from msam_lib.data import download, isl, signs
+from msam_lib.data import _download as download
+from msam_lib.data import isl, signs
 
 real = pytest.mark.skipif("MSAM_DATA" not in os.environ, reason="needs MSAM_DATA, a data folder")
 

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from msam_lib.data import isl, load_dataset, mfeat, mosi, signs
-from msam_lib.data.download import Source, read_members
-from msam_lib.data.tabular import read_csv, standardised, stratified
+from msam_lib.data._download import Source, read_members
+from msam_lib.data._tabular import read_csv, standardised, stratified
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
 
 real = pytest.mark.skipif("MSAM_DATA" not in os.environ, reason="needs MSAM_DATA, a data folder")
@@ -173,7 +173,7 @@ def test_missing_files_are_told(name, monkeypatch, tmp_path):
 
 
 def test_single_files_are_downloaded_and_verified(monkeypatch, tmp_path):
-    from msam_lib.data import download
+    from msam_lib.data import _download as download
 
     monkeypatch.delenv("MSAM_DATA", raising=False)
     asked = []

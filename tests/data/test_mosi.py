@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from msam_lib.data import load_dataset, mosi
-from msam_lib.data.download import read_members
-from msam_lib.data.tabular import read_csv
+from msam_lib.data._download import read_members
+from msam_lib.data._tabular import read_csv
 
 real = pytest.mark.skipif("MSAM_DATA" not in os.environ, reason="needs MSAM_DATA, a data folder")
 

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPClassifier
 
 from msam_lib.data import load_dataset, signs
-from msam_lib.data.download import read_members
+from msam_lib.data._download import read_members
 
 real = pytest.mark.skipif("MSAM_DATA" not in os.environ, reason="needs MSAM_DATA, a data folder")
 KEPT = {"audio": 100, "visual": 4, "sign": 8}  # components

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from msam_lib import diagnostics as d
-from msam_lib.diagnose import diagnose
 from msam_lib.errors import MsamError
+from msam_lib.experiments.diagnose import diagnose
 from tests.helpers import make_batch, make_model
 
 
@@ -20,7 +20,7 @@ class FinishedRun:
     """What `diagnose` asks of a run."""
 
     def __init__(self, path) -> None:
-        from msam_lib.config import Experiment
+        from msam_lib.experiments.experiment import Experiment
 
         self.path = path
         self.experiment = Experiment(width=2, encoder="mlp", modalities=("audio", "visual"))
@@ -129,7 +129,7 @@ def test_pictures_import_no_torch():
     code = (
         "import sys; import msam_lib.plots.landscape, msam_lib.plots.curvature, "
         "msam_lib.plots.sharpness; "
-        "from msam_lib.diagnostics import kendall_tau, Landscape; import msam_lib.diagnose; "
+        "from msam_lib.diagnostics import kendall_tau, Landscape; import msam_lib.experiments.diagnose; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

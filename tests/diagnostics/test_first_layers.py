@@ -8,7 +8,7 @@ import torch
 
 from msam_lib import diagnostics as d
 from msam_lib.data import Batch, Modality, MultimodalDataset
-from msam_lib.diagnostics._planes import Grid
+from msam_lib.diagnostics.landscape._grid import Grid
 from msam_lib.models import MultimodalModel, build_fusion, build_model
 from tests.diagnostics.test_landscape import PAIRS, with_statistics
 from tests.helpers import make_batch, make_model

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from msam_lib import diagnostics as d
 from msam_lib.data import MultimodalDataset
-from msam_lib.diagnostics.directions import inner, norm, orthogonal_to
+from msam_lib.diagnostics.landscape.directions import inner, norm, orthogonal_to
 from msam_lib.models import wrap
 from tests.diagnostics.tools import EMPTY, Bowl, random_symmetric
 from tests.helpers import make_batch, make_model, two_cnns

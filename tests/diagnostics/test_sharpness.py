@@ -12,9 +12,9 @@ from torch import nn
 
 from msam_lib import diagnostics as d
 from msam_lib.data import Batch
-from msam_lib.diagnostics.generalization import correlate_with_gap
 from msam_lib.errors import MsamError
 from msam_lib.models import MLP, MultimodalModel, build_fusion
+from msam_lib.results.sharpness import correlate_with_gap
 from tests.diagnostics.tools import EMPTY, Bowl, random_symmetric
 from tests.helpers import make_batch, make_model
 
@@ -81,12 +81,12 @@ def test_rank_one_hessian():
 
 def test_random_subspace_with_orthonormal_columns():
     """H = c I: f(x + Az) − f = c ‖z‖²/2, so Q = 50 c ε² Σ (|(Aᵀx)_i| + 1)²."""
-    from msam_lib.diagnostics._flat import Surface
-    from msam_lib.diagnostics.keskar import _matrix
+    from msam_lib.diagnostics.sharpness._loss import DisplacedLoss
+    from msam_lib.diagnostics.sharpness.keskar import _matrix
 
     x = torch.randn(60, dtype=torch.float64)
     bowl = Bowl(3 * torch.eye(60, dtype=torch.float64), x, centre=x)
-    a = _matrix(Surface(bowl, EMPTY, loss=Bowl.loss), 10, 4)
+    a = _matrix(DisplacedLoss(bowl, EMPTY, loss=Bowl.loss), 10, 4)
     torch.testing.assert_close(a.T @ a, torch.eye(10, dtype=torch.float64))
     found = keskar(bowl, subspace=10, seed=4)
     truth = 150 * EPS**2 * float(((a.T @ x).abs() + 1).square().sum())

@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
-from msam_lib.config import Experiment
 from msam_lib.errors import MsamError
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from tests.helpers import make_batch, make_model, sgd, weights
 
@@ -92,8 +93,8 @@ def test_a_run_grows_and_repeats(tmp_path):
         dataset="synthetic", method="aug", epochs=4, width=2,
         data_options=SMALL | {"snr": (4.0, 0.3)}, method_options={"period": 1},
     )  # fmt: skip
-    frame = base.run(tmp_path / "a").metrics()
-    assert frame.equals(base.run(tmp_path / "b").metrics())
+    frame = run_experiment(base, tmp_path / "a").metrics()
+    assert frame.equals(run_experiment(base, tmp_path / "b").metrics())
     layers = frame[(frame.metric == "layers") & (frame.modality == "x2")]
     assert layers["value"].max() > 0
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from msam_lib.config import Experiment
 from msam_lib.data import load_dataset
 from msam_lib.errors import MsamError
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.models import Output, build_model
 from msam_lib.training import Loaders
@@ -159,9 +160,9 @@ def test_pmr_prototypes_are_class_means():
 @pytest.mark.parametrize("name", ["cggm", "pmr"])
 def test_a_run_differs_from_joint_and_repeats(name, tmp_path):
     base = Experiment(dataset="synthetic", method=name, epochs=3, width=2, data_options=SMALL)
-    frame = base.run(tmp_path / "a").metrics()
-    assert frame.equals(base.run(tmp_path / "b").metrics())
-    joint = base.replace(method="joint").run(tmp_path / "a").metrics()
+    frame = run_experiment(base, tmp_path / "a").metrics()
+    assert frame.equals(run_experiment(base, tmp_path / "b").metrics())
+    joint = run_experiment(base.replace(method="joint"), tmp_path / "a").metrics()
     pick = lambda f: f[(f.metric == "loss") & (f.split == "test")]["value"].tolist()  # noqa: E731
     assert pick(frame) != pick(joint)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from msam_lib.config import Experiment
 from msam_lib.data import load_dataset
 from msam_lib.errors import MsamError
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.methods.gblend import SMALLEST_GROWTH, blend, losses
 from msam_lib.models import build_model
@@ -59,12 +60,14 @@ def test_offline_estimates_once(tmp_path):
         dataset="synthetic", method="gblend", epochs=4, width=2, data_options=SMALL,
         method_options={"estimate": "offline", "super_epoch": 2},
     )  # fmt: skip
-    offline = base.run(tmp_path / "a").metrics()
-    online = base.replace(method_options={"super_epoch": 2}).run(tmp_path / "a").metrics()
+    offline = run_experiment(base, tmp_path / "a").metrics()
+    online = run_experiment(
+        base.replace(method_options={"super_epoch": 2}), tmp_path / "a"
+    ).metrics()
     early = offline["epoch"] <= 2
     assert offline[early].equals(online[early])
     assert not offline.equals(online)
-    assert offline.equals(base.run(tmp_path / "b").metrics())
+    assert offline.equals(run_experiment(base, tmp_path / "b").metrics())
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from msam_lib.config import Experiment
 from msam_lib.errors import MsamError
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.methods.mmpareto import shortest
 from msam_lib.models import Output
@@ -75,8 +76,8 @@ def test_windows_end(tmp_path):
             dataset="synthetic", method=name, epochs=3, width=2, data_options=SMALL,
             method_options=options | {"window": (0, 0)},
         )  # fmt: skip
-        short = base.run(tmp_path).metrics()
-        whole = base.replace(method_options=options).run(tmp_path).metrics()
+        short = run_experiment(base, tmp_path).metrics()
+        whole = run_experiment(base.replace(method_options=options), tmp_path).metrics()
         early, both = (f[f["epoch"] <= 1].reset_index(drop=True) for f in (short, whole))
         assert early.equals(both)
         accuracy = [f[f["metric"] == "loss"]["value"].tolist() for f in (short, whole)]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from msam_lib.config import Experiment
 from msam_lib.data import BatchLoader, MultimodalDataset, load_dataset
 from msam_lib.errors import MsamError
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.methods.diagnose_relearn import purity
 from msam_lib.methods.inforeg import relative_growth
@@ -120,10 +121,10 @@ def test_relearning_happens_on_time(tmp_path):
         dataset="synthetic", method="diagnose_relearn", epochs=5, width=2, data_options=SMALL,
         method_options={"period": 2, "times": 1},
     )  # fmt: skip
-    run = base.run(tmp_path)
+    run = run_experiment(base, tmp_path)
     state = torch.load(run.path / "checkpoint.pt", weights_only=True)["method"]
     assert state["memory._extra_state"]["done"] == 1
-    joint = base.replace(method="joint", method_options={}).run(tmp_path).metrics()
+    joint = run_experiment(base.replace(method="joint", method_options={}), tmp_path).metrics()
     frame = run.metrics()
     same = [f[f["epoch"] <= 2].reset_index(drop=True) for f in (frame, joint)]
     assert same[0].equals(same[1]) and not frame.equals(joint)
@@ -200,8 +201,8 @@ def test_a_run_with_copies_repeats(tmp_path):
         dataset="synthetic", method="sample_valuation", epochs=3, width=2, data_options=SMALL,
         method_options={"warmup": 1},
     )  # fmt: skip
-    frame = base.run(tmp_path / "a").metrics()
-    assert frame.equals(base.run(tmp_path / "b").metrics())
+    frame = run_experiment(base, tmp_path / "a").metrics()
+    assert frame.equals(run_experiment(base, tmp_path / "b").metrics())
     assert frame["step"].max() > 3 * math.ceil(200 / 64)
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from msam_lib.config import Experiment
 from msam_lib.errors import MsamError
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.models import build_fusion
 from tests.helpers import CLASSES, make_batch, make_model, sgd, weights
@@ -94,8 +95,8 @@ def test_a_run_repeats(tmp_path):
     base = Experiment(
         dataset="synthetic", method="lnln", fusion="lnln", epochs=3, width=2, data_options=SMALL
     )
-    frame = base.run(tmp_path / "a").metrics()
-    assert frame.equals(base.run(tmp_path / "b").metrics())
+    frame = run_experiment(base, tmp_path / "a").metrics()
+    assert frame.equals(run_experiment(base, tmp_path / "b").metrics())
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from msam_lib.config import Experiment
 from msam_lib.data import load_dataset
 from msam_lib.errors import MsamError
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method, mses
 from msam_lib.methods._gradients import own_parameters
 from msam_lib.models import build_model
-from msam_lib.models.modes import evaluating
+from msam_lib.models.contexts import evaluating
 from msam_lib.training.runs import Run
 from msam_lib.training.trainer import Trainer
 from tests.helpers import distance, make_batch, make_model, sgd
@@ -107,10 +108,10 @@ def test_a_run_stops(tmp_path):
         dataset="synthetic", method="mses", epochs=6, width=2, lr=0.3, data_options=SMALL,
         method_options={"patience": 1},
     )  # fmt: skip
-    run = base.run(tmp_path / "a")
+    run = run_experiment(base, tmp_path / "a")
     state = torch.load(run.path / "checkpoint.pt", weights_only=True)["method"]
     assert state["memory._extra_state"]["stopped"]
-    assert run.metrics().equals(base.run(tmp_path / "b").metrics())
+    assert run.metrics().equals(run_experiment(base, tmp_path / "b").metrics())
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from msam_lib.config import Experiment
 from msam_lib.errors import MsamError
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.methods._gradients import own_parameters
 from msam_lib.methods.miles import utilisation
@@ -78,12 +79,12 @@ def test_epochs_make_a_difference_and_resume(name, tmp_path):
         dataset="synthetic", method=name, epochs=4, width=2, data_options=SMALL,
         method_options=options,
     )  # fmt: skip
-    whole = base.run(tmp_path / "a").metrics()
+    whole = run_experiment(base, tmp_path / "a").metrics()
     off = {"mslr": {"strategy": "keep"}, "miles": {"factor": 1.0}}[name]
-    other = base.replace(method_options=off).run(tmp_path / "a").metrics()
+    other = run_experiment(base.replace(method_options=off), tmp_path / "a").metrics()
     losses = [f[f["metric"] == "loss"]["value"].tolist() for f in (whole, other)]
     assert losses[0] != losses[1]  # one modality is better by construction, accuracies change
-    again = base.run(tmp_path / "b").metrics()
+    again = run_experiment(base, tmp_path / "b").metrics()
     assert whole.equals(again)
 
 

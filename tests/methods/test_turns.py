@@ -8,8 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from msam_lib.config import Experiment
 from msam_lib.errors import MsamError, UnsupportedSetting
+from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.methods.mla import entropy_gate
 from msam_lib.models import MultimodalModel, Output, build_fusion
@@ -153,8 +154,8 @@ def test_mla_refuses_unequal_features():
 @pytest.mark.parametrize("name", ["reconboost", "mla"])
 def test_a_run_repeats_and_differs_from_joint(name, tmp_path):
     base = Experiment(dataset="synthetic", method=name, epochs=4, width=2, data_options=SMALL)
-    frame = base.run(tmp_path / "a").metrics()
-    assert frame.equals(base.run(tmp_path / "b").metrics())
+    frame = run_experiment(base, tmp_path / "a").metrics()
+    assert frame.equals(run_experiment(base, tmp_path / "b").metrics())
     fused = frame[(frame.metric == "accuracy") & (frame.modality == "fused")]
     assert fused[fused.epoch == 4]["value"].mean() > fused[fused.epoch == 0]["value"].mean()
 

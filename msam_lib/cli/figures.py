@@ -1,0 +1,59 @@
+"""`freeze` and `figures`: from finished runs to frozen results, and from those to figures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from msam_lib.cli.options import Commands
+
+
+def add_parsers(commands: Commands) -> None:
+    """The options of both commands."""
+    p = commands.add_parser("freeze", help="keep the results of finished runs in one small file")
+    p.add_argument("name", help="of the result, for example avmnist")
+    p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    p.add_argument("--dataset", help="only runs on this data set")
+    p.add_argument("--out", type=Path, default=Path("figures/data"))
+    p.set_defaults(run=_freeze)
+
+    p = commands.add_parser("figures", help="run the suite on the embedded data, draw everything")
+    p.add_argument("names", nargs="*", help="only these figures and tables (list figures)")
+    p.add_argument("--preset", default="teach", help="size of the runs: smoke, teach or paper")
+    p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    p.add_argument("--jobs", type=int, help="processes (one per core)")
+    p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    p.add_argument("--out", type=Path, default=Path("figures"))
+    group = p.add_mutually_exclusive_group()
+    group.add_argument("--frozen", action="store_true", help="train nothing, draw what is stored")
+    group.add_argument("--check", action="store_true", help="draw nothing: fail where one is stale")
+    p.set_defaults(run=_figures)
+
+
+def _freeze(args: argparse.Namespace) -> None:
+    from msam_lib.experiments.freeze.runs import freeze
+    from msam_lib.training import list_runs
+
+    runs = [r for r in list_runs(args.store) if r.finished]
+    if args.dataset:
+        runs = [r for r in runs if r.config["dataset"] == args.dataset]
+    print(f"{len(runs)} runs frozen in {freeze(runs, args.name, args.out)}")
+
+
+def _figures(args: argparse.Namespace) -> int:
+    from msam_lib.figures.registry import build_all
+
+    if not (args.frozen or args.check):
+        from msam_lib.experiments.freeze.suite import freeze_suite
+
+        data = args.out / "data"
+        for path in freeze_suite(
+            args.preset, args.seeds, store=args.store, folder=data, jobs=args.jobs
+        ):
+            print(f"frozen: {path}")
+    names = build_all(args.names or None, out=args.out, check=args.check)
+    if args.check:
+        print("\n".join(f"stale: {n}" for n in names) or "All figures and tables are up to date.")
+        return 1 if names else 0
+    print(f"{len(names)} figures and tables drawn in {args.out}")
+    return 0

@@ -1,0 +1,34 @@
+"""Modality dominance in multimodal learning: list, train, compare, tune, measure, freeze, draw."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from msam_lib.cli import comparison, diagnose, figures, listing, train, tune
+from msam_lib.errors import MsamError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    top = argparse.ArgumentParser(prog="python -m msam_lib", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (listing, train, tune, comparison, diagnose, figures):
+        command.add_parsers(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    args = parser().parse_args(arguments)
+    try:
+        return args.run(args) or 0
+    except MsamError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. The same command resumes from the last finished epoch.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `... | head`
+        return 0

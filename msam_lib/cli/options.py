@@ -1,0 +1,67 @@
+"""Turns `Experiment`'s fields into command-line options, and the options back into experiments."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.labels import key_values, parse_case
+
+# What `add_subparsers` returns.
+Commands = argparse._SubParsersAction
+
+
+def field_help() -> dict[str, str]:
+    """{field: what it is}, read from `Experiment`'s docstring."""
+    text = (Experiment.__doc__ or "").partition("Args:")[2].partition(">>>")[0]
+    found = re.findall(r"^ {8}(\w+): (.+(?:\n {12}.+)*)", text, re.MULTILINE)
+    return {name: " ".join(words.split()) for name, words in found}
+
+
+def add_experiment(parser: argparse.ArgumentParser, without: Iterable[str] = ()) -> None:
+    """An option for every field of `Experiment`; those not given come from the preset."""
+    parser.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
+    parser.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    words = field_help()
+    for f in fields(Experiment):
+        if f.name in without:
+            continue
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": words[f.name]}
+        if f.name.endswith("_options"):
+            options |= {"nargs": "+", "metavar": "OPTION=VALUE"}
+        elif f.name == "modalities":
+            options |= {"nargs": "+", "metavar": "NAME"}
+        elif isinstance(f.default, bool):
+            options |= {"action": argparse.BooleanOptionalAction}
+        else:
+            options |= {"type": type(f.default), "metavar": type(f.default).__name__.upper()}
+        parser.add_argument("--" + f.name.replace("_", "-"), **options)
+
+
+def chosen(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `Experiment` that were given."""
+    given = {f.name: getattr(args, f.name) for f in fields(Experiment) if hasattr(args, f.name)}
+    return {k: key_values(v) if k.endswith("_options") else v for k, v in given.items()}
+
+
+def preset_experiment(args: argparse.Namespace, **changes: Any) -> Experiment:
+    """The experiment that the options describe, on top of their preset."""
+    return Experiment.preset(args.preset, **(chosen(args) | changes))
+
+
+def experiments_of(args: argparse.Namespace) -> list[Experiment]:
+    """Methods x seeds, checked before anything is trained."""
+    from msam_lib.methods import build_method
+
+    out = []
+    for text in args.methods:
+        name, options = parse_case(text)
+        changes = {"method": name, "method_options": options}
+        out += [preset_experiment(args, seed=seed, **changes) for seed in args.seeds]
+        build_method(name, **out[-1].method_options)
+    return out

@@ -1,0 +1,52 @@
+"""`tune`: choose learning rate and main option on the validation split."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from msam_lib.cli.options import Commands, add_experiment, chosen, preset_experiment
+from msam_lib.labels import parse_case
+
+
+def add_parsers(commands: Commands) -> None:
+    """The command's options."""
+    p = commands.add_parser("tune", help="choose learning rate and main option on validation data")
+    p.add_argument(
+        "--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="all that apply"
+    )
+    p.add_argument("--budget", type=int, default=9, help="trials per method: 3, 6 or 9 (default)")
+    p.add_argument("--seeds", nargs="+", type=int, default=[100], help="of the trials (100)")
+    p.add_argument("--jobs", type=int, help="processes (one per core)")
+    p.add_argument("--out", type=Path, help="folder of the choices (the package's own)")
+    add_experiment(p, without=("method", "method_options", "seed", "lr"))
+    p.set_defaults(run=_tune)
+
+
+def _tune(args: argparse.Namespace) -> None:
+    from msam_lib.experiments.build import load_data
+    from msam_lib.experiments.comparison import cases
+    from msam_lib.experiments.search import FOLDER, tune
+
+    changes = chosen(args)
+    dataset, fusion = changes.pop("dataset", "digits"), changes.pop("fusion", "late")
+    if args.methods:
+        rows = [parse_case(text) for text in args.methods]
+    else:
+        here = load_data(preset_experiment(args, dataset=dataset))
+        rows = cases(len(here.modalities), fusion)
+    best = tune(
+        dataset,
+        fusion,
+        rows,
+        preset=args.preset,
+        budget=args.budget,
+        seeds=args.seeds,
+        store=args.store,
+        folder=args.out or FOLDER,
+        jobs=args.jobs,
+        **changes,
+    )
+    for label, choice in best.items():
+        options = ", ".join(f"{k}={v}" for k, v in choice["method_options"].items())
+        print(f"{label:28} {100 * choice['val_accuracy']:5.1f} %  lr={choice['lr']:.4g}  {options}")

@@ -1,0 +1,92 @@
+"""What every diagnostic stands on: fixed data, a deterministic loss, blocks of parameters, no
+traces left.
+
+A diagnostic is a property of one function, f(θ) = mean over the samples of the loss. So dropout is
+always off, the samples are a fixed set, and the mode of batch normalisation is part of the
+question: `mode="eval"` uses the running statistics, `mode="train"` the statistics of each
+mini-batch (f then depends on `batch_size`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from msam_lib.errors import unknown_name
+from msam_lib.models.contexts import frozen_statistics
+
+MODES = ("eval", "train")
+
+
+# --- data ----------------------------------------------------------------------------------------
+
+
+# --- blocks --------------------------------------------------------------------------------------
+
+
+# --- the session: how the model runs while it is examined, and how it is given back
+# ------------------
+
+
+def check_mode(mode: str) -> str:
+    """`mode`, if it is one."""
+    if mode not in MODES:
+        raise unknown_name("mode", mode, MODES)
+    return mode
+
+
+@contextmanager
+def session(
+    model: nn.Module, *, mode: str = "eval", parameters: Iterable[nn.Parameter] | None = None
+) -> Iterator[None]:
+    """Examine a model: dropout off, batch norm as `mode` says, full precision, only `parameters`
+    differentiable.
+
+    Afterwards every `.grad`, `requires_grad`, training flag and buffer is what it was, whatever
+    happened.
+    """
+    check_mode(mode)
+    modes = [(m, m.training) for m in model.modules()]
+    state = [(p, p.requires_grad, p.grad) for p in model.parameters()]
+    buffers = [(b, b.clone()) for b in model.buffers()]
+    chosen = None if parameters is None else {id(p) for p in parameters}
+    try:
+        with ExitStack() as stack:
+            for m, _ in modes:
+                m.training = mode == "train" and isinstance(m, _BatchNorm)
+            if mode == "train":
+                stack.enter_context(frozen_statistics(model))
+            for p, _, _ in state:
+                p.grad = None
+                p.requires_grad_(p.is_floating_point() and (chosen is None or id(p) in chosen))
+            for kind in {p.device.type for p, _, _ in state} & {"cuda", "cpu"}:
+                stack.enter_context(torch.autocast(kind, enabled=False))
+            stack.enter_context(differentiable_attention())
+            stack.enter_context(torch.enable_grad())
+            yield
+    finally:
+        for m, flag in modes:
+            m.training = flag
+        for p, flag, grad in state:
+            p.requires_grad_(flag)
+            p.grad = grad
+        with torch.no_grad():
+            for b, old in buffers:
+                if not torch.equal(b, old):
+                    b.copy_(old)
+
+
+@contextmanager
+def differentiable_attention() -> Iterator[None]:
+    """The fused attention kernels have no second derivative; the plain one has."""
+    try:
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+    except ImportError:  # torch 2.2
+        yield
+        return
+    with sdpa_kernel(SDPBackend.MATH):
+        yield

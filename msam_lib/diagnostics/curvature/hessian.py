@@ -1,0 +1,168 @@
+"""Hessian-vector products for one block of a model, or between two blocks.
+
+For f(θ) = mean loss over fixed samples, and blocks a and b of θ, H_ab = ∂²f / ∂θ_a ∂θ_b. A product
+H_ab v is two backward passes (Pearlmutter, Neural Computation 1994): ∇_a ⟨∇_b f, v⟩. Its cost is
+about 2.3 gradients.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from msam_lib.diagnostics._batchnorm import Folded, head
+from msam_lib.diagnostics._blocks import all_blocks, select
+from msam_lib.diagnostics._losses import Block, Loss, finite, fused_loss
+from msam_lib.diagnostics._samples import Data, collect, shares
+from msam_lib.diagnostics._session import check_mode, session
+from msam_lib.diagnostics._vectors import Layout, flatten
+
+
+class HessianOperator:
+    """The matrix H_ab, known by its products: `operator @ v`.
+
+    Args:
+        model: left exactly as it is found.
+        data: fixed samples; see `samples`, `batch_size`.
+        block: b, the columns: a modality (its encoder), `"fusion"`, `"all"`, or a list of those.
+        onto: a, the rows; the same as `block` by default.
+        loss: `loss(model, batch) -> scalar`, the mean over the batch; cross-entropy of the fused
+            logits by default.
+        samples: how many of the data set's samples; None takes all.
+        batch_size: samples at a time; the products of the batches are averaged.
+        mode: of batch normalisation, `"eval"` (running statistics) or `"train"` (each batch's own).
+        dtype: e.g. `torch.float64` works on a copy in that precision; None on the model itself.
+        seed: of the draw of `samples`.
+
+    Raises:
+        MsamError: unknown or empty block, half precision, empty data, a vector of the wrong shape.
+        NonFiniteLoss: the loss is NaN or infinite.
+
+    The example's loss is (a₀² + 3 a₁²) / 2 + a₀ b₀, so its Hessian can be read off.
+
+    >>> from msam_lib.data import Batch
+    >>> bowl = nn.ParameterDict({"a": torch.zeros(2), "b": torch.zeros(1)})
+    >>> f = lambda m, _: (m["a"] ** 2 @ torch.tensor([0.5, 1.5])) + m["a"][0] * m["b"][0]
+    >>> h = HessianOperator(bowl, Batch({}, torch.zeros(1)), loss=f)
+    >>> (h @ torch.tensor([1.0, 1.0, 1.0])).tolist()
+    [2.0, 3.0, 1.0]
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Data,
+        block: Block = "all",
+        *,
+        onto: Block | None = None,
+        loss: Loss | None = None,
+        samples: int | None = None,
+        batch_size: int = 500,
+        mode: str = "eval",
+        dtype: torch.dtype | None = None,
+        seed: int = 0,
+    ) -> None:
+        columns = select(model, block)
+        rows = columns if onto is None else select(model, onto)
+        self.blocks = all_blocks(model)
+        self.model = model if dtype is None else copy.deepcopy(model).to(dtype)
+        own = dict(self.model.named_parameters())
+        self.columns, self.rows = [own[n] for n in columns], [own[n] for n in rows]
+        self.layout, self.row_layout = Layout(columns), Layout(rows)
+        self.loss, self.mode, self.block = loss or fused_loss, check_mode(mode), block
+        self._foldable = loss is None and mode == "eval"
+        self.batches = collect(
+            self.model, data, samples=samples, batch_size=batch_size, seed=seed, dtype=dtype
+        )
+        self.shares = shares(self.batches)
+        self._called: Any = self.model  # what the loss calls: the model, or a folded form of it
+        self._kept: list[Tensor | None] | None = None
+        self._holding = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self.row_layout.size, self.layout.size
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor with the operator's device and precision."""
+        return self.columns[0].detach()
+
+    @contextmanager
+    def held(self) -> Iterator[HessianOperator]:
+        """Many products in a row: the model is prepared once, and the graph of a single batch is
+        kept.
+
+        The weights must not change inside.
+        """
+        if self._holding:
+            yield self
+            return
+        with session(self.model, mode=self.mode, parameters=[*self.columns, *self.rows]):
+            self._holding = True
+            if self._foldable:
+                folded = Folded(self.model, head(self.batches[0]))
+                self._called = folded if folded.agrees(head(self.batches[0])) else self.model
+            try:
+                yield self
+            finally:
+                self._holding, self._kept, self._called = False, None, self.model
+
+    def _gradient(self, number: int) -> list[Tensor | None]:
+        """∇_b of batch `number`, differentiable; None where it does not depend on the weights."""
+        if self._kept is not None:
+            return self._kept
+        f = self.loss(self._called, self.batches[number])
+        finite(f.detach())
+        found = torch.autograd.grad(f, self.columns, create_graph=True, allow_unused=True)
+        out = [g if g is not None and g.requires_grad else None for g in found]
+        if len(self.batches) == 1:
+            self._kept = out
+        return out
+
+    def _product(self, gradient: Sequence[Tensor | None], v: Tensor) -> Tensor:
+        pairs = [
+            (g, x) for g, x in zip(gradient, self.layout.split(v), strict=True) if g is not None
+        ]
+        if not pairs:  # a loss that is linear in the block
+            return torch.zeros(self.row_layout.size).to(self.like)
+        grads, parts = zip(*pairs, strict=True)
+        found = torch.autograd.grad(grads, self.rows, parts, retain_graph=True, allow_unused=True)
+        own = zip(found, self.rows, strict=True)
+        return flatten([torch.zeros_like(p) if h is None else h for h, p in own])
+
+    def batch_products(self, vectors: Sequence[Tensor]) -> Iterator[tuple[float, int, Tensor]]:
+        """(share of the batch, number of the vector, product on that batch), each batch's graph
+        built once.
+        """
+        with self.held():
+            for number, share in enumerate(self.shares):
+                gradient = self._gradient(number)
+                for k, v in enumerate(vectors):
+                    yield share, k, self._product(gradient, v)
+                del gradient
+
+    def products(self, vectors: Sequence[Tensor]) -> list[Tensor]:
+        """H_ab v for each vector v (columns,): a list of (rows,)."""
+        out = [torch.zeros(self.row_layout.size).to(self.like) for _ in vectors]
+        for share, k, hv in self.batch_products(vectors):
+            out[k].add_(hv, alpha=share)
+        return out
+
+    def __matmul__(self, v: Tensor) -> Tensor:
+        return self.products([v.to(self.like)])[0]
+
+    def dense(self) -> Tensor:
+        """The whole matrix (rows, columns); for small blocks only."""
+        return torch.stack(self.products(list(torch.eye(self.layout.size).to(self.like))), dim=1)
+
+
+def hvp(model: nn.Module, data: Data, v: Tensor, block: Block = "all", **options: Any) -> Tensor:
+    """One product H v (p,); options as for `HessianOperator`."""
+    return HessianOperator(model, data, block, **options) @ v

@@ -1,0 +1,56 @@
+"""Weights moved along two directions, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from msam_lib.diagnostics._losses import Direction
+from msam_lib.diagnostics.landscape._first_layers import FirstLayers, with_strides_of
+
+
+class _Mover:
+    """Puts the model's weights at θ + x d₁ + y d₂, without ever accumulating rounding errors.
+
+    θ + x d₁ is kept as long as x stays, and everything lies in memory as the weights do: adding a
+    direction in another layout (the weights of a folded copy are channels-last) costs several times
+    as much.
+    """
+
+    def __init__(self, model: nn.Module, directions: Sequence[Direction]) -> None:
+        own = dict(model.named_parameters()) | dict(model.named_buffers())
+        self.first: FirstLayers | None = None
+        self.rows: dict[str, tuple[float, Tensor]] = {}
+        first, second = directions
+        self.parts = {
+            n: (
+                p,
+                p.detach().clone(),
+                with_strides_of(p, first.get(n)),
+                with_strides_of(p, second.get(n)),
+            )
+            for n, p in own.items()
+            if n in first or n in second
+        }
+
+    @torch.no_grad()
+    def to(self, x: float, y: float, names: Collection[str] | None = None) -> None:
+        """Move these parameters (all that the directions touch, by default)."""
+        x, y = float(x), float(y)
+        if self.first is not None:
+            self.first.to(x, y, names)
+        for name in self.parts if names is None else names:
+            p, base, first, second = self.parts[name]
+            if second is None:
+                torch.add(base, first, alpha=x, out=p.data)  # type: ignore[arg-type]
+            else:
+                start = base if first is None else self._row(name, x, base, first)
+                torch.add(start, second, alpha=y, out=p.data)
+
+    def _row(self, name: str, x: float, base: Tensor, first: Tensor) -> Tensor:
+        row = self.rows.get(name)
+        if row is None or row[0] != x:
+            row = self.rows[name] = (x, torch.add(base, first, alpha=x))
+        return row[1]

@@ -1,0 +1,1 @@
+"""Representations, gradients, robustness and generalisation of each modality."""

@@ -1,0 +1,1 @@
+"""How far the loss rises around the weights."""

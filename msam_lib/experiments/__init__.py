@@ -1,0 +1,35 @@
+"""Experiments: described, built, run, searched, compared, frozen.
+
+>>> from msam_lib.experiments import Experiment
+>>> Experiment.preset("smoke", method="msam").epochs
+2
+
+The names below are imported when first used; describing an experiment needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "Experiment": "experiment",
+    "build_trainer": "build",
+    "collect": "collect",
+    "diagnose": "diagnose",
+    "load_data": "build",
+    "run_all": "run_all",
+    "run_experiment": "build",
+    "trained_model": "build",
+    "tune": "search",
+    "tuned": "search",
+    "untrained_model": "build",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"msam_lib.experiments.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'msam_lib.experiments' has no attribute {name!r}")

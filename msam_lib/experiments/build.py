@@ -1,0 +1,148 @@
+"""From the description of an experiment to its data, model and trainer, and to its run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from msam_lib._utils.reproducibility import environment_record, pick_device, seed_everything
+from msam_lib.data import DataSplits, load_dataset
+from msam_lib.diagnostics.probes.trainer_probes import TraceProbe
+from msam_lib.errors import MsamError
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.methods import Task, build_method
+from msam_lib.models import MultimodalModel, build_model
+from msam_lib.training import (
+    Loaders,
+    Probe,
+    Run,
+    Trainer,
+    build_optimizer,
+    build_schedule,
+    default_store,
+)
+
+
+def load_data(experiment: Experiment) -> DataSplits:
+    """The data set, with label noise where asked for."""
+    return load_dataset(
+        experiment.dataset,
+        seed=experiment.seed if experiment.label_noise else 0,
+        label_noise=experiment.label_noise,
+        modalities=experiment.modalities or None,
+        **experiment.data_options,
+    )
+
+
+def untrained_model(experiment: Experiment, data: DataSplits) -> MultimodalModel:
+    """The untrained model for this data; its weights depend on torch's seed."""
+    model = build_model(
+        data,
+        experiment.fusion,
+        encoder=experiment.encoder,
+        width=experiment.width,
+        unimodal_heads=experiment.unimodal_heads,
+        **experiment.fusion_options,
+    )
+    if experiment.absent == "mean":
+        model.set_baseline({m: x.float().mean(0) for m, x in data.train.inputs.items()})
+    return model
+
+
+def build_trainer(
+    experiment: Experiment,
+    store: str | os.PathLike[str] | None = None,
+    *,
+    progress: bool = True,
+    probes: Sequence[Probe] = (),
+) -> Trainer:
+    """The `Trainer` of an experiment, with its run directory opened.
+
+    Args:
+        experiment: the description.
+        store: folder of runs; None keeps nothing.
+        progress: show a bar where somebody watches.
+        probes: further measurements after an epoch; see `Trainer`.
+    """
+    e = experiment
+    device = pick_device(e.device)
+    method = build_method(e.method, **e.method_options)
+    method.clip_norm = e.clip_norm or None
+    data = load_data(e)
+    seed_everything(e.seed)
+    model = untrained_model(e, data).to(device)
+    method.setup(model, Task(len(data.classes)))
+    loaders = Loaders.of(data, e.batch_size, seed=e.seed, train_part=e.train_part)
+    optimizer = build_optimizer(
+        [*model.parameters(), *method.parameters()],
+        e.optimizer,
+        lr=e.lr,
+        momentum=e.momentum,
+        weight_decay=e.weight_decay,
+    )
+    steps = len(loaders.train)
+    if e.traces:
+        probes = [*probes, TraceProbe(every=e.traces, samples=300, probes=10)]
+    run = None
+    if store is not None:
+        record = environment_record(device) | {"provenance": data.provenance}
+        run = Run.create(Path(store) / e.name, e.config(), record)
+    return Trainer(
+        model,
+        method,
+        loaders,
+        optimizer=optimizer,
+        scheduler=build_schedule(
+            optimizer,
+            e.schedule,
+            steps=e.epochs * steps,
+            warmup=e.warmup * steps,
+            period=e.period * steps,
+        ),
+        probes=probes,
+        run=run,
+        device=device,
+        precision=e.precision,
+        progress=progress,
+        label=f"{e.label} · {e.fusion} · seed {e.seed}",
+    )
+
+
+def run_experiment(
+    experiment: Experiment,
+    store: str | os.PathLike[str] | None = None,
+    *,
+    progress: bool = True,
+) -> Run:
+    """Train an experiment, or resume it where a killed run stopped, or return its finished run.
+
+    Args:
+        experiment: the description.
+        store: folder of runs; `$MSAM_RUNS` or `runs` by default.
+        progress: show a bar where somebody watches.
+    """
+    folder = default_store() if store is None else Path(store)
+    run = Run(folder / experiment.name)
+    if not run.finished:
+        build_trainer(experiment, folder, progress=progress).fit(experiment.epochs)
+    return run
+
+
+def trained_model(run: Run, device: torch.device | str = "cpu") -> MultimodalModel:
+    """The trained model of a finished run, in evaluation mode.
+
+    Raises:
+        MsamError: where the run has not finished.
+    """
+    state = run.load("model.pt", device)
+    if state is None:
+        raise MsamError(
+            f"{run!r} has no model yet. Resume it: run_experiment(Experiment.from_dict(run.config))"
+        )
+    experiment = Experiment.from_dict(run.config)
+    model = untrained_model(experiment, load_data(experiment))
+    model.load_state_dict(state)
+    return model.to(device).eval()

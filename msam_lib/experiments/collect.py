@@ -1,0 +1,92 @@
+"""The measurements of run directories as one tidy frame."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from msam_lib.errors import MsamError
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.presets import PRESETS, preset
+
+
+def collect(
+    runs: str | os.PathLike[str] | Iterable[Any],
+    *,
+    unfinished: bool = False,
+) -> pd.DataFrame:
+    """All measurements of some runs, tidy.
+
+    Args:
+        runs: a store (folder of runs), one run directory, or several runs or their paths.
+        unfinished: also runs that have not come to their end.
+
+    Returns:
+        Columns dataset, fusion, method, label (method with options), seed, preset ("" where no
+        preset has these settings), run, epoch, step, split, modality, metric, value.
+
+    Raises:
+        MsamError: no runs there, or two settings behind one label and seed.
+    """
+    parts = [
+        _measurements(path)
+        for path in run_directories(runs)
+        if (path / "metrics.csv").exists() and (unfinished or (path / "DONE").exists())
+    ]
+    if not parts:
+        raise MsamError(
+            f"No {'' if unfinished else 'finished '}runs in {runs}. Train some: "
+            "Experiment.preset('teach').run(), or `python -m msam_lib figures`."
+        )
+    frame = pd.concat(parts, ignore_index=True)
+    same = frame.drop_duplicates("run").groupby(["dataset", "fusion", "label", "seed"])["run"]
+    for key, group in same:
+        if len(group) > 1:
+            raise MsamError(
+                f"{len(group)} runs with different settings share {', '.join(map(str, key))}: "
+                f"{', '.join(group)}. Hand over only the runs you mean, or keep them in "
+                "different stores."
+            )
+    return frame
+
+
+def run_directories(runs: str | os.PathLike[str] | Iterable[Any]) -> list[Path]:
+    """The run directories meant by a store, a directory, runs or paths (those of a store by
+    name).
+    """
+    if isinstance(runs, (str, os.PathLike)):
+        path = Path(runs)
+        if (path / "config.json").exists():
+            return [path]
+        return sorted(p.parent for p in path.glob("*/config.json"))
+    return [Path(getattr(run, "path", run)) for run in runs]
+
+
+def _measurements(path: Path) -> pd.DataFrame:
+    text = (path / "metrics.csv").read_text()
+    whole = text[: text.rfind("\n") + 1]  # a kill may have cut the last line
+    frame = pd.read_csv(io.StringIO(whole), keep_default_na=False, dtype={"modality": str})
+    frame["value"] = frame["value"].astype(float)
+    config = json.loads((path / "config.json").read_text())
+    experiment = Experiment.from_dict(config)
+    for i, name in enumerate(["dataset", "fusion", "method", "label", "seed"]):
+        frame.insert(i, name, getattr(experiment, name))
+    frame.insert(5, "preset", preset_of(config))
+    frame.insert(6, "run", path.name)
+    return frame
+
+
+def preset_of(config: Mapping[str, Any]) -> str:
+    """The preset whose settings a configuration has, or ""."""
+    for name in PRESETS:
+        fields = preset(name, config["dataset"], config)
+        fields.pop("method_options", None)  # radii may be varied within a preset
+        if all(config.get(k) == v for k, v in json.loads(json.dumps(fields)).items()):
+            return name
+    return ""

@@ -1,0 +1,140 @@
+"""The comparison of all methods on a data set: its rows, and the experiments behind each row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.search import FOLDER, needs_heads, tuned
+from msam_lib.labels import Case
+from msam_lib.methods import METHODS
+
+SEEDS = (0, 1, 2)
+# Rows beside every method with its defaults.
+VARIANTS = (
+    Case("msam", {"reading": "encoder"}),
+    Case("msam", {"reading": "unimodal_loss"}),
+    Case("msam", {"ascent": "momentum"}),
+)
+NOISES = (0.0, 0.2, 0.4, 0.6)
+NOISY = (
+    Case("joint", {}),
+    Case("sam", {}),
+    Case("ogm_ge", {}),
+    Case("agm", {}),
+    Case("mmpareto", {}),
+    Case("masam", {}),
+    Case("msam", {}),
+    Case("msam", {"reading": "encoder"}),
+)
+WHOLE = Case("masam", {})
+ABLATED = (Case("joint", {}), Case("sam", {}), WHOLE)
+ABLATIONS: tuple[dict[str, Any], ...] = ({"aps": False}, {"mdps": False}, {"variant": "released"})
+
+
+class PlannedRow(NamedTuple):
+    """A row of a comparison before it is run.
+
+    Args:
+        label: its name in the frozen results; rows of several fusions may share one.
+        experiments: one per seed.
+    """
+
+    label: str
+    experiments: Sequence[Experiment]
+
+
+def cases(modalities: int, fusion: str = "late") -> list[Case]:
+    """The rows of the comparison: every method that this fusion and number of modalities allow.
+
+    Methods that need per-modality logits get heads of their own where the fusion has none; unimodal
+    training is left out there, for it would train no fusion.
+    """
+    named = [Case(name, {}) for name in METHODS]
+    named += [Case(c.method, dict(c.options)) for c in VARIANTS if c.method in METHODS]
+    return [c for c in named if _applies(c, modalities, fusion)]
+
+
+def _applies(case: Case, modalities: int, fusion: str) -> bool:
+    cls = METHODS[case.method]
+    return (
+        cls.tabled
+        and cls.modalities in ("any", str(modalities))
+        and (not cls.fusions or fusion in cls.fusions)
+        and not (case.method == "unimodal" and needs_heads(case, fusion))
+    )
+
+
+def experiment(
+    case: Case,
+    dataset: str,
+    fusion: str,
+    *,
+    preset: str = "teach",
+    seed: int = 0,
+    folder: str | os.PathLike[str] = FOLDER,
+    **changes: Any,
+) -> Experiment:
+    """A row's experiment with the learning rate and options that `tune` chose, where it did."""
+    choice = tuned(dataset, fusion, folder).get(case.label, {})
+    heads = {"unimodal_heads": True} if needs_heads(case, fusion) else {}
+    made = Experiment.preset(
+        preset,
+        dataset=dataset,
+        fusion=fusion,
+        method=case.method,
+        method_options=case.options,
+        seed=seed,
+        **heads,
+        **changes,
+    )
+    if not choice:
+        return made
+    return made.replace(lr=choice["lr"], method_options=choice["method_options"])
+
+
+def plan_rows(
+    dataset: str,
+    fusion: str,
+    rows: Iterable[Case],
+    *,
+    seeds: Sequence[int] = SEEDS,
+    **options: Any,
+) -> list[PlannedRow]:
+    """These rows, one experiment per seed; see `experiment` for the options."""
+    return [
+        PlannedRow(c.label, [experiment(c, dataset, fusion, seed=s, **options) for s in seeds])
+        for c in rows
+    ]
+
+
+def noise_plan(
+    dataset: str = "digits", *, seeds: Sequence[int] = SEEDS, **options: Any
+) -> list[PlannedRow]:
+    """Rows "label@share": some methods under wrong training labels (MASAM's test)."""
+    return [
+        PlannedRow(
+            f"{c.label}@{noise}",
+            [experiment(c, dataset, "late", seed=s, label_noise=noise, **options) for s in seeds],
+        )
+        for c in NOISY
+        for noise in NOISES
+    ]
+
+
+def ablation_plan(
+    dataset: str = "digits", *, seeds: Sequence[int] = SEEDS, **options: Any
+) -> list[PlannedRow]:
+    """MASAM whole, without its parts, and as released, with the values tuned for the whole."""
+    rows = plan_rows(dataset, "late", ABLATED, seeds=seeds, **options)
+    whole = next(r for r in rows if r.label == WHOLE.label)
+    return rows + [
+        PlannedRow(Case("masam", changes).label, [_changed(e, changes) for e in whole.experiments])
+        for changes in ABLATIONS
+    ]
+
+
+def _changed(experiment: Experiment, options: Mapping[str, Any]) -> Experiment:
+    return experiment.replace(method_options=experiment.method_options | dict(options))

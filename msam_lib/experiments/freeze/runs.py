@@ -1,0 +1,105 @@
+"""What the figures need of many runs, written to one small file with where it came from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from msam_lib.experiments.collect import collect, preset_of, run_directories
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.results.frame import COLUMNS, reported_epoch
+from msam_lib.results.frozen import write_frozen
+
+# What the figures and tables read, by split; "contribution/..." is kept at the final epochs only.
+KEPT: dict[str, tuple[str, ...]] = {
+    "probe": ("hessian_trace", "hessian_trace_se"),
+    "val": ("accuracy",),
+    "test": (
+        "accuracy",
+        "accuracy_head",
+        "accuracy_shapley",
+        "contribution",
+        "macro_f1",
+        "calibration_error",
+        "loss",
+    ),
+}
+
+
+def freeze(
+    runs: str | os.PathLike[str] | Iterable[Any],
+    name: str | os.PathLike[str] = "digits",
+    folder: str | os.PathLike[str] = "figures/data",
+    *,
+    metrics: Mapping[str, Sequence[str]] = KEPT,
+) -> Path:
+    """Write what the figures need of finished runs to `<folder>/<name>.csv.gz`, and where it came
+    from to `<name>.provenance.json` beside it.
+
+    The bytes depend on the measurements alone (gzip without a time stamp). Values keep 6 digits.
+
+    Args:
+        runs: a store, or several runs or their paths, as in `collect`.
+        name: of the result; or a whole path ending in `.csv.gz`, and `folder` is not used.
+        folder: where to write.
+        metrics: {split: metrics} to keep. Contributions within classes are always kept, at the
+            epoch with the best validation accuracy and at the last.
+
+    Returns:
+        The path of the `.csv.gz` file.
+    """
+    whole = str(name).endswith(".csv.gz")
+    target = Path(name) if whole else Path(folder) / f"{name}.csv.gz"
+    paths = run_directories(runs)
+    frame = collect(paths)
+    ends = pd.concat([reported_epoch(frame), reported_epoch(frame, "last")]).drop_duplicates()
+    kept = [
+        frame[(frame["split"] == split) & frame["metric"].isin(list(wanted_metrics))]
+        for split, wanted_metrics in metrics.items()
+    ]
+    kept.append(ends[ends["metric"].str.startswith("contribution/")])
+    rows = pd.concat(kept)[COLUMNS].sort_values(COLUMNS[:-1], kind="stable")
+    text = rows.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    kept_runs = set(frame["run"])
+    return write_frozen(target, text, provenance_of([p for p in paths if p.name in kept_runs]))
+
+
+def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
+    """Commit, seeds, device, versions, data and settings of some runs."""
+    configs = {p.name: json.loads((p / "config.json").read_text()) for p in paths}
+    records = [json.loads((p / "environment.json").read_text()) for p in paths]
+    seconds = {
+        p.name: json.loads((p / "timing.json").read_text())["seconds"]
+        for p in paths
+        if (p / "timing.json").exists()
+    }
+    settings = {}
+    for config in configs.values():
+        key = f"{config['dataset']} {config['fusion']} {Experiment.from_dict(config).label}"
+        settings[key] = {k: v for k, v in config.items() if k not in ("seed", "device")}
+
+    def distinct(name: str) -> list[Any]:
+        return sorted({r[name] for r in records if name in r})
+
+    return {
+        "commit": distinct("commit"),
+        "seeds": sorted({c["seed"] for c in configs.values()}),
+        "presets": sorted({preset_of(c) for c in configs.values()}),
+        "device": distinct("device"),
+        "device_name": distinct("device_name"),
+        "python": distinct("python"),
+        "torch": distinct("torch"),
+        "data": {
+            c["dataset"]: r["provenance"]
+            for c, r in zip(configs.values(), records, strict=True)
+            if "provenance" in r
+        },
+        "training_seconds": round(sum(seconds.values()), 1) if len(seconds) == len(paths) else None,
+        "runs": sorted(configs),
+        "settings": dict(sorted(settings.items())),
+    }

@@ -1,0 +1,42 @@
+"""The suite of one data set, run and frozen: everything that its figures are drawn from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from msam_lib.experiments.freeze.landscapes import freeze_landscapes
+from msam_lib.experiments.freeze.runs import freeze
+from msam_lib.experiments.freeze.sharpness import freeze_sharpness
+from msam_lib.experiments.run_all import run_all
+from msam_lib.experiments.suite import SEEDS, suite, table_experiments
+
+
+def freeze_suite(
+    preset: str = "teach",
+    seeds: Sequence[int] = SEEDS,
+    *,
+    dataset: str = "digits",
+    store: str | os.PathLike[str] | None = None,
+    folder: str | os.PathLike[str] = "figures/data",
+    jobs: int | None = None,
+) -> Iterator[Path]:
+    """Run (or resume) the suite, then freeze measurements, landscapes and sharpness; yields each
+    file as it is written.
+
+    Args:
+        preset: size of the runs.
+        seeds: of the runs; landscapes are measured for the first one.
+        dataset: on which.
+        store: folder of runs; `$MSAM_RUNS` or `runs` by default.
+        folder: of the frozen results.
+        jobs: processes; one per core, at most 4, by default.
+    """
+    jobs = min(4, os.cpu_count() or 1) if jobs is None else jobs
+    runs = run_all(suite(preset, seeds, dataset), store, jobs=jobs)
+    yield freeze(runs, dataset, folder)
+    traced = [r for r in runs if r.config.get("traces") and r.config["seed"] == seeds[0]]
+    yield freeze_landscapes(traced, folder=folder)
+    tabled = {e.name for e in table_experiments("late", preset, seeds, dataset)}
+    yield freeze_sharpness([r for r in runs if r.name in tabled], folder=folder, jobs=jobs)

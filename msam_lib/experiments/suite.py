@@ -1,0 +1,84 @@
+"""The experiments behind the figures of one data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.labels import Case
+
+SEEDS = (0, 1, 2)
+READINGS: tuple[dict[str, str], ...] = (
+    {},
+    {"reading": "encoder"},
+    {"reading": "unimodal_loss"},
+    {"ascent": "momentum"},
+)
+PERTURBATION_RHO = 0.2  # of the strong-versus-weak figure: large enough for an effect to show
+
+
+def table_experiments(
+    fusion: str, preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = "digits"
+) -> list[Experiment]:
+    """One experiment per row of the results table and seed; radii come from the preset."""
+    cases = [Case("joint", {})]
+    cases += [Case("unimodal", {})] if fusion in ("late", "concat") else []
+    cases += [Case("sam", {}), Case("asam", {}), *(Case("msam", dict(r)) for r in READINGS)]
+    return _each(cases, fusion, preset, seeds, dataset)
+
+
+def _each(
+    cases: Sequence[Case], fusion: str, preset: str, seeds: Sequence[int], dataset: str
+) -> list[Experiment]:
+    """One experiment per case and seed."""
+    return [
+        _traced(
+            Experiment.preset(
+                preset,
+                dataset=dataset,
+                fusion=fusion,
+                method=c.method,
+                method_options=c.options,
+                seed=s,
+            )
+        )
+        for c in cases
+        for s in seeds
+    ]
+
+
+def _traced(experiment: Experiment) -> Experiment:
+    """With Hessian traces where a figure shows them: the embedded data, late fusion, joint, SAM and
+    M-SAM as printed and confined to an encoder.
+    """
+    shown = experiment.method_options.keys() <= {"rho", "reading"}
+    shown &= experiment.method_options.get("reading", "literal") in ("literal", "encoder")
+    shown &= experiment.method in ("joint", "sam", "msam")
+    if not shown or (experiment.dataset, experiment.fusion) != ("digits", "late"):
+        return experiment
+    return experiment.replace(traces=max(1, experiment.epochs // 4))
+
+
+def perturbation_experiments(
+    preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = "digits"
+) -> list[Experiment]:
+    """Strong versus weak: perturb no weights, all, only the dominant encoder's, only the
+    weakest's.
+    """
+    rho = PERTURBATION_RHO
+    alone = {"reading": "encoder", "mixing": 1.0, "rho": rho}
+    cases = [Case("joint", {}), Case("sam", {"rho": rho})]
+    cases += [Case("msam", alone | {"target": t}) for t in ("dominant", "weakest")]
+    return _each(cases, "late", preset, seeds, dataset)
+
+
+def suite(
+    preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = "digits"
+) -> list[Experiment]:
+    """Everything that the figures and tables of one data set are drawn from, each run once."""
+    found = [
+        *table_experiments("late", preset, seeds, dataset),
+        *table_experiments("maxout", preset, seeds, dataset),
+        *perturbation_experiments(preset, seeds, dataset),
+    ]
+    return list({e.name: e for e in found}.values())

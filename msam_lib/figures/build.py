@@ -1,0 +1,93 @@
+"""Writing the products of a registry of figures and tables, and finding those that are stale.
+
+`manifest.json` beside the products records which data and which code they were made from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from msam_lib._utils.source import source_commit
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.figures._code import code_hash
+from msam_lib.figures.item import FigureItem
+from msam_lib.plots import Table, save
+from msam_lib.results.frozen import find, load, sha256
+
+
+def build(
+    items: Mapping[str, FigureItem],
+    names: Iterable[str] | None = None,
+    out: str | os.PathLike[str] = "figures",
+    check: bool = False,
+) -> list[str]:
+    """Draw items into a folder, or find out which are stale; see `registry.build_all`."""
+    folder = Path(out)
+    wanted = [n for n in items if _available(items[n], folder)] if names is None else list(names)
+    if unknown := [n for n in wanted if n not in items]:
+        raise unknown_name("figure or table", unknown[0], items)
+    if not wanted:
+        raise MsamError(f"No frozen results for {out}. `python -m msam_lib figures` makes them.")
+    record = folder / "manifest.json"
+    manifest: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
+    data = {n: _data(n, folder) for n in {s for w in wanted for s in items[w].sources}}
+    digests = {n: sha256(path.read_bytes()) for n, path in data.items()}
+    made_from = {n: _made_from(items[n], digests) for n in wanted}
+    if check:
+        return [n for n in wanted if _stale(items[n], folder, manifest.get(n, {}), made_from[n])]
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = {n: load(n, path.parent) for n, path in data.items()}
+    for name in wanted:
+        item = items[name]
+        manifest[name] = {
+            "title": item.title,
+            "caption": item.full_caption(frames),
+            "alt": item.alt(frames),
+            "paper": item.paper_reference,
+            "files": _write(item.build(frames), folder / name, item.kinds),
+            **made_from[name],
+            "commit": source_commit(),
+        }
+    ordered = {n: manifest[n] for n in items if n in manifest}
+    record.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return wanted
+
+
+def _made_from(item: FigureItem, digests: Mapping[str, str]) -> dict[str, Any]:
+    """What an item depends on: the data it reads, and all code between them and the product."""
+    code = code_hash(item.modules | {__name__})
+    return {"data": {n: digests[n] for n in item.sources}, "code": code}
+
+
+def _available(item: FigureItem, folder: Path) -> bool:
+    """Whether the results it is drawn from are here (those of downloaded data may not be)."""
+    try:
+        return all(_data(name, folder).exists() for name in item.sources)
+    except MsamError:
+        return False
+
+
+def _data(name: str, folder: Path) -> Path:
+    own = folder / "data"
+    return find(name, own if (own / f"{name}.csv.gz").exists() else None)
+
+
+def _stale(
+    item: FigureItem, folder: Path, entry: Mapping[str, Any], made_from: Mapping[str, Any]
+) -> bool:
+    there = all((folder / f"{item.name}.{kind}").exists() for kind in item.kinds)
+    return not there or any(entry.get(k) != v for k, v in made_from.items())
+
+
+def _write(product: Figure | Table, stem: Path, kinds: tuple[str, ...]) -> list[str]:
+    if isinstance(product, Figure):
+        return [p.name for p in save(product, stem, kinds)]
+    for kind in kinds:
+        Path(f"{stem}.{kind}").write_text(product.to(kind), encoding="utf-8")
+    return [f"{stem.name}.{kind}" for kind in kinds]

@@ -1,0 +1,168 @@
+"""Figures and tables of the comparison of all methods, drawn from its frozen results."""
+
+from __future__ import annotations
+
+import functools
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from msam_lib.figures.item import FigureItem
+from msam_lib.figures.search import uneven
+from msam_lib.figures.tables import methods_table
+from msam_lib.labels import Comparison
+from msam_lib.plots import (
+    Table,
+    accuracy_curves,
+    contribution_alt,
+    contribution_curves,
+    curves_alt,
+    results_table,
+    table_alt,
+)
+from msam_lib.plots.comparison import (
+    accuracy_against,
+    noise_curves,
+    pareto,
+    rank_alt,
+    rank_diagram,
+)
+from msam_lib.results.comparison import against_cost, against_imbalance, noise_summary, ranks
+from msam_lib.results.rows import fusion_rows
+
+FOCUS = ("Joint training", "SAM", "M-SAM", "MASAM", "Unimodal")
+COMPARISONS = (
+    *(Comparison(d, "late") for d in ("avmnist", "signs", "mosi", "mfeat", "isl", "digits")),
+    *(Comparison(d, "maxout") for d in ("avmnist", "digits")),
+)
+ABLATION = (
+    "MASAM, its parts left out, and as released, late fusion, embedded data: test accuracy in "
+    "percent, mean ± half-width of the 95 % interval over seeds."
+)
+
+
+def _draw_ranks(frame: pd.DataFrame, search: pd.DataFrame) -> Figure:
+    names, found = ranks(frame)
+    return rank_diagram(names, list(found.average), found.critical_difference, found.blocks)
+
+
+def _describe_ranks(frame: pd.DataFrame, search: pd.DataFrame) -> str:
+    names, found = ranks(frame)
+    return rank_alt(names, list(found.average), found.critical_difference)
+
+
+def _ranks_caption(frame: pd.DataFrame, search: pd.DataFrame) -> str:
+    older = uneven(search, COMPARISONS)
+    searched = f" Uneven searches for learning rates: {'; '.join(older)}." if older else ""
+    return (
+        "Rank of each method by mean test accuracy, averaged over data sets and fusions in which "
+        "all of them ran; critical difference of the Nemenyi test at 5 % (Demsar 2006)." + searched
+    )
+
+
+def _describe_front(points: pd.DataFrame, what: str) -> str:
+    parts = []
+    for panel, part in points.groupby("panel", sort=False):
+        best = part[pareto(part)].sort_values("x")
+        named = [f"{r.name} ({r.x:.2g}, {r.y:.1f} %)" for r in best.itertuples(index=False)]
+        parts.append(f"{panel}: {', '.join(named)}")
+    return f"Accuracy against {what}. Not beaten by one further left: {'; '.join(parts)}."
+
+
+def _describe_noise(frame: pd.DataFrame) -> str:
+    rows, names = noise_summary(frame)
+    worst = rows[rows["noise"] == rows["noise"].max()]
+    named = ", ".join(f"{names[r.label]} {r.mean:.0f} %" for r in worst.itertuples())
+    return f"Accuracy falls with wrong labels; at {100 * worst['noise'].iloc[0]:.0f} %: {named}."
+
+
+def _tested(frame: pd.DataFrame) -> pd.DataFrame:
+    """The summary, if it has accuracies."""
+    return frame[frame["split"].isin(["test", "cost"])]
+
+
+def _table(rows: pd.DataFrame, caption: str) -> Table:
+    return results_table(rows, caption=caption)
+
+
+ITEMS: tuple[FigureItem, ...] = (
+    *(methods_table(where) for where in COMPARISONS),
+    FigureItem(
+        name="methods_ranks",
+        title="Average ranks of all methods",
+        caption=_ranks_caption,
+        needs="methods",
+        beside=("search",),
+        select=_tested,
+        draw=_draw_ranks,
+        describe=_describe_ranks,
+    ),
+    FigureItem(
+        name="methods_accuracy_against_cost",
+        title="Accuracy against cost",
+        caption="Test accuracy on AV-MNIST (preset teach) against the time of a training epoch, "
+        "with all that a method does between epochs, as a multiple of joint training's (small CNN, "
+        "two modalities, one CPU thread). Named: methods that no cheaper one beats, and the focus "
+        "of this collection.",
+        needs="methods",
+        select=_tested,
+        draw=lambda f: accuracy_against(
+            against_cost(f), xlabel="time of an epoch (joint = 1)", front="left", named=FOCUS
+        ),
+        describe=lambda f: _describe_front(against_cost(f), "the time of an epoch"),
+    ),
+    FigureItem(
+        name="methods_accuracy_against_imbalance",
+        title="Accuracy against imbalance",
+        caption="Test accuracy against the share of the dominant modality in it (Shapley values), "
+        "mean over seeds; balance is at 50 %.",
+        needs="methods",
+        select=_tested,
+        draw=lambda f: accuracy_against(
+            against_imbalance(f), xlabel="share of the dominant modality (%)", named=FOCUS
+        ),
+        describe=lambda f: _describe_front(
+            against_imbalance(f), "the share of the dominant modality"
+        ),
+    ),
+    FigureItem(
+        name="methods_dominance_late_avmnist",
+        title="Dominance over epochs, every method",
+        caption="Each modality's share of the test accuracy (Shapley values) over epochs, "
+        "AV-MNIST, late fusion, preset teach. Dashed: the equal share. Mean and 95 % interval over "
+        "seeds.",
+        needs="methods_avmnist",
+        select=fusion_rows("late"),
+        draw=contribution_curves,
+        describe=contribution_alt,
+    ),
+    FigureItem(
+        name="methods_convergence_late_avmnist",
+        title="Accuracy over epochs, every method",
+        caption="Test accuracy over epochs, AV-MNIST, late fusion, preset teach: each modality "
+        "while the other is absent, and the whole model. Mean and 95 % interval over seeds.",
+        paper_reference="convergence curves, late fusion",
+        needs="methods_avmnist",
+        select=fusion_rows("late"),
+        draw=accuracy_curves,
+        describe=curves_alt,
+    ),
+    FigureItem(
+        name="label_noise_digits",
+        title="Wrong training labels",
+        caption="Test accuracy of some methods by the share of training labels replaced by a wrong "
+        "one, late fusion, embedded data. Mean and 95 % interval over seeds.",
+        needs="noise_digits",
+        draw=lambda f: noise_curves(*noise_summary(f)),
+        describe=_describe_noise,
+    ),
+    FigureItem(
+        name="table_masam_ablation_digits",
+        title="MASAM without its parts",
+        caption=ABLATION,
+        needs="ablation_digits",
+        select=fusion_rows("late"),
+        draw=functools.partial(_table, caption=ABLATION),
+        describe=lambda rows: table_alt(_table(rows, "")),
+    ),
+)

@@ -1,0 +1,47 @@
+"""The registry of every figure and table that this project regenerates, and their building.
+
+Products are drawn from frozen results (`figures/data`) alone. `manifest.json` records from which
+data and with which code, so `build_all(check=True)` finds stale ones without drawing. No torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from msam_lib.figures import comparison, costs, embedded, paired, search
+from msam_lib.figures.build import build
+from msam_lib.figures.item import FigureItem
+
+ITEMS: dict[str, FigureItem] = {
+    item.name: item
+    for item in (
+        *embedded.ITEMS,
+        *comparison.ITEMS,
+        *paired.ITEMS,
+        search.ITEM,
+        costs.ITEM,
+    )
+}
+
+
+def build_all(
+    names: Iterable[str] | None = None,
+    out: str | os.PathLike[str] = "figures",
+    check: bool = False,
+) -> list[str]:
+    """Draw items from frozen results, or find out which are stale.
+
+    Writes `<name>.pdf`, `.svg` and `.png` for figures, `.md`, `.tex`, `.csv` and `.html` for
+    tables, and `manifest.json`. Frozen results are read from `<out>/data` where it has them.
+
+    Args:
+        names: which items; by default all whose frozen results are here.
+        out: folder of the products.
+        check: draw nothing; an item is stale where a product is missing, or where data that it
+            reads or a module that it imports has changed since it was drawn.
+
+    Returns:
+        Names of the items drawn, or (check) of those that are stale.
+    """
+    return build(ITEMS, names, out, check)

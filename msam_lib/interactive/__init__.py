@@ -1,0 +1,1 @@
+"""The notebooks' interactive parts: pictures with controls, live trainings, method cards."""

@@ -1,0 +1,163 @@
+"""Method cards: what one method does, what it costs and where it worked, as measured here."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from msam_lib import catalogue
+from msam_lib.errors import unknown_name
+from msam_lib.methods import METHODS
+from msam_lib.results.comparison import against_joint
+
+COSTS = {
+    "step": "time of a step",
+    "epoch": "time of an epoch",
+    "memory": "peak memory of a step",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything about one method that its class and the frozen comparison tell.
+
+    Args:
+        name, title, kind: see `catalogue.MethodRow`.
+        reference, passes, caveat: see `methods.Method`.
+        requires, fusions, modalities: what it needs; fusions is empty where all will do.
+        text: its docstring without the arguments.
+        arguments: {argument: description}.
+        options: {argument: default}.
+        cost: {quantity of `COSTS`: ratio to joint training}, late fusion, two modalities.
+        results: see `against_joint`.
+    """
+
+    name: str
+    title: str
+    reference: str
+    kind: str
+    passes: str
+    caveat: str
+    requires: tuple[str, ...]
+    fusions: tuple[str, ...]
+    modalities: str
+    text: str
+    arguments: dict[str, str]
+    options: dict[str, Any]
+    cost: dict[str, float]
+    results: pd.DataFrame
+
+
+def card(name: str, frame: pd.DataFrame) -> Card:
+    """The card of a registered method.
+
+    Args:
+        name: see `python -m msam_lib list methods`.
+        frame: the frozen comparison of all methods, `results.load("methods")`.
+    """
+    if name not in METHODS:
+        raise unknown_name("method", name, METHODS)
+    cls = METHODS[name]
+    text, arguments = split_docstring(inspect.getdoc(cls) or "")
+    costs = frame[(frame["split"] == "cost") & (frame["label"] == name)]
+    costs = costs[costs["fusion"] == (cls.fusions[0] if cls.fusions else "late")]
+    return Card(
+        name=name,
+        title=catalogue.METHODS[name].title,
+        reference=cls.reference,
+        kind=catalogue.METHODS[name].kind,
+        passes=cls.passes,
+        caveat=cls.caveat,
+        requires=tuple(sorted(cls.requires)),
+        fusions=tuple(cls.fusions),
+        modalities=cls.modalities,
+        text=text,
+        arguments=arguments,
+        options=cls.options(),
+        cost={q: v for q, v in costs.groupby("metric")["value"].first().items() if q in COSTS},
+        results=against_joint(frame, name),
+    )
+
+
+def split_docstring(text: str) -> tuple[str, dict[str, str]]:
+    """(what it says before its arguments, {argument: description}).
+
+    >>> split_docstring("Does.\\n\\nArgs:\\n    a, b: one\\n        and two.")
+    ('Does.', {'a, b': 'one and two.'})
+    """
+    head, _, rest = text.partition("\nArgs:\n")
+    section = re.split(r"\n(?=\S)", rest)[0]
+    found: dict[str, str] = {}
+    last = ""
+    for line in section.splitlines():
+        if start := re.match(r"    (\w[\w, ]*): (.*)", line):
+            last, found[start[1]] = start[1], start[2]
+        elif last and line.strip():
+            found[last] += " " + line.strip()
+    return head.strip(), found
+
+
+def _facts(c: Card) -> list[tuple[str, str]]:
+    """(what, value) lines that both forms of a card show."""
+    cost = ", ".join(f"{COSTS[q]} {v:.2f} ×" for q, v in c.cost.items())
+    works = f"fusion {', '.join(c.fusions)}" if c.fusions else "any fusion"
+    works += "" if c.modalities == "any" else f", {c.modalities} modalities"
+    facts = [
+        ("changes", f"the {c.kind}" if c.kind != "nothing" else "nothing"),
+        ("passes per batch", c.passes),
+        ("works with", works),
+        ("needs of the model", ", ".join(r.replace("_", " ") for r in c.requires) or "nothing"),
+        ("measured against joint training", cost or "not measured"),
+        ("source", c.reference),
+    ]
+    return facts + ([("caveat", c.caveat)] if c.caveat else [])
+
+
+def as_html(c: Card) -> str:
+    """A short card for a notebook."""
+    rows = "".join(
+        f'<tr><th scope="row" style="text-align:left">{html.escape(k)}</th>'
+        f'<td style="text-align:left">{html.escape(v)}</td></tr>'
+        for k, v in _facts(c)
+    )
+    first = html.escape(c.text)
+    return (
+        f"<h4>{html.escape(c.title)}</h4><pre style='white-space:pre-wrap'>{first}</pre>"
+        f"<table>{rows}</table>"
+    )
+
+
+def as_markdown(c: Card) -> str:
+    """The whole card as a page: text, facts, options, results."""
+    lines = [f"# {c.title}", "", c.text, "", "| | |", "| --- | --- |"]
+    lines += [f"| {k} | {v.replace('|', chr(92) + '|')} |" for k, v in _facts(c)]
+    lines += ["", f'In code: `ml.build_method("{c.name}")`.', ""]
+    if c.options:
+        lines += ["## Options", "", "| option | default | meaning |", "| --- | --- | --- |"]
+        told = {k.strip(): v for names, v in c.arguments.items() for k in names.split(",")}
+        lines += [f"| `{k}` | `{v!r}` | {told.get(k, '')} |" for k, v in c.options.items()]
+        lines += [""]
+    lines += ["## Measured here", ""]
+    fused = c.results[c.results["modality"] == "fused"]
+    if c.name == "joint" or fused.empty:
+        why = (
+            "Joint training is what the others are compared to."
+            if c.name == "joint"
+            else ("Not among the tables' rows.")
+        )
+        return "\n".join([*lines, why, ""])
+    lines += [
+        "Test accuracy, and its difference to joint training over the same seeds (95 % interval).",
+        "",
+        "| data, fusion | accuracy | difference | seeds |",
+        "| --- | --- | --- | --- |",
+    ]
+    for r in fused.itertuples():
+        span = f"{r.mean:+.1f} [{r.low:+.1f}, {r.high:+.1f}]"
+        lines.append(f"| {r.comparison} | {r.accuracy:.1f} % | {span} | {r.seeds} |")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,145 @@
+"""Interactive pictures of stored results: epochs, methods, label noise. Imports torch only where a
+method's card is read.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from msam_lib.catalogue import METHODS
+from msam_lib.interactive.explorer import Explorer
+from msam_lib.interactive.method_card import Card, as_html, card
+from msam_lib.labels import display_names
+from msam_lib.plots.browser import epoch_view, gains
+from msam_lib.plots.comparison import dot_chart
+from msam_lib.results.comparison import against_joint
+from msam_lib.results.frame import reported_epoch
+from msam_lib.results.rows import choose, metric_rows
+from msam_lib.results.summary import summary
+
+
+def epoch_scrubber(frame: pd.DataFrame, *, split: str = "test") -> Explorer:
+    """Move through the epochs of a training: accuracies, and who contributes how much.
+
+    Args:
+        frame: tidy rows of one data set and one fusion, all epochs.
+        split: where it was measured.
+    """
+    names = choose(frame, None, without=["unimodal"])
+    means = {metric: _by_epoch(frame, metric, split) for metric in ("accuracy", "contribution")}
+    labels = {name: label for label, name in names.items()}
+    points = {
+        (name, metric): rows[rows["label"] == label]
+        for name, label in labels.items()
+        for metric, rows in means.items()
+    }
+
+    def draw(method: str, epoch: int) -> Figure:
+        accuracy, shares = points[method, "accuracy"], points[method, "contribution"]
+        return epoch_view(accuracy, shares, epoch, f"{method}, epoch {epoch}")
+
+    def alt(method: str, epoch: int) -> str:
+        told = []
+        for metric in ("accuracy", "contribution"):
+            rows = points[method, metric]
+            now = rows[rows["epoch"] == epoch].set_index("modality")["mean"]
+            told.append(f"{metric} " + ", ".join(f"{m} {v:.0f} %" for m, v in now.items()))
+        return f"{method} after epoch {epoch}: {'; '.join(told)}."
+
+    epochs = sorted(int(e) for e in means["contribution"]["epoch"].unique())
+    return Explorer(
+        draw,
+        {"method": list(labels), "epoch": epochs},
+        alt,
+        start={"epoch": epochs[-1]},
+        play="epoch",
+    )
+
+
+def _by_epoch(frame: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
+    """Means over seeds in percent: columns label, modality, epoch, mean."""
+    rows = summary(metric_rows(frame, metric, split), by=["epoch"])
+    return rows.assign(mean=100 * rows["mean"])[["label", "modality", "epoch", "mean"]]
+
+
+def method_browser(frame: pd.DataFrame) -> Explorer:
+    """Choose a method: its card, and its accuracies against joint training's on every data set.
+
+    Args:
+        frame: the frozen comparison of all methods, `results.load("methods")`.
+    """
+    there = set(frame["label"])
+    names = {row.title: m for m, row in METHODS.items() if m in there and m != "joint"}
+
+    @functools.cache
+    def known(method: str) -> Card:
+        return card(names[method], frame)
+
+    def draw(method: str) -> Figure:
+        return gains(against_joint(frame, names[method]))
+
+    def alt(method: str) -> str:
+        rows = against_joint(frame, names[method])
+        fused = rows[rows["modality"] == "fused"]
+        told = ", ".join(f"{r.comparison} {r.mean:+.1f}" for r in fused.itertuples())
+        return f"{method}, fused test accuracy minus joint training's in points: {told}."
+
+    def note(method: str) -> str:
+        return as_html(known(method))
+
+    title = METHODS["msam"].title
+    start = title if title in names else next(iter(names))
+    return Explorer(draw, {"method": list(names)}, alt, start={"method": start}, note=note)
+
+
+def noise_explorer(frame: pd.DataFrame) -> Explorer:
+    """Choose how many training labels are wrong, and what to look at: every method, best on top.
+
+    Args:
+        frame: the frozen runs under label noise, `results.load("noise_digits")`; a label is
+            `method@share of wrong labels`.
+    """
+    rows = noise_rows(frame)
+    noises = sorted(round(100 * float(n)) for n in rows["noise"].unique())
+    quantities = list(dict.fromkeys(["fused", *rows["quantity"]]))
+
+    def chosen(wrong_labels: int, accuracy_of: str) -> pd.DataFrame:
+        near = np.isclose(rows["noise"], wrong_labels / 100)
+        return rows[near & (rows["quantity"] == accuracy_of)]
+
+    def draw(wrong_labels: int, accuracy_of: str) -> Figure:
+        label = f"test accuracy of {accuracy_of} (%), {wrong_labels} % of the labels wrong"
+        return dot_chart(chosen(wrong_labels, accuracy_of), xlabel=label, marked=("M-SAM",))
+
+    def alt(wrong_labels: int, accuracy_of: str) -> str:
+        best = chosen(wrong_labels, accuracy_of).sort_values("mean", ascending=False)
+        told = ", ".join(f"{r.name} {r.mean:.1f}" for r in best.itertuples(index=False))
+        return f"{wrong_labels} % wrong labels, test accuracy of {accuracy_of} in percent: {told}."
+
+    titles = {"wrong_labels": "wrong labels (%)", "accuracy_of": "accuracy of"}
+    controls = {"wrong_labels": noises, "accuracy_of": quantities}
+    return Explorer(draw, controls, alt, titles=titles)
+
+
+def noise_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean and 95 % interval (percent) by method, noise and modality: columns name, kind, noise,
+    quantity, mean, low, high.
+    """
+    ends = reported_epoch(frame)
+    own = ends[(ends["split"] == "test") & (ends["metric"] == "accuracy")]
+    pairs = own["label"].str.rpartition("@")
+    own = own.assign(label=pairs[0], noise=pairs[2].astype(float))
+    parts = []
+    for noise, part in own.groupby("noise"):
+        rows = summary(part)
+        methods = part.drop_duplicates("label").set_index("label")["method"]
+        names = display_names(rows["label"].unique())
+        kinds = {label: METHODS[method].kind for label, method in methods.items()}
+        columns = {"name": rows["label"].map(names), "kind": rows["label"].map(kinds)}
+        columns |= {k: 100 * rows[k] for k in ("mean", "low", "high")}
+        parts.append(pd.DataFrame(columns | {"noise": noise, "quantity": rows["modality"]}))
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,91 @@
+"""Interactive tables: every comparison of methods, sorted as one likes. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from msam_lib.catalogue import METHODS
+from msam_lib.interactive.explorer import Explorer
+from msam_lib.labels import display_names
+from msam_lib.plots.comparison import dot_chart
+from msam_lib.results.frame import reported_epoch
+from msam_lib.results.summary import intervals
+
+START = "M-SAM"  # highlighted first
+
+
+def measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean and 95 % interval (percent) of every method at its reported epoch: columns comparison,
+    quantity, name, kind, mean, low, high.
+
+    Args:
+        frame: rows of one frozen comparison, one or more fusions.
+    """
+    ends = reported_epoch(frame)
+    own = ends[(ends["split"] == "test") & (ends["metric"] == "accuracy")]
+    keys = ["dataset", "fusion", "label", "method", "modality"]
+    rows = intervals(own.groupby(keys)["value"]).reset_index()
+    return pd.DataFrame(
+        {
+            "comparison": rows["dataset"] + ", " + rows["fusion"],
+            "quantity": rows["modality"],
+            "name": rows["label"].map(display_names(rows["label"].unique())),
+            "kind": rows["method"].map({name: row.kind for name, row in METHODS.items()}),
+            "mean": 100 * rows["mean"],
+            "low": 100 * rows["low"],
+            "high": 100 * rows["high"],
+        }
+    )
+
+
+def table_explorer(
+    frames: Mapping[str, pd.DataFrame],
+    paper: Mapping[str, Mapping[str, float]] | None = None,
+) -> Explorer:
+    """Choose a comparison, what to sort by (the fused accuracy or the weakest modality's), and a
+    method to highlight; the paper's numbers stand beside ours where there are any.
+
+    Args:
+        frames: {data set: frozen comparison}.
+        paper: {comparison, e.g. "avmnist, late": {method's name: its fused accuracy in percent}}.
+    """
+    rows = pd.concat([measured(f) for f in frames.values()], ignore_index=True)
+    comparisons = list(dict.fromkeys(rows["comparison"]))
+    weakest = {}
+    for c in comparisons:
+        alone = rows[(rows["comparison"] == c) & (rows["quantity"] != "fused")]
+        weakest[c] = str(alone.groupby("quantity")["mean"].mean().idxmin())
+
+    def chosen(comparison: str, sort_by: str) -> tuple[str, pd.DataFrame]:
+        quantity = "fused" if sort_by == "fused" else weakest[comparison]
+        own = rows[(rows["comparison"] == comparison) & (rows["quantity"] == quantity)]
+        if quantity == "fused" and paper and comparison in paper:
+            own = own.assign(paper=own["name"].map(paper[comparison]))
+        return quantity, own
+
+    def draw(comparison: str, sort_by: str, highlight: str) -> Figure:
+        quantity, own = chosen(comparison, sort_by)
+        label = f"test accuracy of {quantity} (%), {comparison}"
+        return dot_chart(own, xlabel=label, marked=(highlight,))
+
+    def alt(comparison: str, sort_by: str, highlight: str) -> str:
+        quantity, own = chosen(comparison, sort_by)
+        best = own.sort_values("mean", ascending=False)
+        told = ", ".join(f"{r.name} {r.mean:.1f}" for r in best.head(3).itertuples(index=False))
+        text = f"{comparison}, accuracy of {quantity} in percent, best first: {told}."
+        if highlight not in set(own["name"]):
+            return f"{text} {highlight} is not in this comparison."
+        place = list(best["name"]).index(highlight) + 1
+        return f"{text} {highlight} is number {place} of {len(best)}."
+
+    names = sorted(rows["name"].unique())
+    start = {"highlight": START} if START in names else {}
+    controls = {
+        "comparison": comparisons,
+        "sort_by": ["fused", "weakest modality"],
+        "highlight": names,
+    }
+    return Explorer(draw, controls, alt, start=start)

@@ -1,0 +1,178 @@
+"""Labels: a method with its options in one word, `"msam:reading=encoder,rho=0.1"`; how it is read,
+written and shown. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from msam_lib.catalogue import FUSIONS, METHODS
+from msam_lib.errors import MsamError
+
+IMPLIED = {"reading=literal", "ascent=gradient", "target=dominant"}  # the defaults
+SHORT = {  # options in words; others are shown as option=value
+    "reading=encoder": "encoder",
+    "reading=unimodal_loss": "unimodal loss",
+    "ascent=momentum": "momentum",
+    "target=weakest": "weakest",
+    "aps=False": "without APS",
+    "mdps=False": "without MDPS",
+    "variant=released": "released code",
+}
+RADII = ("rho",)  # named in captions instead, see `radii`
+
+
+class Case(NamedTuple):
+    """A method and the options that make it a row of a table.
+
+    Args:
+        method: its name.
+        options: those that are fixed; a search may choose others.
+    """
+
+    method: str
+    options: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The row's name before tuning; see `format_label`."""
+        return format_label(self.method, self.options)
+
+
+class Comparison(NamedTuple):
+    """A data set and a fusion under which methods are compared."""
+
+    dataset: str
+    fusion: str
+
+    @property
+    def name(self) -> str:
+        """What it is called in a column head.
+
+        >>> Comparison("avmnist", "maxout").name
+        'avmnist, early'
+        """
+        return f"{self.dataset}, {FUSIONS[self.fusion].short}"
+
+
+def format_label(method: str, options: Mapping[str, Any]) -> str:
+    """The label of a method with options.
+
+    >>> format_label("msam", {"rho": 0.1, "reading": "encoder"})
+    'msam:reading=encoder,rho=0.1'
+    """
+    words = ",".join(f"{k}={v}" for k, v in sorted(options.items()))
+    return f"{method}:{words}" if words else method
+
+
+def parse(label: str) -> tuple[str, dict[str, str]]:
+    """Method and options of a label.
+
+    >>> parse("msam:reading=encoder,rho=0.1")
+    ('msam', {'reading': 'encoder', 'rho': '0.1'})
+    """
+    method, _, rest = label.partition(":")
+    parts: list[str] = []
+    for piece in rest.split(",") if rest else []:
+        if "=" in piece or not parts:
+            parts.append(piece)
+        else:  # a comma inside a value
+            parts[-1] += "," + piece
+    return method, dict(_pair(part) for part in parts)
+
+
+def parse_case(text: str) -> Case:
+    """The case that a label on the command line describes, its values as Python's.
+
+    Raises:
+        MsamError: a part of it is not OPTION=VALUE.
+
+    >>> parse_case("ogm_ge:alpha=0.1,window=(0,50)")
+    Case(method='ogm_ge', options={'alpha': 0.1, 'window': (0, 50)})
+    """
+    method, options = parse(text)
+    return Case(method, {k: literal(v) for k, v in options.items()})
+
+
+def key_values(texts: Iterable[str]) -> dict[str, Any]:
+    """`OPTION=VALUE` words as a dictionary of Python values.
+
+    Raises:
+        MsamError: a word is not OPTION=VALUE.
+
+    >>> key_values(["rho=0.1", "reading=encoder"])
+    {'rho': 0.1, 'reading': 'encoder'}
+    """
+    return {k: literal(v) for k, v in map(_pair, texts)}
+
+
+def literal(text: str) -> Any:
+    """`0.1` is a number, `(1, 2)` a tuple, `True` a truth value, anything else a string."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise MsamError(f"{text!r} is not OPTION=VALUE; for example rho=0.1.")
+    return key, value
+
+
+def display_names(labels: Iterable[str], titles: Mapping[str, str] | None = None) -> dict[str, str]:
+    """{label: name to show}, in the order in which methods are shown. Radii are left out unless
+    two names would be equal.
+
+    Args:
+        labels: any order, repeats allowed.
+        titles: {label or method: title}, before the built-in ones.
+
+    >>> list(display_names(["msam:reading=encoder,rho=0.1", "joint"]).values())
+    ['Joint training', 'M-SAM (encoder)']
+    """
+    given = dict(titles or {})
+    order = sorted(set(labels), key=_rank)
+    short = {label: given.get(label) or _name(label, given, radii=False) for label in order}
+    taken = list(short.values())
+    return {
+        label: _name(label, given, radii=True) if taken.count(name) > 1 else name
+        for label, name in short.items()
+    }
+
+
+def radii(labels: Iterable[str]) -> str:
+    """The radii behind some labels in words: `"ρ: SAM 0.1, ASAM 0.5."`, `"ρ = 0.1."` where all are
+    equal, `""` without any.
+    """
+    names = display_names(labels)
+    options = {label: parse(label)[1] for label in names}
+    found = {names[label]: o["rho"] for label, o in options.items() if "rho" in o}
+    if len(set(found.values())) == 1:
+        return f"ρ = {next(iter(found.values()))}."
+    return f"ρ: {', '.join(f'{name} {rho}' for name, rho in found.items())}." if found else ""
+
+
+def _name(label: str, titles: Mapping[str, str], *, radii: bool) -> str:
+    method, options = parse(label)
+    title = titles.get(method) or (METHODS[method].title if method in METHODS else method)
+    words = []
+    for key, value in options.items():
+        text = f"{key}={value}"
+        if key in RADII and radii:
+            words.append(f"ρ={value}")
+        elif key not in RADII and text not in IMPLIED:
+            words.append(SHORT.get(text, text))
+    return f"{title} ({', '.join(words)})" if words else title
+
+
+def _rank(label: str) -> tuple[float, int, str]:
+    method, options = parse(label)
+    known = list(METHODS)
+    place = known.index(method) if method in known else known.index("msam") - 0.5
+    shown = [f"{k}={v}" for k, v in options.items() if k not in RADII]
+    extra = [list(SHORT).index(s) + 1 if s in SHORT else len(SHORT) + 1 for s in shown]
+    return place, sum(e for e, s in zip(extra, shown, strict=True) if s not in IMPLIED), label

@@ -1,0 +1,1 @@
+"""Fusions: from the features of the modalities to logits."""

@@ -1,0 +1,64 @@
+"""The additive fusions (late, concat), and the registry of all fusions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msam_lib.models.fusions.base import Features, Fusion
+
+
+class _Additive(Fusion):
+    """Logits that are a sum over modalities: coalitions are one small matrix product."""
+
+    additive = True
+
+    def forward(self, features: Features) -> Tensor:
+        return sum(self.unimodal(features).values())  # type: ignore[return-value]
+
+    def coalition_logits(
+        self, features: Features, absent: Features, masks: Tensor, *, rows: int = 16_384
+    ) -> Tensor:
+        here = torch.stack(list(self.unimodal(features).values()))  # (M, N, C)
+        gone = torch.stack(list(self.unimodal(absent).values()))  # (M, 1, C)
+        gain = torch.einsum("km,mnc->knc", masks.to(here), here - gone)
+        return gone.sum(0) + gain
+
+
+class LateFusion(_Additive):
+    """Late fusion: one linear head per modality, logits summed (the decision-level sum of the M-SAM
+    paper).
+    """
+
+    def __init__(self, dims: Mapping[str, int], classes: int) -> None:
+        super().__init__(dims, classes)
+        self.heads = nn.ModuleDict({m: nn.Linear(d, classes) for m, d in dims.items()})
+
+    def unimodal(self, features: Features) -> dict[str, Tensor]:
+        return {m: self.heads[m](features[m]) for m in self.modalities}
+
+
+class ConcatFusion(_Additive):
+    """Concatenated features and one linear layer.
+
+    The same functions as late fusion, but the bias is shared: each modality's logits are its slice
+    of the weight plus bias / M, as in OGM-GE (Peng et al., CVPR 2022, Eq. 5).
+    """
+
+    def __init__(self, dims: Mapping[str, int], classes: int) -> None:
+        super().__init__(dims, classes)
+        self.linear = nn.Linear(sum(dims.values()), classes)
+
+    def forward(self, features: Features) -> Tensor:
+        return self.linear(torch.cat([features[m] for m in self.modalities], dim=1))
+
+    def unimodal(self, features: Features) -> dict[str, Tensor]:
+        out, start = {}, 0
+        for m, d in self.dims.items():
+            weight = self.linear.weight[:, start : start + d]
+            out[m] = F.linear(features[m], weight, self.linear.bias / len(self.dims))
+            start += d
+        return out

@@ -1,0 +1,132 @@
+"""Fusions that mix the features before the logits: MaxOut, sum, gated, FiLM. None has per-modality
+logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from msam_lib.errors import unknown_name
+from msam_lib.models.fusions.base import Features, Fusion
+
+
+class _Maxout(nn.Module):
+    """Maxout layer (Goodfellow et al., ICML 2013): the maximum of `pieces` linear maps, unit by
+    unit.
+    """
+
+    def __init__(self, inputs: int, outputs: int, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = nn.Linear(inputs, outputs * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x).view(len(x), -1, self.pieces).amax(dim=2)
+
+
+class MaxoutFusion(Fusion):
+    """Early fusion, "MAXOUT" in the paper's Table 2: concatenation, two Maxout layers, one linear
+    layer.
+
+    Batch normalisation before each Maxout layer and dropout between them follow the reference
+    network of AGM (Li et al., ICCV 2023), which the M-SAM tables build on.
+
+    Args:
+        hidden: widths of the two Maxout layers; (2048, 1024) is the published size.
+        pieces: linear maps per unit.
+        dropout: between the layers.
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        classes: int,
+        *,
+        hidden: tuple[int, int] = (2048, 1024),
+        pieces: int = 2,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__(dims, classes)
+        a, b = hidden
+        width = sum(dims.values())
+        self.net = nn.Sequential(
+            nn.BatchNorm1d(width, eps=1e-4),
+            _Maxout(width, a, pieces),
+            nn.BatchNorm1d(a),
+            nn.Dropout(dropout),
+            _Maxout(a, b, pieces),
+            nn.BatchNorm1d(b),
+            nn.Dropout(dropout),
+            nn.Linear(b, classes),
+        )
+
+    def forward(self, features: Features) -> Tensor:
+        return self.net(torch.cat([features[m] for m in self.modalities], dim=1))
+
+
+class _Projected(Fusion):
+    """Fusions that first bring every modality to one size `hidden`."""
+
+    def __init__(self, dims: Mapping[str, int], classes: int, *, hidden: int = 128) -> None:
+        super().__init__(dims, classes)
+        self.project = nn.ModuleDict({m: nn.Linear(d, hidden) for m, d in dims.items()})
+        self.out = nn.Linear(hidden, classes)
+
+    def projected(self, features: Features) -> dict[str, Tensor]:
+        """Features of equal size {m: (N, hidden)}."""
+        return {m: self.project[m](features[m]) for m in self.modalities}
+
+
+class SumFusion(_Projected):
+    """Sum of the projected features, ReLU, linear layer: z = W relu(sum_m P_m h_m) + b."""
+
+    def forward(self, features: Features) -> Tensor:
+        return self.out(torch.relu(sum(self.projected(features).values())))  # type: ignore[arg-type]
+
+
+class GatedFusion(_Projected):
+    """Gated multimodal unit (Arevalo et al. 2017, arXiv 1702.01992, section 3.1), any number of
+    modalities.
+
+    h = sum_m sigmoid(G_m [h_1, ..., h_M]) * tanh(P_m h_m).
+    """
+
+    def __init__(self, dims: Mapping[str, int], classes: int, *, hidden: int = 128) -> None:
+        super().__init__(dims, classes, hidden=hidden)
+        self.gates = nn.ModuleDict({m: nn.Linear(sum(dims.values()), hidden) for m in dims})
+
+    def forward(self, features: Features) -> Tensor:
+        every = torch.cat([features[m] for m in self.modalities], dim=1)
+        terms = self.projected(features).items()
+        return self.out(sum(torch.sigmoid(self.gates[m](every)) * torch.tanh(h) for m, h in terms))
+
+
+class FiLMFusion(_Projected):
+    """Feature-wise linear modulation (Perez et al., AAAI 2018), made symmetric for any number of
+    modalities.
+
+    h = sum_m [(1 + sum_{k != m} gamma_k(h_k)) * P_m h_m + sum_{k != m} beta_k(h_k)]: every modality
+    is modulated by all the others, so no modality is singled out. `anchor` names one to get the
+    published, one-sided form: only the anchor is modulated and passed on.
+    """
+
+    def __init__(
+        self, dims: Mapping[str, int], classes: int, *, hidden: int = 128, anchor: str | None = None
+    ) -> None:
+        super().__init__(dims, classes, hidden=hidden)
+        if anchor is not None and anchor not in dims:
+            raise unknown_name("anchor modality", anchor, dims)
+        self.anchor = anchor
+        self.film = nn.ModuleDict({m: nn.Linear(d, 2 * hidden) for m, d in dims.items()})
+
+    def forward(self, features: Features) -> Tensor:
+        film = {m: self.film[m](features[m]).chunk(2, dim=1) for m in self.modalities}
+        gammas, betas = (sum(film[m][i] for m in self.modalities) for i in (0, 1))
+        h: Tensor | int = 0
+        for m, x in self.projected(features).items():
+            if self.anchor in (None, m):
+                h = h + (1 + gammas - film[m][0]) * x + (betas - film[m][1])
+        return self.out(torch.relu(h))  # type: ignore[arg-type]

@@ -1,0 +1,26 @@
+"""The fusions by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msam_lib import catalogue
+from msam_lib._utils.registry import Registry
+from msam_lib.errors import unknown_name
+from msam_lib.models.fusions.base import Fusion
+
+FUSIONS: Registry[type[Fusion]] = Registry(catalogue.FUSIONS)
+
+
+def build_fusion(name: str, dims: Mapping[str, int], classes: int, **options: object) -> Fusion:
+    """The fusion called `name` for features of sizes `dims`.
+
+    Raises:
+        MsamError: for an unknown name, with the nearest one suggested.
+
+    >>> build_fusion("late", {"x1": 4, "x2": 8}, classes=3).additive
+    True
+    """
+    if name not in FUSIONS:
+        raise unknown_name("fusion", name, FUSIONS)
+    return FUSIONS[name](dims, classes, **options)

@@ -1,0 +1,204 @@
+"""`Table`: a finished table, and its text as Markdown, LaTeX, CSV and HTML."""
+
+from __future__ import annotations
+
+import csv as csv_module
+import html as html_module
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from typing import NamedTuple
+
+from msam_lib.errors import unknown_name
+
+
+class Cell(NamedTuple):
+    """One value in percent: mean and half-width of its 95 % interval over n seeds (NaN: unknown);
+    rank 1 is best, 2 second, 0 neither; `note` says why a value is missing or weak. With `decimals`
+    it can hold other numbers, too.
+    """
+
+    mean: float = float("nan")
+    half: float = float("nan")
+    n: int = 0
+    rank: int = 0
+    note: str = ""
+    decimals: int = 1
+
+    @property
+    def text(self) -> str:
+        """`"87.1 ± 2.3"`, `"87.1"` for one seed, `"—"` where missing; never `"-0.0"`."""
+        if not isfinite(self.mean):
+            return "—"
+        mean, half = (f"{x:z.{self.decimals}f}" for x in (self.mean, self.half))
+        return f"{mean} ± {half}" if isfinite(self.half) else mean
+
+
+class Row(NamedTuple):
+    """One method. A reference row stands apart and is not ranked."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    paper: str = ""
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table; `to("md" | "tex" | "csv" | "html")` gives its text.
+
+    Args:
+        caption: one or two sentences.
+        columns: headings of the value columns.
+        rows: top to bottom.
+        paper: heading of the column of the paper's numbers; "" for none.
+        notes: sentences below the table.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    paper: str = ""
+    notes: tuple[str, ...] = ()
+
+    def to(self, format: str) -> str:
+        """The table as text.
+
+        Raises:
+            MsamError: unknown format.
+        """
+        if format not in WRITERS:
+            raise unknown_name("table format", format, WRITERS)
+        return WRITERS[format](self)
+
+    def _repr_html_(self) -> str:
+        return self.to("html")
+
+    def __str__(self) -> str:
+        return self.to("md")
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why values are missing or weak, each once; numbered from 1 in the exports."""
+        return list(dict.fromkeys(c.note for r in self.rows for c in r.cells if c.note))
+
+
+TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "±": r"$\pm$", "—": "---",
+       "ρ": r"$\rho$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+       "\\": r"\textbackslash{}", "^": r"\textasciicircum{}"}  # fmt: skip
+
+
+def md(table: Table) -> str:
+    """GitHub's Markdown, with caption above and notes below."""
+
+    def cell(c: Cell) -> str:
+        text = {1: f"**{c.text}**", 2: f"<u>{c.text}</u>"}.get(c.rank, c.text)
+        return text + (f" [{_number(table, c)}]" if c.note else "")
+
+    head = ["method", *table.columns, *([table.paper] if table.paper else [])]
+    lines = [_md_line(head), "|".join(["", " --- ", *[" ---: "] * (len(head) - 1), ""])]
+    for row in table.rows:
+        paper = [f"*{row.paper}*" if row.paper else "—"] if table.paper else []
+        lines.append(_md_line([row.name, *map(cell, row.cells), *paper]))
+    parts = [table.caption, "\n".join(lines), "\n".join(f"- {n}" for n in _notes(table))]
+    return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def tex(table: Table) -> str:
+    """LaTeX; needs the packages booktabs and xcolor."""
+
+    def cell(c: Cell) -> str:
+        text = _tex(c.text)
+        text = {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(c.rank, text)
+        return text + (rf"\textsuperscript{{{_number(table, c)}}}" if c.note else "")
+
+    head = ["method", *table.columns, *([table.paper] if table.paper else [])]
+    body = []
+    for before, row in zip((None, *table.rows), table.rows, strict=False):
+        if before is not None and before.reference and not row.reference:
+            body.append(r"\midrule")
+        paper = _tex(row.paper or "—")
+        gray = [rf"\textcolor{{gray}}{{\textit{{{paper}}}}}"] if table.paper else []
+        body.append(" & ".join([_tex(row.name), *map(cell, row.cells), *gray]) + r" \\")
+    notes = " ".join(_tex(n) for n in _notes(table))
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs} and \\usepackage{xcolor}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_tex(table.caption)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+            r"\toprule",
+            " & ".join(map(_tex, head)) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            *([rf"\par\smallskip\footnotesize {notes}"] if notes else []),
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def csv(table: Table) -> str:
+    """Numbers for further work: mean, half-width and n in columns of their own."""
+    buffer = io.StringIO()
+    writer = csv_module.writer(buffer, lineterminator="\n")
+    names = [f"{c} {part}" for c in table.columns for part in ("mean", "half-width", "n")]
+    writer.writerow(["method", *names, *([table.paper] if table.paper else [])])
+    for row in table.rows:
+        out: list[str] = [row.name]
+        for c in row.cells:
+            out += [f"{v:.4f}" if isfinite(v) else "" for v in (c.mean, c.half)] + [str(c.n)]
+        writer.writerow(out + ([row.paper] if table.paper else []))
+    return buffer.getvalue()
+
+
+def html(table: Table) -> str:
+    """An accessible HTML table: caption, header cells with a scope, reasons as tooltips and
+    notes.
+    """
+    escape = html_module.escape
+
+    def cell(c: Cell) -> str:
+        text = {1: f"<strong>{c.text}</strong>", 2: f"<u>{c.text}</u>"}.get(c.rank, c.text)
+        if not c.note:
+            return f"<td>{text}</td>"
+        return f'<td title="{escape(c.note)}">{text}<sup>{_number(table, c)}</sup></td>'
+
+    head = ["method", *table.columns]
+    cells = [f'<th scope="col">{escape(h)}</th>' for h in head]
+    if table.paper:
+        cells.append(f'<th scope="col"><em>{escape(table.paper)}</em></th>')
+    lines = ['<table class="results">', f"<caption>{escape(table.caption)}</caption>"]
+    lines += [f"<thead><tr>{''.join(cells)}</tr></thead>", "<tbody>"]
+    for row in table.rows:
+        paper = f'<td style="color:#6E6E6E"><em>{row.paper or "—"}</em></td>' if table.paper else ""
+        values = "".join(map(cell, row.cells))
+        lines.append(f'<tr><th scope="row">{escape(row.name)}</th>{values}{paper}</tr>')
+    lines += ["</tbody>", "</table>"]
+    if notes := _notes(table):
+        lines += ["<ul>", *(f"<li>{escape(n)}</li>" for n in notes), "</ul>"]
+    return "\n".join(lines) + "\n"
+
+
+def _notes(table: Table) -> list[str]:
+    return [*(f"[{i}] {why}" for i, why in enumerate(table.reasons, 1)), *table.notes]
+
+
+def _number(table: Table, cell: Cell) -> int:
+    return table.reasons.index(cell.note) + 1
+
+
+def _md_line(cells: list[str]) -> str:
+    return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
+
+
+def _tex(text: str) -> str:
+    return "".join(TEX.get(c, c) for c in text)
+
+
+WRITERS: dict[str, Callable[[Table], str]] = {"md": md, "tex": tex, "csv": csv, "html": html}
+FORMATS = tuple(WRITERS)

@@ -1,0 +1,88 @@
+"""Frozen results: small files that hold what the figures need, with where it came from."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from msam_lib._utils.files import write_bytes
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.results.frame import COLUMNS
+
+
+def write_frozen(target: Path, text: str, record: Mapping[str, Any]) -> Path:
+    """Write CSV text as `<name>.csv.gz`, bytes depending on the text alone, and its provenance
+    beside it.
+    """
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
+        file.write(text.encode())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    whole = dict(record) | {"sha256": sha256(buffer.getvalue())}
+    write_bytes(target, buffer.getvalue())
+    write_bytes(_beside(target), (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
+    return target
+
+
+def load(name: str = "digits", folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """Frozen results, with their provenance in `frame.attrs["provenance"]` ({} where unknown).
+
+    Args:
+        name: such as `"digits"` for `digits.csv.gz`.
+        folder: where it lies; `figures/data` here, or else of this source tree.
+    """
+    path = find(name, folder)
+    text = {c: str for c in COLUMNS if c not in ("seed", "epoch", "step", "value")}
+    frame = pd.read_csv(path, keep_default_na=False, dtype=text)
+    frame["value"] = frame["value"].astype(float)
+    sidecar = _beside(path)
+    record = json.loads(sidecar.read_text()) if sidecar.exists() else {}
+    frame.attrs["provenance"] = Provenance(record)
+    return frame
+
+
+class Provenance(dict[str, Any]):
+    """Where frozen results came from: read, and never changed.
+
+    pandas copies `attrs` deeply in nearly every operation, which took a fifth of the time of
+    drawing; these are shared.
+    """
+
+    def __deepcopy__(self, memo: object) -> Provenance:
+        return self
+
+
+def find(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
+    """The file of frozen results of that name.
+
+    Raises:
+        MsamError: where there is none.
+    """
+    here = Path("figures/data"), Path(__file__).resolve().parents[2] / "figures" / "data"
+    folders = here if folder is None else (Path(folder),)
+    for place in folders:
+        if (place / f"{name}.csv.gz").exists():
+            return place / f"{name}.csv.gz"
+    there = sorted(p.name.removesuffix(".csv.gz") for f in folders for p in f.glob("*.csv.gz"))
+    if there:
+        raise unknown_name("frozen results", name, there)
+    raise MsamError(
+        f"No frozen results {name!r} in {folders[0]}. `python -m msam_lib figures` makes them."
+    )
+
+
+def sha256(content: bytes) -> str:
+    """Hexadecimal digest."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".csv.gz") + ".provenance.json")

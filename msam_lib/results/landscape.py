@@ -1,0 +1,127 @@
+"""`Landscape`: a line or plane of losses, as it is stored and drawn. Imports no torch."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from msam_lib._utils.files import write_bytes
+from msam_lib.errors import DatasetCorrupt, MsamError
+from msam_lib.labels import display_names
+
+
+@dataclass(frozen=True, eq=False)
+class Landscape:
+    """Loss and accuracy over a line (one axis) or a plane (two).
+
+    Args:
+        x: (I,) coordinates along the first direction; 0 is the model itself.
+        y: (J,) along the second; None for a line.
+        loss: (I, J), `loss[i, j]` at (x[i], y[j]), in nats; (I,) for a line.
+        accuracy: the same shape, in [0, 1]; None where the loss was the caller's own.
+        meta: what it was made with: kind, block, seed, mode, samples, ...
+        path: (T, 2) coordinates of a training trajectory, where there is one.
+
+    >>> x, loss = np.array([-1.0, 0, 1]), np.array([1.0, 0, 1])
+    >>> bowl = Landscape(x, None, loss, None, {"kind": "line"})
+    >>> bowl.at_origin, bowl.rise()
+    (0.0, 1.0)
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+    loss: np.ndarray
+    accuracy: np.ndarray | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    path: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        shape = (len(self.x),) if self.y is None else (len(self.x), len(self.y))
+        if self.loss.shape != shape:
+            raise MsamError(f"loss has shape {self.loss.shape}; the axes ask for {shape}.")
+
+    @property
+    def at_origin(self) -> float:
+        """The loss at the point nearest to the model itself."""
+        i = int(np.abs(self.x).argmin())
+        return float(self.loss[i] if self.y is None else self.loss[i, int(np.abs(self.y).argmin())])
+
+    def rise(self, radius: float | None = None) -> float:
+        """Mean loss above the origin's over the points within `radius` (all, by default): a height
+        to compare.
+        """
+        r = np.abs(self.x) if self.y is None else np.hypot(self.x[:, None], self.y[None, :])
+        inside = r > 0 if radius is None else (r > 0) & (r <= radius)
+        return float(np.mean(self.loss[inside])) - self.at_origin
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a `.npz` (atomically) and return its path."""
+        target = Path(path)
+        if target.suffix != ".npz":
+            target = target.with_name(target.name + ".npz")
+        arrays = {
+            "x": self.x,
+            "loss": self.loss,
+            "meta": np.array(json.dumps(self.meta, sort_keys=True)),
+        }
+        optional = {"y": self.y, "accuracy": self.accuracy, "path": self.path}
+        arrays |= {k: v for k, v in optional.items() if v is not None}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        return write_bytes(target, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Landscape:
+        """What `save` wrote.
+
+        Raises:
+            MsamError: there is no such file.
+            DatasetCorrupt: the file is not one of ours, or cut off.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as f:
+                found = {k: f[k] for k in f.files}
+            meta = json.loads(str(found.pop("meta")))
+            return cls(
+                found["x"],
+                found.get("y"),
+                found["loss"],
+                found.get("accuracy"),
+                meta,
+                found.get("path"),
+            )
+        except FileNotFoundError:
+            raise MsamError(
+                f"{path} is not there. `python -m msam_lib diagnose RUN` makes landscapes."
+            ) from None
+        except MsamError:
+            raise
+        except Exception as error:
+            raise DatasetCorrupt(f"{path} is not a landscape ({error}). Make it again.") from error
+
+
+def landscapes(frame: pd.DataFrame) -> Mapping[str, Landscape]:
+    """{name of the method: Landscape} from frozen rows, ready for `plots.landscape.surfaces`."""
+    found = {}
+    for label, rows in frame.groupby("label", sort=False):
+        grids = {
+            m: part.pivot_table(index="x", columns="y", values="value")
+            for m, part in rows.groupby("metric")
+        }
+        loss = grids["loss"]
+        found[str(label)] = Landscape(
+            loss.index.to_numpy(),
+            loss.columns.to_numpy(),
+            loss.to_numpy(),
+            grids["accuracy"].to_numpy(),
+            {"kind": "plane", "block": "all", "other": "all"},
+        )
+    return {name: found[label] for label, name in display_names(found).items()}

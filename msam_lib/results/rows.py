@@ -1,0 +1,162 @@
+"""Which rows of the frozen results a figure or table shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.labels import display_names, parse
+from msam_lib.results.frame import reported_epoch
+
+
+def fusion_rows(fusion: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """The methods compared under a fusion: all but the runs of the strong-versus-weak comparison.
+
+    SAM at that comparison's radius is left out where SAM was also run at another one.
+    """
+
+    def select(frame: pd.DataFrame) -> pd.DataFrame:
+        rows = frame[frame["fusion"] == fusion]
+        if rows.empty:
+            there = ", ".join(sorted(frame["fusion"].unique()))
+            raise MsamError(f"No runs with fusion {fusion!r}; there is: {there}. Run the suite.")
+        labels = list(rows["label"].unique())
+        options = {label: parse(label)[1] for label in labels}
+        special = {label for label in labels if "target" in options[label]}
+        sams = [label for label in labels if parse(label)[0] == "sam"]
+        at = {options[label].get("rho") for label in special}
+        if len(sams) > 1:
+            special |= {label for label in sams if options[label].get("rho") in at}
+        return rows[~rows["label"].isin(special)]
+
+    return select
+
+
+def method_rows(fusion: str, labels: Sequence[str]) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """The rows of some methods under a fusion."""
+
+    def select(frame: pd.DataFrame) -> pd.DataFrame:
+        rows = fusion_rows(fusion)(frame)
+        return rows[rows["label"].isin(labels)]
+
+    return select
+
+
+def strong_weak_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the strong-versus-weak comparison (late fusion)."""
+    rows = frame[frame["fusion"] == "late"]
+    return rows[rows["label"].isin(roles(list(rows["label"].unique())))]
+
+
+def alone(rows: pd.DataFrame) -> pd.DataFrame | None:
+    """Rows of unimodal training, the reference of the curves."""
+    own = rows[rows["method"] == "unimodal"]
+    return None if own.empty else own
+
+
+def with_reference(fusion: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """The rows of a fusion, and unimodal training from whichever fusion had it."""
+    choose = fusion_rows(fusion)
+
+    def select(frame: pd.DataFrame) -> pd.DataFrame:
+        rows = choose(frame)
+        extra = frame[(frame["method"] == "unimodal") & ~frame["run"].isin(rows["run"])]
+        return pd.concat([rows, extra.assign(fusion=fusion)])
+
+    return select
+
+
+def traced_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The late-fusion runs whose Hessian traces were measured."""
+    rows = frame[(frame["fusion"] == "late") & frame["metric"].str.startswith("hessian_trace")]
+    if rows.empty:
+        raise MsamError("No run here measured Hessian traces. Train with traces=5, for example.")
+    return rows
+
+
+NONE, ALL, STRONG, WEAK = (
+    "nothing (joint)",
+    "all weights (SAM)",
+    "dominant encoder",
+    "weakest encoder",
+)
+
+
+def roles(labels: list[str]) -> dict[str, str]:
+    """{label: what was perturbed}, top to bottom, of the labels that belong to this comparison:
+    joint, SAM, and M-SAM with a `target`. SAM must have the targets' radius where it has several.
+    """
+    found: dict[str, list[str]] = {NONE: [], ALL: [], STRONG: [], WEAK: []}
+    targets = {"dominant": STRONG, "weakest": WEAK}
+    parsed = {label: parse(label) for label in labels}
+    for label, (method, options) in parsed.items():
+        if method == "joint":
+            found[NONE].append(label)
+        elif options.get("target") in targets:
+            found[targets[options["target"]]].append(label)
+    radius = {parsed[label][1].get("rho") for label in found[STRONG] + found[WEAK]}
+    sams = [label for label, (method, _) in parsed.items() if method == "sam"]
+    same = [label for label in sams if parsed[label][1].get("rho") in radius]
+    found[ALL] = same if len(sams) > 1 else sams
+    return {label: role for role, of_role in found.items() for label in of_role}
+
+
+def choose(
+    frame: pd.DataFrame,
+    labels: Sequence[str] | None,
+    titles: Mapping[str, str] | None = None,
+    *,
+    without: Iterable[str] = (),
+) -> dict[str, str]:
+    """{label: display name} of the labels to draw: those given, in their order, or all.
+
+    Raises:
+        MsamError: unknown label, or rows of several data sets or fusions.
+    """
+    for column in ("dataset", "fusion"):
+        if frame[column].nunique() > 1:
+            values = ", ".join(sorted(frame[column].unique()))
+            raise MsamError(f"Rows of several {column}s ({values}); choose one of them first.")
+    there = list(frame["label"].unique())
+    for label in labels or ():
+        if label not in there:
+            raise unknown_name("label", label, there)
+    if labels is None:
+        left_out = set(without)
+        methods = frame.drop_duplicates("label").set_index("label")["method"]
+        labels = [name for name in display_names(there, titles) if methods[name] not in left_out]
+    names = display_names(labels, titles)
+    return {label: names[label] for label in labels}
+
+
+def metric_rows(frame: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
+    """The rows of one metric on one split.
+
+    Raises:
+        MsamError: where there are none.
+    """
+    found = frame[(frame["metric"] == metric) & (frame["split"] == split)]
+    if found.empty:
+        there = sorted(set(zip(frame["split"], frame["metric"], strict=True)))
+        listed = ", ".join(f"{m} on {s}" for s, m in there if not m.startswith("contribution/"))
+        raise MsamError(f"No {metric} on {split} in these rows; there is: {listed}.")
+    return found
+
+
+def one_epoch_per_run(frame: pd.DataFrame) -> pd.DataFrame:
+    """One epoch of each run: the frame itself, or `reported_epoch(frame)` where it holds several."""
+    several = frame.drop_duplicates(["run", "epoch"])["run"].duplicated().any()
+    return reported_epoch(frame) if several else frame
+
+
+def modalities_of(frame: pd.DataFrame) -> list[str]:
+    """The modalities of a frame, without the fused model."""
+    return [m for m in frame["modality"].unique() if m != "fused"]
+
+
+def seeds_in_words(frame: pd.DataFrame) -> str:
+    """`"3 seeds"`, `"1 seed"`."""
+    n = frame["seed"].nunique()
+    return f"{n} seed" if n == 1 else f"{n} seeds"
