@@ -19,11 +19,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.contributions.shapley import coalition_masks, sampled_shapley, shapley_from_values
 from msam_lib.errors import unknown_name
+from msam_lib.models.base import Model
 from msam_lib.models.contexts import evaluating
+from msam_lib.models.multimodal import MultimodalModel
 
 EXACT_LIMIT = 10
 ValueFunction = Callable[[Tensor, Tensor], Tensor]
@@ -120,7 +122,7 @@ def normalise(
 
 @torch.no_grad()
 def coalition_logits(
-    model: nn.Module,
+    model: Model,
     inputs: Mapping[str, Tensor],
     masks: Tensor,
     features: Mapping[str, Tensor] | None = None,
@@ -133,7 +135,7 @@ def coalition_logits(
     moves, no dropout.
     """
     with evaluating(model):
-        if model.splittable:
+        if isinstance(model, MultimodalModel):
             features = model.encode(inputs) if features is None else features
             masks = masks.to(next(iter(features.values())).device)
             return model.fusion.coalition_logits(features, model.absent_features(inputs), masks)
@@ -147,7 +149,7 @@ def coalition_logits(
 
 
 def coalition_values(
-    model: nn.Module,
+    model: Model,
     inputs: Mapping[str, Tensor],
     targets: Tensor,
     *,
@@ -162,7 +164,7 @@ def coalition_values(
 
 
 def shapley_contributions(
-    model: nn.Module,
+    model: Model,
     inputs: Mapping[str, Tensor],
     targets: Tensor,
     *,

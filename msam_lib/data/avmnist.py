@@ -21,6 +21,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ from msam_lib.errors import DatasetCorrupt, MsamError, unknown_name
 
 RATE = 8000  # Hz
 VERSION = 1  # of the recipe: raised when the same options would give other tensors
+Recipe = dict[str, Any]  # the options that determine the tensors
 SIZES = {  # (mel bands, frames) come out of these
     "small": {"n_mels": 40, "window": 256, "hop": 160, "n_fft": 512},  # (40, 49)
     "paper": {"n_mels": 112, "window": 320, "hop": 69, "n_fft": 2048},  # (112, 112)
@@ -90,7 +92,7 @@ def load(
         if not 1 <= counts[part] <= COUNTS[part]:
             raise MsamError(f"n_{part}={n}; it must lie between 1 and {COUNTS[part]}.")
     names = choose_modalities(modalities, ["audio", "visual"])
-    recipe = {"seed": seed, "snr_db": snr_db, "size": size, "split": split, **counts}
+    recipe: Recipe = {"seed": seed, "snr_db": snr_db, "size": size, "split": split, **counts}
     tensors = _cached(recipe)
     shape = tuple(tensors["train_audio"].shape[1:])
     kinds = {"audio": Modality("spectrogram", shape), "visual": Modality("image", (1, 28, 28))}
@@ -113,7 +115,7 @@ def load(
     )
 
 
-def _cached(recipe: dict[str, object]) -> dict[str, Tensor]:
+def _cached(recipe: Recipe) -> dict[str, Tensor]:
     """The tensors of a recipe, made once; the file's name is the hash of all that determines
     them.
     """
@@ -133,7 +135,7 @@ def _cached(recipe: dict[str, object]) -> dict[str, Tensor]:
     return tensors
 
 
-def _make(recipe: dict[str, object]) -> dict[str, Tensor]:
+def _make(recipe: Recipe) -> dict[str, Tensor]:
     rng = np.random.default_rng(recipe["seed"])
     images, labels = _images()
     recordings, noises = _recordings(), _noises()
@@ -205,7 +207,7 @@ def _noises() -> list[np.ndarray]:
     return [resample(w, rate, RATE) for w, rate in waves]
 
 
-def _in(part: str, speaker: str, take: int, recipe: dict[str, object]) -> bool:
+def _in(part: str, speaker: str, take: int, recipe: Recipe) -> bool:
     return take in TAKES[part] if recipe["split"] == "take" else speaker in SPEAKERS[part]
 
 
@@ -219,7 +221,7 @@ def _spectrograms(
     pool: list[tuple[np.ndarray, float]],
     digits: np.ndarray,
     noises: list[np.ndarray],
-    recipe: dict[str, object],
+    recipe: Recipe,
     rng: np.random.Generator,
     part: str,
 ) -> Tensor:

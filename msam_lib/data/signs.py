@@ -13,13 +13,13 @@ person of the training split, and one test photograph (of a 9) a person of the v
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from msam_lib._utils.files import write_bytes
 from msam_lib._utils.progress import progress_bar
 from msam_lib.data import avmnist
 from msam_lib.data._download import Source, cache_folder, read_members
@@ -63,8 +63,8 @@ def load(
     names = choose_modalities(modalities, ["audio", "visual", "sign"])
     if not 0 <= components <= 500:
         raise MsamError(f"components={components}; 0 (all) to 500.")
+    pairs = avmnist.load(seed=seed, snr_db=snr_db, n_train=n_train, n_val=n_val, n_test=n_test)
     counts = {"n_train": n_train, "n_val": n_val, "n_test": n_test}
-    pairs = avmnist.load(seed=seed, snr_db=snr_db, **counts)
     pools = _reduced(_cached(), components)
     rng = np.random.default_rng([seed, 7])
     parts = {}
@@ -106,9 +106,9 @@ def _cached() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     arrays = {f"{p}_images": x for p, (x, _) in made.items()}
     arrays |= {f"{p}_digits": y for p, (_, y) in made.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp.npz")
-    np.savez_compressed(temporary, **arrays)
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
     return made
 
 

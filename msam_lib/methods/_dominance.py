@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from msam_lib.contributions.measure import leader, shapley_contributions, value_function
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
+from msam_lib.models.base import Model
 
 HOWS = ("clip", "agm", "softmax")
 
@@ -47,7 +48,7 @@ class Dominance(nn.Module):
         """Whether a batch has been measured."""
         return bool(self.shares.any())
 
-    def measure(self, model: nn.Module, batch: Batch, features: Mapping[str, Tensor]) -> None:
+    def measure(self, model: Model, batch: Batch, features: Mapping[str, Tensor]) -> None:
         """Algorithm 1 of M-SAM, line 2: v from this batch, with the features of the training
         forward pass.
         """

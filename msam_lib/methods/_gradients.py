@@ -11,6 +11,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from msam_lib.models.base import Model
+from msam_lib.models.multimodal import MultimodalModel
+
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
     """The parameters that are being trained."""
@@ -24,7 +27,7 @@ def backward(loss: Tensor) -> None:
 
 def gradients(
     loss: Tensor,
-    parameters: Sequence[nn.Parameter],
+    parameters: Sequence[Tensor],
     *,
     retain_graph: bool = False,
     create_graph: bool = False,
@@ -43,18 +46,28 @@ def with_gradient(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
     return [p for p in parameters if p.grad is not None]
 
 
+def grads_of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+    """The gradients of these parameters, without those that have none."""
+    return [p.grad for p in parameters if p.grad is not None]
+
+
+def grads_or_zeros(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+    """The gradients of these parameters, zeros where there is none."""
+    return [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+
+
 def total_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean norm of all tensors taken as one vector."""
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(tensors))))
 
 
-def own_parameters(model: nn.Module, modality: str) -> list[nn.Parameter]:
+def own_parameters(model: Model, modality: str) -> list[nn.Parameter]:
     """A modality's encoder and its own head, where it has one."""
-    heads = model.heads if getattr(model, "heads", None) is not None else None
-    if heads is None:
-        heads = getattr(getattr(model, "fusion", None), "heads", None)
+    heads = None
+    if isinstance(model, MultimodalModel):
+        heads = model.heads if model.heads is not None else getattr(model.fusion, "heads", None)
     head = [] if heads is None else list(heads[modality].parameters())
-    return [*model.parameters_of(modality), *head]  # type: ignore[operator]
+    return [*model.parameters_of(modality), *head]
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Weights moved for a moment: `with displaced(parameters, eps): ...`, restored to the last bit."""
+"""Weights perturbed temporarily: `with displaced(parameters, eps): ...`, restored to the last bit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from msam_lib.data.containers import Batch
 from msam_lib.methods._gradients import total_norm
+from msam_lib.models.base import Model
+from msam_lib.models.contexts import RandomState, frozen_statistics
 
 
 @contextmanager
@@ -31,6 +34,28 @@ def displaced(parameters: Sequence[nn.Parameter], eps: Sequence[Tensor]) -> Iter
         with torch.no_grad():
             if before:
                 torch._foreach_copy_(list(parameters), before)
+
+
+class SecondPass:
+    """The second pass of a sharpness-aware step: the gradient of the *same* function at other
+    weights, so dropout repeats the masks of the first pass, and batch-norm statistics, which the
+    first pass has advanced, stand still.
+
+    Args:
+        model, batch: of the step. Made before its first pass, whose random state it keeps.
+    """
+
+    def __init__(self, model: Model, batch: Batch) -> None:
+        self.model = model
+        self.randomness = RandomState(model, batch.targets.device)
+
+    @contextmanager
+    def at(self, parameters: Sequence[nn.Parameter], eps: Sequence[Tensor]) -> Iterator[None]:
+        """Inside, the weights are theta + eps; see `displaced`."""
+        perturbed = displaced(parameters, eps)
+        del eps  # `displaced` gives the memory free
+        with perturbed, frozen_statistics(self.model), self.randomness.replay():
+            yield
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data.containers import Batch
@@ -16,8 +16,9 @@ from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
+from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import evaluating, frozen_statistics
-from msam_lib.models.multimodal import Output
+from msam_lib.models.multimodal import split
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -84,17 +85,17 @@ class AGM(Method):
         self.register_buffer("means", torch.zeros(0))
         self.register_buffer("count", torch.zeros(()))
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
         device = next(model.parameters()).device
-        self.means = torch.zeros(len(model.modalities), device=device)  # type: ignore[arg-type]
+        self.means = torch.zeros(len(model.modalities), device=device)
         self.count = torch.zeros((), device=device)
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Remember where we are."""
         self.memory["epoch"] = epoch
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One pass: logits with the value of F and the gradient of sum_k c_k m_k."""
         self.prepare(model, optimizer)
         with self.autocast(batch):
@@ -106,7 +107,7 @@ class AGM(Method):
             loss = self.loss(replace(output, logits=logits), batch)
         backward(loss)
         self.update(model, optimizer)
-        named = zip(model.modalities, c, strict=True)  # type: ignore[arg-type]
+        named = zip(model.modalities, c, strict=True)
         return {"loss": loss.detach()} | {f"coefficient/{m}": k for m, k in named}
 
     @torch.no_grad()
@@ -131,14 +132,14 @@ class AGM(Method):
         return c
 
 
-def mono_modal(model: nn.Module, output: Output, batch: Batch) -> Tensor:
+def mono_modal(model: Model, output: Output, batch: Batch) -> Tensor:
     """The responses (M, N, C), with gradient; their sum is the fused logits."""
     names = model.modalities
-    if len(names) == 1:  # type: ignore[arg-type]
+    if len(names) == 1:
         return output.logits[None]
-    masks = coalition_masks(len(names)).to(batch.targets.device)  # type: ignore[arg-type]
+    masks = coalition_masks(len(names)).to(batch.targets.device)
     with evaluating(model), frozen_statistics(model):
-        absent = model.absent_features(batch.inputs)  # type: ignore[operator]
-        part = model.fusion.coalition_logits(output.features, absent, masks[1:-1])  # type: ignore
+        absent = model.absent_features(batch.inputs)
+        part = split(model).fusion.coalition_logits(output.features, absent, masks[1:-1])
     empty = torch.zeros_like(output.logits)[None]
     return shapley_from_values(torch.cat([empty, part, output.logits[None]]))

@@ -14,6 +14,8 @@ from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import OwnOptimizer
 from msam_lib.methods.base import Logs, Method, Task
+from msam_lib.models.base import Model, summed
+from msam_lib.models.multimodal import split
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -90,16 +92,17 @@ class AUG(Method):
         self.register_buffer("layers", torch.zeros(0, dtype=torch.long))
         self.register_buffer("sums", torch.zeros(0))
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        dims, classes = model.fusion.dims, model.fusion.classes  # type: ignore[union-attr]
+        fusion = split(model).fusion
+        dims, classes = fusion.dims, fusion.classes
         device = next(model.parameters()).device
         with torch.random.fork_rng():  # of a seed of its own: the run draws what it always drew
             torch.manual_seed(0)
             self.out = nn.Linear(self.hidden, classes)
             self.embeddings = nn.ModuleList(
                 nn.ModuleList(nn.Linear(dims[m], self.hidden) for _ in range(1 + self.largest))
-                for m in model.modalities  # type: ignore[union-attr]
+                for m in model.modalities
             )
         self.out.to(device), self.embeddings.to(device)
         own = [*self.out.parameters(), *self.embeddings.parameters()]
@@ -107,7 +110,7 @@ class AUG(Method):
         self.layers = torch.zeros(len(dims), dtype=torch.long)
         self.sums = torch.zeros(len(dims), device=device)
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """One more embedding for a modality that lags behind, where it is time to look."""
         if epoch > 0 and epoch % self.period == 0:
             others = (self.sums.sum() - self.sums) / (len(self.sums) - 1)
@@ -121,8 +124,11 @@ class AUG(Method):
 
     def terms(self, index: int, features: Tensor) -> list[Tensor]:
         """The logits (N, C) of every active embedding of modality number `index`."""
-        active = self.embeddings[index][: 1 + int(self.layers[index])]  # type: ignore[index]
+        active = self._embeddings(index)[: 1 + int(self.layers[index])]
         return [self.out(F.relu(e(features))) for e in active]
+
+    def _embeddings(self, index: int) -> list[nn.Module]:
+        return list(self.embeddings[index].children())
 
     def loss_of(self, terms: list[Tensor], targets: Tensor) -> Tensor:
         """L_m from a modality's terms."""
@@ -135,41 +141,42 @@ class AUG(Method):
         each = F.cross_entropy(last, targets, reduction="none")
         return loss + F.cross_entropy(old, targets) + ((1 - known / 2) * each).mean()
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """Every modality in turn, then the model's own fusion on what the encoders gave."""
         self.prepare(model, optimizer)
         with self.autocast(batch):
-            features = model.encode(batch.inputs)  # type: ignore[operator]
+            features = model.encode(batch.inputs)
         losses: dict[str, Tensor] = {}
         for i, (m, h) in enumerate(features.items()):
             optimizer.zero_grad(set_to_none=True)
             self.own.optimizer.zero_grad(set_to_none=True)
             terms = self.terms(i, h.float())
             losses[m] = self.loss_of(terms, batch.targets)
-            p = sum(terms).detach().softmax(-1)  # type: ignore[union-attr]
-            self.sums[i] += p[torch.arange(len(p)), batch.targets].sum()
+            share = summed(terms).detach().softmax(-1)
+            self.sums[i] += share[torch.arange(len(share)), batch.targets].sum()
             backward(losses[m])
             if self.variant == "released":
-                for extra in self.embeddings[i][1:]:  # type: ignore[index]
-                    extra.weight.grad = extra.bias.grad = None
+                for extra in self._embeddings(i)[1:]:
+                    for p in extra.parameters():
+                        p.grad = None
             self.update(model, optimizer)
             self.own.optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         with self.autocast(batch):
             detached = {m: h.detach() for m, h in features.items()}
-            fused = self.loss(model.fuse(detached), batch)  # type: ignore[operator]
+            fused = self.loss(model.fuse(detached), batch)
         backward(fused)
         self.update(model, optimizer)
-        total = sum(v.detach() for v in losses.values()) / len(losses)
+        total = summed(v.detach() for v in losses.values()) / len(losses)
         return {"loss": total, "fused": fused.detach()} | {
             f"layers/{m}": float(n) for m, n in zip(losses, self.layers, strict=True)
         }
 
-    def predict(self, model: nn.Module, batch: Batch) -> Tensor:
+    def predict(self, model: Model, batch: Batch) -> Tensor:
         """The weighted sum of the modalities' logits."""
-        features = model.encode(batch.inputs)  # type: ignore[operator]
+        features = model.encode(batch.inputs)
         given = self.weights or {}
-        return sum(
-            float(given.get(m, 0.0 if given else 1.0)) * sum(self.terms(i, h.float()))  # type: ignore[misc]
+        return summed(
+            float(given.get(m, 0.0 if given else 1.0)) * summed(self.terms(i, h.float()))
             for i, (m, h) in enumerate(features.items())
-        )  # type: ignore[return-value]
+        )

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from msam_lib.data.containers import Batch
 from msam_lib.errors import UnsupportedSetting
 from msam_lib.methods._gradients import backward
+from msam_lib.models.base import Model, Output
 from msam_lib.models.fusions.registry import FUSIONS
-from msam_lib.models.multimodal import Output
+from msam_lib.models.multimodal import MultimodalModel
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -46,10 +47,10 @@ class Task:
     kind: str = "classification"
 
 
-def capabilities(model: nn.Module) -> frozenset[str]:
+def capabilities(model: Model) -> frozenset[str]:
     """What a model offers to methods, in the terms of `Method.requires`."""
     out = set()
-    if getattr(model, "splittable", False):
+    if isinstance(model, MultimodalModel):
         out |= {"features", "encoders"}
         if model.fusion.additive or model.heads is not None:
             out.add("unimodal_logits")
@@ -93,7 +94,7 @@ class Method(nn.Module):
         self.clip_norm: float | None = None  # gradient clipping before the optimizer's step
         self._ready = False
 
-    def check(self, model: nn.Module) -> None:
+    def check(self, model: Model) -> None:
         """Raise `UnsupportedSetting`, with advice, where the model lacks what this method needs."""
         for need in sorted(self.needs() - capabilities(model)):
             raise UnsupportedSetting(f"{self!r} {ADVICE[need]}.")
@@ -103,7 +104,7 @@ class Method(nn.Module):
                 f"{self!r} works with fusion {' or '.join(map(repr, self.fusions))} only; the "
                 f"model has {fusion.__name__}. Build the model with fusion={self.fusions[0]!r}."
             )
-        names = tuple(model.modalities)  # type: ignore[arg-type]
+        names = tuple(model.modalities)
         if self.modalities != "any" and len(names) != int(self.modalities):
             raise UnsupportedSetting(
                 f"{self!r} is defined for {self.modalities} modalities; the model has "
@@ -115,7 +116,7 @@ class Method(nn.Module):
         """The capabilities that these options need."""
         return self.requires
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         """Called once before training: checks the model, and makes heads or buffers where there are
         any.
         """
@@ -126,10 +127,10 @@ class Method(nn.Module):
         """The training loss, a scalar: cross-entropy of the fused logits."""
         return F.cross_entropy(output.logits.float(), batch.targets)
 
-    def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
+    def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         """Edit the gradients in place, after backward and before the optimizer's step."""
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One training step: forward, backward, modulate, optimizer step. Returns what to log."""
         self.prepare(model, optimizer)
         output, loss = self.compute(model, batch)
@@ -138,19 +139,19 @@ class Method(nn.Module):
         self.update(model, optimizer)
         return {"loss": loss.detach()}
 
-    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
+    def prepare(self, model: Model, optimizer: Optimizer) -> None:
         """The beginning of every step: set up if that has not happened, forget old gradients."""
         if not self._ready:
             self.setup(model)
         optimizer.zero_grad(set_to_none=True)
 
-    def compute(self, model: nn.Module, batch: Batch) -> tuple[Output, Tensor]:
+    def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:
         """Forward pass and loss, in the precision that was chosen."""
         with self.autocast(batch):
             output = model(batch.inputs)
             return output, self.loss(output, batch)
 
-    def update(self, model: nn.Module, optimizer: Optimizer) -> None:
+    def update(self, model: Model, optimizer: Optimizer) -> None:
         """The end of every step: clip where asked, then the optimizer's step."""
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), self.clip_norm)
@@ -162,13 +163,13 @@ class Method(nn.Module):
             return nullcontext()
         return torch.autocast(batch.targets.device.type, dtype=self.precision)
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Called before each epoch."""
 
-    def on_epoch_end(self, model: nn.Module, epoch: int, loaders: Any, history: Any) -> None:
+    def on_epoch_end(self, model: Model, epoch: int, loaders: Any, history: Any) -> None:
         """Called after each epoch's evaluation."""
 
-    def predict(self, model: nn.Module, batch: Batch) -> Tensor:
+    def predict(self, model: Model, batch: Batch) -> Tensor:
         """Fused logits (N, C) at test time."""
         return model(batch.inputs).logits
 

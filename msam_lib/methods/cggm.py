@@ -13,6 +13,8 @@ from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward, gradients
 from msam_lib.methods._state import OwnOptimizer
 from msam_lib.methods.base import Logs, Method, Task
+from msam_lib.models.base import Model
+from msam_lib.models.multimodal import split
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -75,11 +77,12 @@ class CGGM(Method):
         self.hidden, self.classifier_lr = hidden, classifier_lr
         self.register_buffer("accuracies", torch.zeros(0))
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        dims, classes = model.fusion.dims, model.fusion.classes  # type: ignore[union-attr]
+        fusion = split(model).fusion
+        dims, classes = fusion.dims, fusion.classes
         device = next(model.parameters()).device
-        made = [self._classifier(dims[m], classes) for m in model.modalities]  # type: ignore
+        made = [self._classifier(dims[m], classes) for m in model.modalities]
         self.classifiers = nn.ModuleList(made).to(device)
         adam = torch.optim.Adam(self.classifiers.parameters(), lr=self.classifier_lr)
         self.own = OwnOptimizer(adam)
@@ -92,7 +95,7 @@ class CGGM(Method):
             first, last = nn.Linear(size, self.hidden), nn.Linear(self.hidden, classes)
         return nn.Sequential(first, nn.ReLU(), last)
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One step of the model, one of the classifiers."""
         self.prepare(model, optimizer)
         output, loss = self.compute(model, batch)
@@ -101,19 +104,19 @@ class CGGM(Method):
         total = loss
         if self.weight:
             features = list(output.features.values())
-            found = gradients(loss, features, create_graph=True)  # type: ignore[arg-type]
+            found = gradients(loss, features, create_graph=True)
             cosines = [
                 F.cosine_similarity(f.flatten(), c.flatten(), dim=0)
                 for f, c in zip(found, pull, strict=True)
             ]
             total = loss + self.weight * (b.abs() - b * torch.stack(cosines)).mean()
         backward(total)
-        for m, k in zip(model.modalities, b, strict=True):  # type: ignore[arg-type]
-            for p in model.parameters_of(m):  # type: ignore[operator]
+        for m, k in zip(model.modalities, b, strict=True):
+            for p in model.parameters_of(m):
                 if p.grad is not None:
                     p.grad.mul_(self.scale * k)
         self.update(model, optimizer)
-        named = zip(model.modalities, self.scale * b, strict=True)  # type: ignore[arg-type]
+        named = zip(model.modalities, self.scale * b, strict=True)
         return {"loss": loss.detach()} | {f"coefficient/{m}": k for m, k in named}
 
     def balance(self, accuracies: Tensor) -> Tensor:
@@ -138,6 +141,6 @@ class CGGM(Method):
             losses.append(F.cross_entropy(logits, batch.targets))
             right.append((logits.argmax(-1) == batch.targets).float().mean())
         backward(sum(losses[1:], losses[0]))
-        pulls = [f.grad for f in detached]
+        pulls = [torch.zeros_like(f) if f.grad is None else f.grad for f in detached]
         optimizer.step()
-        return pulls, torch.stack(right)  # type: ignore[return-value]
+        return pulls, torch.stack(right)

@@ -8,10 +8,10 @@ import torch
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
-from msam_lib.methods._gradients import backward, trainable, with_gradient
-from msam_lib.methods._perturbation import ascent, displaced
+from msam_lib.methods._gradients import backward, grads_of, grads_or_zeros, trainable, with_gradient
+from msam_lib.methods._perturbation import SecondPass, ascent
 from msam_lib.methods.base import Logs, Method
-from msam_lib.models.contexts import RandomState, frozen_statistics
+from msam_lib.models.base import Model
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -50,22 +50,22 @@ class CRSAM(Method):
                 raise MsamError(f"{name}={value}; it must be 0 or larger.")
         self.rho, self.gamma, self.beta = rho, gamma, beta
 
-    def step(self, model: torch.nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """Three passes, one optimizer step."""
         self.prepare(model, optimizer)
-        randomness = RandomState(model, batch.targets.device)
+        second = SecondPass(model, batch)
         _, loss = self.compute(model, batch)
         backward(loss)
         parameters = with_gradient(trainable(model))
-        here = [p.grad.clone() for p in parameters]  # type: ignore[union-attr]
+        here = [g.clone() for g in grads_of(parameters)]
         eps = ascent(here, self.rho)
         sides = []
         for sign in (1.0, -1.0):
             optimizer.zero_grad(set_to_none=True)
             moved = torch._foreach_mul(eps, sign)
-            with displaced(parameters, moved), frozen_statistics(model), randomness.replay():
+            with second.at(parameters, moved):
                 backward(self.compute(model, batch)[1])
-            sides.append([torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
+            sides.append(grads_or_zeros(parameters))
         up, down = sides
         for p, g0, gu, gd in zip(parameters, here, up, down, strict=True):
             p.grad = gu + self.gamma * (gu + gd - 2 * g0) + self.beta * (gu - gd)

@@ -6,14 +6,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import BatchLoader, MultimodalDataset
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import flat, unflat
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
+from msam_lib.models.base import Model
 from msam_lib.models.contexts import evaluating
+from msam_lib.models.multimodal import split
 
 
 class DiagnoseRelearn(Method):
@@ -52,13 +54,13 @@ class DiagnoseRelearn(Method):
         self.period, self.times, self.strength, self.samples = period, times, strength, samples
         self.memory = Memory(done=0)
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        for i, m in enumerate(model.modalities):  # type: ignore[arg-type]
-            start = flat(p.detach() for p in model.parameters_of(m)).clone()  # type: ignore[operator]
+        for i, m in enumerate(model.modalities):
+            start = flat(p.detach() for p in model.parameters_of(m)).clone()
             self.register_buffer(f"start_{i}", start)
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Diagnose and move the encoders, where it is time."""
         due = epoch > 0 and epoch % self.period == 0 and self.memory["done"] < self.times
         if not due or not self.strength:
@@ -67,17 +69,17 @@ class DiagnoseRelearn(Method):
         if len(data) > self.samples:
             order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
             data = data.subset(order[: self.samples])
-        classes = model.fusion.classes  # type: ignore[union-attr]
+        classes = split(model).fusion.classes
         seen, unseen = (_features(model, d) for d in (data, loaders.evaluation["val"]))
-        for i, m in enumerate(model.modalities):  # type: ignore[arg-type]
+        for i, m in enumerate(model.modalities):
             here = purity(seen[m], data.targets.numpy(), classes)
             there = purity(unseen[m], loaders.evaluation["val"].targets.numpy(), classes)
             self._move(model, m, i, float(np.tanh(self.strength * abs(here - there))))
         self.memory["done"] += 1
 
     @torch.no_grad()
-    def _move(self, model: nn.Module, m: str, index: int, w: float) -> None:
-        parameters = model.parameters_of(m)  # type: ignore[operator]
+    def _move(self, model: Model, m: str, index: int, w: float) -> None:
+        parameters = model.parameters_of(m)
         start: Tensor = getattr(self, f"start_{index}")
         for p, first in zip(parameters, unflat(start, parameters), strict=True):
             p.lerp_(first, w)
@@ -102,8 +104,8 @@ def purity(features: np.ndarray, targets: np.ndarray, classes: int) -> float:
 
 
 @torch.no_grad()
-def _features(model: nn.Module, data: MultimodalDataset) -> dict[str, np.ndarray]:
+def _features(model: Model, data: MultimodalDataset) -> dict[str, np.ndarray]:
     device = next(model.parameters()).device
     with evaluating(model):
-        rows = [model.encode(b.to(device).inputs) for b in BatchLoader(data, 500)]  # type: ignore
+        rows = [model.encode(b.to(device).inputs) for b in BatchLoader(data, 500)]
     return {m: torch.cat([r[m].float().cpu() for r in rows]).numpy() for m in rows[0]}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib._utils.progress import progress_bar
 from msam_lib.data.containers import Batch, BatchLoader
@@ -16,8 +16,8 @@ from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method
+from msam_lib.models.base import Model, Output, summed
 from msam_lib.models.contexts import evaluating
-from msam_lib.models.multimodal import Output
 
 WHOLE = "fused"
 ESTIMATES = ("online", "offline")
@@ -75,9 +75,9 @@ class GBlend(Method):
     def loss(self, output: Output, batch: Batch) -> Tensor:
         each = losses(output, batch.targets)
         weights = self.memory["weights"] or dict.fromkeys(each, 1 / len(each))
-        return sum(weights[k] * each[k] for k in each)  # type: ignore[return-value]
+        return summed(weights[k] * each[k] for k in each)
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Estimate the weights where it is time."""
         due = epoch == 0 or (self.estimate == "online" and epoch % self.super_epoch == 0)
         if not due:
@@ -97,7 +97,7 @@ class GBlend(Method):
         self.memory["weights"] = blend(rates)
 
     def _alone(
-        self, k: str, model: nn.Module, fit: Any, held: Any, size: int, epoch: int
+        self, k: str, model: Model, fit: Any, held: Any, size: int, epoch: int
     ) -> tuple[float, float]:
         """Training and held-out loss k after training a copy on it."""
         net = copy.deepcopy(model).train()
@@ -113,7 +113,7 @@ class GBlend(Method):
         return self._measure(net, fit)[k], self._measure(net, held)[k]
 
     @torch.no_grad()
-    def _measure(self, model: nn.Module, data: Any) -> dict[str, float]:
+    def _measure(self, model: Model, data: Any) -> dict[str, float]:
         """{loss: mean over samples} in evaluation mode."""
         device, sums = next(model.parameters()).device, dict[str, float]()
         with evaluating(model):

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
-from msam_lib.methods._gradients import flat
+from msam_lib.methods._gradients import flat, grads_of
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
-from msam_lib.models.multimodal import Output
+from msam_lib.models.base import Model, Output
 
 SMOOTH = 10  # epochs over which the Fisher traces are averaged
 
@@ -65,11 +65,11 @@ class InfoReg(Method):
         self.memory = Memory(traces=[], open={})
         self.register_buffer("trace", torch.zeros(0))
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        names = model.modalities  # type: ignore[union-attr]
-        self.trace = torch.zeros(len(names), device=next(model.parameters()).device)  # type: ignore[arg-type]
-        for i, m in enumerate(names):  # type: ignore[arg-type]
+        names = model.modalities
+        self.trace = torch.zeros(len(names), device=next(model.parameters()).device)
+        for i, m in enumerate(names):
             self.register_buffer(f"anchor_{i}", _weights(model, m))
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
@@ -80,18 +80,18 @@ class InfoReg(Method):
         return base + self.weight * sum(own)
 
     @torch.no_grad()
-    def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
+    def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         gaps = self.gaps(output, batch.targets)
-        for i, m in enumerate(model.modalities):  # type: ignore[arg-type]
-            parameters = [p for p in model.parameters_of(m) if p.grad is not None]  # type: ignore
-            squares = [p.grad.square().mean() for p in parameters if p.dim() > 1]
+        for i, m in enumerate(model.modalities):
+            grads = grads_of(model.parameters_of(m))
+            squares = [g.square().mean() for g in grads if g.dim() > 1]
             self.trace[i] += sum(squares)
             beta = self.beta.get(m, 0.0) if isinstance(self.beta, Mapping) else self.beta
             if not beta or not self.memory["open"].get(m, True):
                 continue
             strength = torch.where(gaps[i] > 0, beta * torch.exp(torch.tanh(gaps[i])), 0.0)
             anchor, start = getattr(self, f"anchor_{i}"), 0
-            for p in model.parameters_of(m):  # type: ignore[operator]
+            for p in model.parameters_of(m):
                 if p.grad is not None:
                     here = anchor[start : start + p.numel()].view_as(p)
                     p.grad.add_(strength * (p - here))
@@ -103,18 +103,18 @@ class InfoReg(Method):
         s = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)
         return s - (s.sum() - s) / (len(s) - 1)
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """New anchors."""
         self.trace = torch.zeros_like(self.trace)
-        for i, m in enumerate(model.modalities):  # type: ignore[arg-type]
+        for i, m in enumerate(model.modalities):
             setattr(self, f"anchor_{i}", _weights(model, m))
 
-    def on_epoch_end(self, model: nn.Module, epoch: int, loaders: Any, history: Any) -> None:
+    def on_epoch_end(self, model: Model, epoch: int, loaders: Any, history: Any) -> None:
         """Which windows are open in the next epoch."""
         self.memory["traces"] = [*self.memory["traces"], self.trace.tolist()]
         growth = relative_growth(self.memory["traces"])
-        names = model.modalities  # type: ignore[union-attr]
-        pairs = zip(names, growth, strict=True)  # type: ignore[arg-type]
+        names = model.modalities
+        pairs = zip(names, growth, strict=True)
         self.memory["open"] = {m: k > self.threshold for m, k in pairs}
 
 
@@ -130,5 +130,5 @@ def relative_growth(traces: list[list[float]]) -> list[float]:
     return ((now - before) / now.clamp_min(1e-30)).tolist()
 
 
-def _weights(model: nn.Module, modality: str) -> Tensor:
-    return flat(p.detach() for p in model.parameters_of(modality)).clone()  # type: ignore[operator]
+def _weights(model: Model, modality: str) -> Tensor:
+    return flat(p.detach() for p in model.parameters_of(modality)).clone()

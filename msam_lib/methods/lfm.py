@@ -6,15 +6,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch, BatchLoader
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import flat, gradients, trainable
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
+from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import evaluating
-from msam_lib.models.multimodal import Output
+from msam_lib.models.multimodal import split
 
 WEIGHTS = ("linear", "learned", "fixed")
 VARIANTS = ("paper", "released")
@@ -71,9 +72,9 @@ class LFM(Method):
         self.memory = Memory(gap_weight=start)
         self.additive = True
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        self.additive = bool(model.fusion.additive)  # type: ignore[union-attr]
+        self.additive = split(model).fusion.additive
 
     def terms(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cross-entropy and divergence, before weighting."""
@@ -96,7 +97,7 @@ class LFM(Method):
         classify, gap = self.terms(output, batch)
         return 2 * ((1 - a) * classify + a * gap)
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """The weight of this epoch."""
         if self.weights == "linear":
             way = min(1.0, epoch / max(1, self.span - 1))
@@ -104,7 +105,7 @@ class LFM(Method):
         elif self.weights == "learned":
             self._learn(model, epoch, loaders)
 
-    def _learn(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def _learn(self, model: Model, epoch: int, loaders: Any) -> None:
         """One step on a_1; dropout and batch statistics are those of evaluation."""
         device = next(model.parameters()).device
         held = next(iter(BatchLoader(loaders.evaluation["val"], 64, shuffle=True, seed=epoch)))

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
+from msam_lib.errors import MsamError, UnsupportedSetting
 from msam_lib.methods._gradients import backward
 from msam_lib.methods.base import Logs, Method
+from msam_lib.models.base import Model, summed
 from msam_lib.models.contexts import frozen_statistics
+from msam_lib.models.fusions.lnln import LNLNFusion, Parts
+from msam_lib.models.multimodal import split
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -71,23 +74,23 @@ class LNLN(Method):
         self.missing, self.completeness = missing, completeness
         self.adversarial, self.reconstruction = adversarial, reconstruction
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One step on damaged inputs."""
         self.prepare(model, optimizer)
         damaged, rates = self.damage(model, batch)
         with self.autocast(batch):
-            features = model.encode(damaged)  # type: ignore[operator]
-            parts = model.fusion.parts(features)  # type: ignore[union-attr]
+            features = model.encode(damaged)
+            parts = _fusion(model).parts(features)
         task = self.task_loss(parts.logits, batch.targets)
         terms = {"task": task}
         if self.completeness:
-            truth = 1 - rates[model.fusion.leading]  # type: ignore[union-attr,index]
+            truth = 1 - rates[_fusion(model).leading]
             terms["completeness"] = self.completeness * F.mse_loss(parts.completeness, truth)
         if self.adversarial:
             terms["adversarial"] = self.adversarial * self._adversary(model, parts)
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * self._rebuilt(model, batch, parts)
-        backward(sum(terms.values()))  # type: ignore[arg-type]
+        backward(summed(terms.values()))
         self.update(model, optimizer)
         logs: Logs = {f"{k}_term": v.detach() for k, v in terms.items() if k != "task"}
         return {"loss": task.detach()} | logs
@@ -98,36 +101,44 @@ class LNLN(Method):
             return F.mse_loss(logits[:, 0].float(), targets)
         return F.cross_entropy(logits.float(), targets)
 
-    def damage(self, model: nn.Module, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def damage(self, model: Model, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Inputs with missing values, and the rates (N,) per modality."""
         if not self.missing:
             zeros = torch.zeros(len(batch.targets), device=batch.targets.device)
             return dict(batch.inputs), dict.fromkeys(batch.inputs, zeros)
         inputs, rates = dict(batch.inputs), {}
-        for m in model.modalities:  # type: ignore[union-attr]
+        for m in model.modalities:
             x = inputs[m]
             rates[m] = self.missing * torch.rand(len(x), device=x.device)
             there = torch.rand(x.shape, device=x.device) >= rates[m].view(-1, *[1] * (x.dim() - 1))
             inputs[m] = x * there.to(x)
         return inputs, rates
 
-    def _adversary(self, model: nn.Module, parts: Any) -> Tensor:
+    def _adversary(self, model: Model, parts: Parts) -> Tensor:
         """The discriminator learns to tell the two apart; what lies before it, to confuse it.
 
         It sees directions only: by their length alone the two could run away from it for ever.
         """
         both = torch.cat([parts.leading, parts.proxy]).float()
         both = F.layer_norm(both, both.shape[1:])
-        logits = model.fusion.discriminator(_Reversed.apply(both))  # type: ignore[union-attr]
+        logits = _fusion(model).discriminator(_Reversed.apply(both))
         n = len(parts.leading)
         truth = torch.arange(2, device=logits.device).repeat_interleave(n)
         return F.cross_entropy(logits.float(), truth)
 
-    def _rebuilt(self, model: nn.Module, batch: Batch, parts: Any) -> Tensor:
+    def _rebuilt(self, model: Model, batch: Batch, parts: Parts) -> Tensor:
         with torch.no_grad(), frozen_statistics(model):
-            whole = model.encode(batch.inputs)  # type: ignore[operator]
+            whole = model.encode(batch.inputs)
         each = [F.mse_loss(parts.rebuilt[m].float(), h.float()) for m, h in whole.items()]
-        return sum(each) / len(each)  # type: ignore[return-value]
+        return summed(each) / len(each)
+
+
+def _fusion(model: Model) -> LNLNFusion:
+    """The model's fusion; `fusions` has made sure that it is LNLN's."""
+    fusion = split(model).fusion
+    if not isinstance(fusion, LNLNFusion):
+        raise UnsupportedSetting(f"LNLN needs fusion 'lnln'; this is {type(fusion).__name__}.")
+    return fusion
 
 
 class _Reversed(torch.autograd.Function):

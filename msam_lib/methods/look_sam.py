@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
-from msam_lib.methods._gradients import backward, total_norm, trainable, with_gradient
-from msam_lib.methods._perturbation import ascent, displaced
+from msam_lib.methods._gradients import (
+    backward,
+    flat,
+    grads_of,
+    grads_or_zeros,
+    total_norm,
+    trainable,
+    with_gradient,
+)
+from msam_lib.methods._perturbation import SecondPass, ascent
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.contexts import RandomState, frozen_statistics
+from msam_lib.models.base import Model
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -56,47 +64,45 @@ class LookSAM(Method):
         self.register_buffer("across", torch.zeros(0))  # g_v, flat, one number per weight
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
         parameters = trainable(model)
         self.across = torch.zeros(sum(p.numel() for p in parameters), device=parameters[0].device)
         self.count = torch.zeros((), dtype=torch.long)
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """Two passes every `period` steps, one at the others."""
         self.prepare(model, optimizer)
-        randomness = RandomState(model, batch.targets.device)
+        second = SecondPass(model, batch)
         _, loss = self.compute(model, batch)
         backward(loss)
         if int(self.count) % self.period == 0:
-            self._look(model, batch, optimizer, randomness)
+            self._look(model, batch, optimizer, second)
         elif self.alpha:
             self._reuse(model)
         self.count += 1
         self.update(model, optimizer)
         return {"loss": loss.detach()}
 
-    def _look(
-        self, model: nn.Module, batch: Batch, optimizer: Optimizer, randomness: RandomState
-    ) -> None:
+    def _look(self, model: Model, batch: Batch, optimizer: Optimizer, second: SecondPass) -> None:
         """SAM's gradient takes the place of the plain one; its part across the plain one is
         kept.
         """
         parameters = with_gradient(trainable(model))
-        plain = [p.grad.clone() for p in parameters]  # type: ignore[union-attr]
-        before = _flat(model)
+        plain = [g.clone() for g in grads_of(parameters)]
+        before = flat(grads_or_zeros(trainable(model)))
         optimizer.zero_grad(set_to_none=True)
         eps = ascent(plain, self.rho)
-        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+        with second.at(parameters, eps):
             backward(self.compute(model, batch)[1])
-        after = _flat(model)
+        after = flat(grads_or_zeros(trainable(model)))
         along = (after @ before) / (before @ before).clamp_min(torch.finfo(before.dtype).tiny)
         self.across = after - along * before
 
-    def _reuse(self, model: nn.Module) -> None:
+    def _reuse(self, model: Model) -> None:
         """g <- g + alpha (||g|| / ||g_v||) g_v."""
         parameters = trainable(model)
-        grads = [p.grad for p in parameters if p.grad is not None]
+        grads = grads_of(parameters)
         size = torch.linalg.vector_norm(self.across)
         scale = torch.where(size > 0, self.alpha * total_norm(grads) / size, torch.zeros_like(size))
         start = 0
@@ -105,10 +111,3 @@ class LookSAM(Method):
                 part = self.across[start : start + p.numel()].view_as(p)
                 p.grad.add_(scale * part)
             start += p.numel()
-
-
-def _flat(model: nn.Module) -> Tensor:
-    """All gradients as one vector, zeros where there is none."""
-    parameters = trainable(model)
-    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    return torch.cat([g.flatten() for g in parts])

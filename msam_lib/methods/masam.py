@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import flat, gradients, trainable, unflat
-from msam_lib.methods._perturbation import displaced
+from msam_lib.methods._perturbation import SecondPass
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.contexts import RandomState, frozen_statistics
-from msam_lib.models.multimodal import Output
+from msam_lib.models.base import Model, Output
+from msam_lib.models.multimodal import split
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -94,17 +94,17 @@ class MASAM(Method):
         self.register_buffer("averages", torch.zeros(0))
         self.register_buffer("last", torch.zeros(0))
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        device, m = next(model.parameters()).device, len(model.modalities)  # type: ignore[arg-type]
+        device, m = next(model.parameters()).device, len(model.modalities)
         self.averages = torch.full((m,), torch.nan, device=device)
         self.last = torch.full((m,), torch.nan, device=device)
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """Gradients here, the choice, the gradient of the displaced encoder, one optimizer step."""
         self.prepare(model, optimizer)
-        names: tuple[str, ...] = tuple(model.modalities)  # type: ignore[arg-type]
-        randomness = RandomState(model, batch.targets.device)
+        names: tuple[str, ...] = tuple(model.modalities)
+        second = SecondPass(model, batch)
         output, fused = self.compute(model, batch)
         own = self._own(output, batch)
         parameters = trainable(model)
@@ -113,7 +113,7 @@ class MASAM(Method):
         for p, a, b in zip(parameters, g_f, g_u, strict=True):
             p.grad = a + self.weight * b
         place = {id(p): i for i, p in enumerate(parameters)}
-        at = {m: [place[id(p)] for p in model.parameters_of(m) if id(p) in place] for m in names}  # type: ignore[operator]
+        at = {m: [place[id(p)] for p in model.parameters_of(m) if id(p) in place] for m in names}
         of_f: Grads = {m: [g_f[i] for i in at[m]] for m in names}
         of_u: Grads = {m: [g_u[i] for i in at[m]] for m in names}
         accord = torch.stack([self._accord(of_f[m], of_u[m]) for m in names])
@@ -126,7 +126,7 @@ class MASAM(Method):
         targets = {m: [parameters[i] for i in at[m]] for m in eps}
         moved = [p for m in eps for p in targets[m]]
         shift = [e for m in eps for e in eps[m]]
-        with displaced(moved, shift), frozen_statistics(model), randomness.replay():
+        with second.at(moved, shift):
             self._follow(model, batch, output, targets, of_u)
         self.update(model, optimizer)
         logs: Logs = {
@@ -174,23 +174,24 @@ class MASAM(Method):
 
     def _follow(
         self,
-        model: nn.Module,
+        model: Model,
         batch: Batch,
         output: Output,
         targets: dict[str, list[nn.Parameter]],
         of_u: Grads,
     ) -> None:
         """Put the gradients of the displaced point into `.grad`."""
+        encoders = split(model).encoders
         with self.autocast(batch):
             if self.variant == "released":
-                every = {m: trainable(model.encoders[m]) for m in model.modalities}  # type: ignore
+                every = {m: trainable(encoders[m]) for m in model.modalities}
                 there = model(batch.inputs)
                 total = self.loss(there, batch) + self.weight * sum(self._own(there, batch))
             else:
                 every = targets
                 features = {m: f.detach() for m, f in output.features.items()}
-                features |= {m: model.encoders[m](batch.inputs[m]) for m in targets}  # type: ignore
-                total = self.loss(model.fuse(features), batch)  # type: ignore[operator]
+                features |= {m: encoders[m](batch.inputs[m]) for m in targets}
+                total = self.loss(model.fuse(features), batch)
         wanted = [p for m in every for p in every[m]]
         extra = [self.weight * u for m in every for u in of_u[m]]
         for p, g, u in zip(wanted, gradients(total, wanted), extra, strict=True):

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch, BatchLoader
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import own_parameters
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method
+from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import evaluating
-from msam_lib.models.multimodal import Output
 
 
 class MILES(Method):
@@ -52,12 +52,12 @@ class MILES(Method):
         self.threshold, self.factor = threshold, factor
         self.memory = Memory(slowed=[])
 
-    def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
+    def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         for m in self.memory["slowed"]:
             grads = [p.grad for p in own_parameters(model, m) if p.grad is not None]
             torch._foreach_mul_(grads, self.factor)
 
-    def on_epoch_end(self, model: nn.Module, epoch: int, loaders: Any, history: Any) -> None:
+    def on_epoch_end(self, model: Model, epoch: int, loaders: Any, history: Any) -> None:
         """Measure who dominates."""
         u = utilisation(*_predictions(model, loaders.evaluation["val"]))
         others = {m: (sum(u.values()) - v) / (len(u) - 1) for m, v in u.items()}
@@ -80,7 +80,7 @@ def utilisation(fused: Tensor, unimodal: Mapping[str, Tensor], targets: Tensor) 
 
 
 @torch.no_grad()
-def _predictions(model: nn.Module, data: Any) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+def _predictions(model: Model, data: Any) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     device = next(model.parameters()).device
     fused, own = [], []
     with evaluating(model):

@@ -14,6 +14,9 @@ from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
+from msam_lib.models.base import Model, summed
+from msam_lib.models.fusions.additive import LateFusion
+from msam_lib.models.multimodal import split
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -84,30 +87,30 @@ class MLA(Method):
         self.register_buffer("projection", torch.zeros(0, 0))
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        dims = model.fusion.dims  # type: ignore[union-attr]
+        dims = split(model).fusion.dims
         if len(set(dims.values())) != 1:
             raise UnsupportedSetting(
                 f"{self!r} shares one head, so features need one size; they have {dims}. Give the "
                 "encoders the same output size."
             )
-        heads = list(model.fusion.heads.values())  # type: ignore[union-attr]
+        heads = _heads(model)
         self.projection = torch.eye(next(iter(dims.values())), device=heads[0].weight.device)
         self.updates = torch.zeros((), dtype=torch.long)
         _tie(heads)
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """For a's way down over the batches of an epoch."""
         self.memory["batch"], self.memory["batches"] = 0, len(loaders.train)
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One forward pass of all encoders, then a step per modality."""
         self.prepare(model, optimizer)
-        heads = list(model.fusion.heads.values())  # type: ignore[union-attr]
+        heads = _heads(model)
         shared = heads[0]
         with self.autocast(batch):
-            features = model.encode(batch.inputs)  # type: ignore[operator]
+            features = model.encode(batch.inputs)
         losses: dict[str, Tensor] = {}
         for m, h in features.items():
             optimizer.zero_grad(set_to_none=True)
@@ -118,11 +121,12 @@ class MLA(Method):
             self.update(model, optimizer)
             _tie(heads)
         self.memory["batch"] += 1
-        total = sum(v.detach() for v in losses.values()) / len(losses)
-        return {"loss": total} | {f"loss/{m}": v.detach() for m, v in losses.items()}
+        total = summed(v.detach() for v in losses.values()) / len(losses)
+        logs: Logs = {f"loss/{m}": v.detach() for m, v in losses.items()}
+        return {"loss": total} | logs
 
     @torch.no_grad()
-    def _project(self, weight: nn.Parameter, r: Tensor) -> None:
+    def _project(self, weight: Tensor, r: Tensor) -> None:
         """Update P from the mean feature r (D,), then grad W <- grad W P."""
         share = self.memory["batch"] / max(1, self.memory["batches"])
         a = 0.1 ** (1 + min(1.0, share))
@@ -136,9 +140,10 @@ class MLA(Method):
             self.projection = self.projection - torch.outer(k, k) / (a + torch.outer(k, r))
             self.projection = self.projection / self.projection.norm()
         self.updates += 1
-        weight.grad = weight.grad @ self.projection  # type: ignore[operator]
+        if weight.grad is not None:
+            weight.grad = weight.grad @ self.projection
 
-    def predict(self, model: nn.Module, batch: Batch) -> Tensor:
+    def predict(self, model: Model, batch: Batch) -> Tensor:
         """Gated sum of the unimodal logits."""
         own = model(batch.inputs).unimodal
         z = torch.stack(list(own.values()))  # (M, N, C)
@@ -154,6 +159,13 @@ def entropy_gate(logits: Tensor) -> Tensor:
     p = logits.float().softmax(-1)
     entropy = -(p * logits.float().log_softmax(-1)).sum(-1)  # (M, N)
     return (-entropy).softmax(0).to(logits)
+
+
+def _heads(model: Model) -> list[nn.Linear]:
+    """The heads of late fusion, in order; `fusions` has made sure that it is late fusion."""
+    fusion = split(model).fusion
+    heads = fusion.heads.values() if isinstance(fusion, LateFusion) else ()
+    return [h for h in heads if isinstance(h, nn.Linear)]
 
 
 @torch.no_grad()

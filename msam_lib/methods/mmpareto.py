@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import flat, gradients, trainable, unflat
 from msam_lib.methods.base import Logs, Method
+from msam_lib.models.base import Model
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -53,7 +54,7 @@ class MMPareto(Method):
             raise unknown_name("variant", variant, VARIANTS)
         self.gamma, self.variant = gamma, variant
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One forward pass, two gradients, one optimizer step."""
         self.prepare(model, optimizer)
         output, fused = self.compute(model, batch)
@@ -65,8 +66,8 @@ class MMPareto(Method):
             p.grad = a + b
         place = {id(p): i for i, p in enumerate(parameters)}
         logs: Logs = {"loss": fused.detach()}
-        for m in model.modalities:  # type: ignore[union-attr]
-            at = [place[id(p)] for p in model.parameters_of(m) if id(p) in place]  # type: ignore
+        for m in model.modalities:
+            at = [place[id(p)] for p in model.parameters_of(m) if id(p) in place]
             new, cosine = self.integrate([g_f[i] for i in at], [g_u[i] for i in at])
             for i, g in zip(at, new, strict=True):
                 parameters[i].grad = g

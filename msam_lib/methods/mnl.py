@@ -6,12 +6,13 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods.base import Method, Task
-from msam_lib.models.multimodal import Output
+from msam_lib.models.base import Model, Output
+from msam_lib.models.multimodal import split
 
 
 class MNL(Method):
@@ -48,9 +49,9 @@ class MNL(Method):
         self.lam, self.guidance = lam, guidance
         self.additive = True
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        self.additive = bool(model.fusion.additive)  # type: ignore[union-attr]
+        self.additive = split(model).fusion.additive
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
         own = torch.stack([z.float() for z in output.unimodal.values()])  # (M, N, C)

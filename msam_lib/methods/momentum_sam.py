@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
-
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._gradients import backward, trainable
 from msam_lib.methods._perturbation import ascent, displaced, momentum_of
 from msam_lib.methods.base import Logs, Method
+from msam_lib.models.base import Model
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -46,7 +45,7 @@ class MomentumSAM(Method):
             raise unknown_name("sign", sign, SIGNS)
         self.rho, self.sign = rho, sign
 
-    def step(self, model: torch.nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One pass at the displaced weights, one optimizer step from the weights themselves."""
         self.prepare(model, optimizer)
         parameters = trainable(model)

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._dominance import Dominance
-from msam_lib.methods._gradients import backward, gradients, trainable, with_gradient
-from msam_lib.methods._perturbation import ascent, displaced, momentum_of
+from msam_lib.methods._gradients import backward, gradients, grads_of, trainable, with_gradient
+from msam_lib.methods._perturbation import SecondPass, ascent, displaced, momentum_of
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.contexts import RandomState, frozen_statistics
-from msam_lib.models.multimodal import Output
+from msam_lib.models.base import Model, Output, summed
+from msam_lib.models.contexts import frozen_statistics
+from msam_lib.models.multimodal import split
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -99,13 +100,13 @@ class MSAM(Method):
     def needs(self) -> frozenset[str]:
         return frozenset({"encoders"} if self.reading == "encoder" else ())
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        if self.target not in (allowed := [*TARGETS, *model.modalities]):  # type: ignore[misc]
+        if self.target not in (allowed := [*TARGETS, *model.modalities]):
             raise unknown_name("target", self.target, allowed)
         self.dominance.setup(model.modalities)
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One training step in the chosen reading. Logs the loss and the shares."""
         self.prepare(model, optimizer)
         if self.ascent == "momentum":
@@ -116,7 +117,7 @@ class MSAM(Method):
         shares = {f"share/{m}": v for m, v in self.dominance.as_dict().items()}
         return {"loss": loss.detach()} | shares
 
-    def _measure(self, model: nn.Module, batch: Batch, output: Output) -> tuple[float, str]:
+    def _measure(self, model: Model, batch: Batch, output: Output) -> tuple[float, str]:
         """Algorithm 1, lines 2-3: the shares v, then v_d (or the fixed mixing) and the target's
         name.
         """
@@ -132,32 +133,32 @@ class MSAM(Method):
             return self.target
         return self.dominance.leader(least=self.target == "weakest")
 
-    def _literal(self, model: nn.Module, batch: Batch) -> Tensor:
-        randomness = RandomState(model, batch.targets.device)
+    def _literal(self, model: Model, batch: Batch) -> Tensor:
+        second = SecondPass(model, batch)
         output, loss = self.compute(model, batch)
         backward(loss)
         v, _ = self._measure(model, batch, output)
         del output
         parameters = with_gradient(trainable(model))
-        grads = [p.grad for p in parameters]
+        grads = grads_of(parameters)
         eps = ascent(grads, self.rho)  # line 6: grad L_d is parallel to grad L, so v_d cancels
         torch._foreach_mul_(grads, 1 - v)  # line 8's second term: grad L_s = (1 - v_d) grad L
-        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+        with second.at(parameters, eps):
             del eps
             backward(v * self.compute(model, batch)[1])  # its first term, added to what is there
         return loss
 
-    def _encoder(self, model: nn.Module, batch: Batch) -> Tensor:
-        randomness = RandomState(model, batch.targets.device)
+    def _encoder(self, model: Model, batch: Batch) -> Tensor:
+        second = SecondPass(model, batch)
         output, loss = self.compute(model, batch)
         backward(loss)
         v, target = self._measure(model, batch, output)
         parameters = with_gradient(model.parameters_of(target))
-        grads = [p.grad for p in parameters]
+        grads = grads_of(parameters)
         kept = {m: f.detach() for m, f in output.features.items()}
         del output
         eps = ascent(grads, self.rho)
-        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+        with second.at(parameters, eps):
             del eps
             with self.autocast(batch):
                 again = self._again(model, batch, kept, target)
@@ -166,8 +167,8 @@ class MSAM(Method):
         torch._foreach_add_(grads, perturbed_grads)
         return loss
 
-    def _unimodal_loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        randomness = RandomState(model, batch.targets.device)
+    def _unimodal_loss(self, model: Model, batch: Batch) -> Tensor:
+        second = SecondPass(model, batch)
         with self.autocast(batch):
             output = model(batch.inputs)
         _, target = self._measure(model, batch, output)
@@ -179,18 +180,18 @@ class MSAM(Method):
         kept = {m: f.detach() for m, f in output.features.items()}
         backward(losses[target])
         parameters = with_gradient(trainable(model))  # L_d reaches no other modality's encoder
-        eps = ascent([p.grad for p in parameters], self.rho)  # type: ignore[misc]
+        eps = ascent(grads_of(parameters), self.rho)
         for p in parameters:
             p.grad = None
         others = [x for m, x in losses.items() if m != target]
         if others:
             backward(sum(others[1:], others[0]))  # grad L_s(theta)
-        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+        with second.at(parameters, eps):
             perturbed_grads = self._again_own_loss(model, batch, kept, target)
             backward(v[target] * perturbed_grads)
-        return sum(x.detach() for x in losses.values())  # type: ignore[return-value]
+        return summed(x.detach() for x in losses.values())
 
-    def _own_loss(self, model: nn.Module, batch: Batch, output: Output, modality: str) -> Tensor:
+    def _own_loss(self, model: Model, batch: Batch, output: Output, modality: str) -> Tensor:
         """CE(f(x_m), y): from the modality's own logits, else with all other modalities absent."""
         if modality in output.unimodal:
             logits = output.unimodal[modality]
@@ -207,22 +208,20 @@ class MSAM(Method):
             logits = model(batch.inputs, present=[modality]).logits
         return F.cross_entropy(logits.float(), batch.targets)
 
-    def _again(
-        self, model: nn.Module, batch: Batch, kept: dict[str, Tensor], target: str
-    ) -> Output:
+    def _again(self, model: Model, batch: Batch, kept: dict[str, Tensor], target: str) -> Output:
         """The second forward pass: only the target's encoder runs where the model can be split."""
         if not model.splittable:
             return model(batch.inputs)
-        return model.fuse(kept | {target: model.encoders[target](batch.inputs[target])})
+        return model.fuse(kept | {target: split(model).encoders[target](batch.inputs[target])})
 
     def _again_own_loss(
-        self, model: nn.Module, batch: Batch, kept: dict[str, Tensor], target: str
+        self, model: Model, batch: Batch, kept: dict[str, Tensor], target: str
     ) -> Tensor:
         with self.autocast(batch):
             again = self._again(model, batch, kept, target)
             return self._own_loss(model, batch, again, target)
 
-    def _momentum(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Tensor:
+    def _momentum(self, model: Model, batch: Batch, optimizer: Optimizer) -> Tensor:
         """One pass at theta + rho * v_d * momentum / ||momentum||; v_d is that of the step
         before.
         """

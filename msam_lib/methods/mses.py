@@ -6,15 +6,16 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch, BatchLoader
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import own_parameters
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
+from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import evaluating
-from msam_lib.models.multimodal import Output
+from msam_lib.models.multimodal import split
 
 
 class MSES(Method):
@@ -54,18 +55,18 @@ class MSES(Method):
         self.patience, self.smoothing = patience, smoothing
         self.memory = Memory(raw={}, best={}, since={}, kept={}, stopped=[])
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Any) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
         """An ordinary step without the stopped modalities; logs who has stopped."""
         logs = super().step(model, batch, optimizer)
         names, stopped = model.modalities, self.memory["stopped"]
-        return logs | {f"stopped/{m}": float(m in stopped) for m in names}  # type: ignore[union-attr]
+        return logs | {f"stopped/{m}": float(m in stopped) for m in names}
 
-    def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
+    def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         for m in self.memory["stopped"]:
             for p in own_parameters(model, m):
                 p.grad = None
 
-    def on_epoch_end(self, model: nn.Module, epoch: int, loaders: Any, history: Any) -> None:
+    def on_epoch_end(self, model: Model, epoch: int, loaders: Any, history: Any) -> None:
         """Look at every modality that still learns."""
         if self.patience is None:
             return
@@ -74,7 +75,7 @@ class MSES(Method):
             if m not in self.memory["stopped"]:
                 self._look(model, m, loss)
 
-    def _look(self, model: nn.Module, m: str, loss: float) -> None:
+    def _look(self, model: Model, m: str, loss: float) -> None:
         state = self.memory
         smooth = self.smoothing * state["raw"].get(m, loss) + (1 - self.smoothing) * loss
         state["raw"][m] = loss
@@ -90,13 +91,13 @@ class MSES(Method):
             state["stopped"] = [*state["stopped"], m]
 
 
-def _tensors(model: nn.Module, m: str) -> list[Tensor]:
+def _tensors(model: Model, m: str) -> list[Tensor]:
     """All that a modality's own logits depend on: its weights and its encoder's statistics."""
-    return [*own_parameters(model, m), *model.encoders[m].buffers()]  # type: ignore
+    return [*own_parameters(model, m), *split(model).encoders[m].buffers()]
 
 
 @torch.no_grad()
-def unimodal_losses(model: nn.Module, data: Any) -> dict[str, float]:
+def unimodal_losses(model: Model, data: Any) -> dict[str, float]:
     """{modality: mean cross-entropy of its own logits} on a split, in evaluation mode."""
     device = next(model.parameters()).device
     sums: dict[str, float] = {}

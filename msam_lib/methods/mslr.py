@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import own_parameters
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.multimodal import Output
+from msam_lib.models.base import Model, Output
 
 STRATEGIES = ("dynamic", "keep")
 
@@ -64,11 +63,11 @@ class MSLR(Method):
         self.rates, self.strategy, self.window = rates, strategy, window
         self.memory = Memory(accuracies={})
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
         for m in self.rates or {}:
-            if m not in model.modalities:  # type: ignore[operator]
-                raise unknown_name("modality in rates:", m, model.modalities)  # type: ignore[arg-type]
+            if m not in model.modalities:
+                raise unknown_name("modality in rates:", m, model.modalities)
 
     def coefficient(self, modality: str) -> float:
         """c_m r_m, by which this modality's gradients are multiplied now."""
@@ -78,22 +77,22 @@ class MSLR(Method):
             return own
         return own * known[-1] * len(known) / sum(known)
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Any) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
         """An ordinary step with scaled gradients; logs the coefficients."""
         logs = super().step(model, batch, optimizer)
         names = model.modalities
-        return logs | {f"coefficient/{m}": self.coefficient(m) for m in names}  # type: ignore[union-attr]
+        return logs | {f"coefficient/{m}": self.coefficient(m) for m in names}
 
-    def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
-        for m in model.modalities:  # type: ignore[union-attr]
+    def modulate(self, model: Model, output: Output, batch: Batch) -> None:
+        for m in model.modalities:
             scale = self.coefficient(m)
             grads = [p.grad for p in own_parameters(model, m) if p.grad is not None]
             if scale != 1.0 and grads:
                 torch._foreach_mul_(grads, scale)
 
-    def on_epoch_end(self, model: nn.Module, epoch: int, loaders: Any, history: Any) -> None:
+    def on_epoch_end(self, model: Model, epoch: int, loaders: Any, history: Any) -> None:
         """Remember the accuracies of the last epochs."""
-        for m in model.modalities:  # type: ignore[union-attr]
+        for m in model.modalities:
             value = history.last("accuracy_head", modality=m, split="val")
             if math.isfinite(value):
                 known = self.memory["accuracies"].get(m, [])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
-from msam_lib.models.multimodal import Output
+from msam_lib.models.base import Model, Output
 
 VARIANTS = ("paper", "released")
 
@@ -64,18 +64,18 @@ class OGMGE(Method):
         self.memory = Memory(epoch=None)
         self.coefficients: dict[str, Tensor] = {}  # of the last step, for the logs
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Remember where we are."""
         self.memory["epoch"] = epoch
 
-    def modulate(self, model: nn.Module, output: Output, batch: Batch) -> None:
+    def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         epoch = self.memory["epoch"]
         if epoch is not None and not self.window[0] <= epoch <= self.window[1]:
             self.coefficients = {}
             return
         self.coefficients = self._coefficients(output, batch.targets)
         for m, k in self.coefficients.items():
-            for p in model.parameters_of(m):  # type: ignore[operator]
+            for p in model.parameters_of(m):
                 if p.grad is None or (self.variant == "released" and p.dim() != 4):
                     continue
                 p.grad.mul_(k.to(p.grad))
@@ -91,7 +91,7 @@ class OGMGE(Method):
         k = torch.where(ratio > 1, 1 - torch.tanh(self.alpha * ratio), torch.ones_like(ratio))
         return dict(zip(output.unimodal, k, strict=True))
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Any) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
         """An ordinary step with modulated gradients; logs the coefficients."""
         logs = super().step(model, batch, optimizer)
         return logs | {f"coefficient/{m}": k for m, k in self.coefficients.items()}

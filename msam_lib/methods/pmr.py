@@ -6,14 +6,15 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch, BatchLoader
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
+from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import evaluating
-from msam_lib.models.multimodal import Output
+from msam_lib.models.multimodal import split
 
 VARIANTS = ("paper", "released")
 
@@ -73,11 +74,11 @@ class PMR(Method):
         self.momentum, self.share, self.variant = momentum, share, variant
         self.memory = Memory(epoch=0, known=False)
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        device, fusion = next(model.parameters()).device, model.fusion
-        for i, m in enumerate(model.modalities):  # type: ignore[arg-type]
-            empty = torch.zeros(fusion.classes, fusion.dims[m], device=device)  # type: ignore
+        device, fusion = next(model.parameters()).device, split(model).fusion
+        for i, m in enumerate(model.modalities):
+            empty = torch.zeros(fusion.classes, fusion.dims[m], device=device)
             self.register_buffer(f"prototypes_{i}", empty)
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
@@ -112,20 +113,20 @@ class PMR(Method):
         return (slow > 0).float() if self.variant == "released" else slow, fast
 
     @torch.no_grad()
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Renew the prototypes, in evaluation mode; classes that do not occur keep theirs."""
         self.memory["epoch"] = epoch
         data = loaders.train.dataset
         count = min(len(data), max(1, round(self.share * len(data))))
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(epoch))
         device = next(model.parameters()).device
-        kept: list[list[Tensor]] = [[] for _ in model.modalities]  # type: ignore[union-attr]
+        kept: list[list[Tensor]] = [[] for _ in model.modalities]
         targets = []
         with evaluating(model):
             for batch in BatchLoader(data.subset(order[:count]), 500):
                 batch = batch.to(device)
                 targets.append(batch.targets)
-                for rows, f in zip(kept, model.encode(batch.inputs).values(), strict=True):  # type: ignore[operator]
+                for rows, f in zip(kept, model.encode(batch.inputs).values(), strict=True):
                     rows.append(f.float())
         y = torch.cat(targets)
         for i, rows in enumerate(kept):

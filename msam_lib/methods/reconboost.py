@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
-from msam_lib.models.multimodal import Output
+from msam_lib.models.base import Model, Output
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -79,7 +79,7 @@ class ReconBoost(Method):
         self.variant = variant
         self.memory = Memory(time=0, epochs=False, phase=None)
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Time is counted in epochs from now on."""
         self.memory["time"], self.memory["epochs"] = epoch, True
 
@@ -89,9 +89,9 @@ class ReconBoost(Method):
         number, place = divmod(self.memory["time"], length)
         return number % modalities, place < self.stage_epochs
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """A step of the present phase."""
-        phase = self.turn(len(model.modalities))  # type: ignore[arg-type]
+        phase = self.turn(len(model.modalities))
         if list(phase) != self.memory["phase"]:
             if self.memory["phase"] is not None:
                 optimizer.state.clear()
@@ -107,8 +107,12 @@ class ReconBoost(Method):
             return super().loss(output, batch)
         own = [z.float() for z in output.unimodal.values()]
         rows = torch.arange(len(batch.targets))
-        others = self.rate * sum(z.detach() for i, z in enumerate(own) if i != index)
-        known = others.softmax(-1)[rows, batch.targets]  # type: ignore[union-attr]
+        # without another modality there is nothing yet to correct
+        others = torch.zeros_like(own[index])
+        for i, z in enumerate(own):
+            others = others + z.detach() if i != index else others
+        others = self.rate * others
+        known = others.softmax(-1)[rows, batch.targets]
         log_q = own[index].log_softmax(-1)
         weight = (self.w1 - self.w2 * known) / log_q.shape[-1]
         boost = -(weight * log_q[rows, batch.targets]).mean()

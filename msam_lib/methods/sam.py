@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
-from msam_lib.methods._gradients import backward, trainable, with_gradient
-from msam_lib.methods._perturbation import adaptive_ascent, ascent, displaced
+from msam_lib.methods._gradients import backward, grads_of, trainable, with_gradient
+from msam_lib.methods._perturbation import SecondPass, adaptive_ascent, ascent
 from msam_lib.methods.base import Logs, Method
-from msam_lib.models.contexts import RandomState, frozen_statistics
+from msam_lib.models.base import Model
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -42,18 +42,18 @@ class SAM(Method):
 
     def perturbation(self, parameters: list[nn.Parameter]) -> list[Tensor]:
         """eps for these parameters, from their gradients."""
-        return ascent([p.grad for p in parameters], self.rho)  # type: ignore[misc]
+        return ascent(grads_of(parameters), self.rho)
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """Two passes, one optimizer step."""
         self.prepare(model, optimizer)
-        randomness = RandomState(model, batch.targets.device)
+        second = SecondPass(model, batch)
         _, loss = self.compute(model, batch)
         backward(loss)
         parameters = with_gradient(trainable(model))
         eps = self.perturbation(parameters)
         optimizer.zero_grad(set_to_none=True)
-        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+        with second.at(parameters, eps):
             del eps
             backward(self.compute(model, batch)[1])
         self.update(model, optimizer)
@@ -83,5 +83,4 @@ class ASAM(SAM):
 
     def perturbation(self, parameters: list[nn.Parameter]) -> list[Tensor]:
         """eps for these parameters, from their values and gradients."""
-        grads = [p.grad for p in parameters]
-        return adaptive_ascent(parameters, grads, self.rho, self.eta)  # type: ignore[arg-type]
+        return adaptive_ascent(parameters, grads_of(parameters), self.rho, self.eta)

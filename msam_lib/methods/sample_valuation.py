@@ -7,13 +7,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.contributions.measure import coalition_logits
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data.containers import BatchLoader, Copies, MultimodalDataset
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods.base import Method
+from msam_lib.models.base import Model
 from msam_lib.models.contexts import evaluating
 
 LEVELS = ("sample", "modality")
@@ -56,7 +57,7 @@ class SampleValuation(Method):
             raise MsamError(f"strength={strength}; it must be 0 or larger.")
         self.warmup, self.level, self.strength = warmup, level, strength
 
-    def on_epoch_start(self, model: nn.Module, epoch: int, loaders: Any) -> None:
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Choose this epoch's copies from the model as it is now."""
         loaders.train.copies = None
         if self.warmup is None or epoch < self.warmup:
@@ -64,9 +65,9 @@ class SampleValuation(Method):
         phi = valuation(model, loaders.train.dataset)
         generator = torch.Generator().manual_seed(epoch)
         if self.level == "sample":
-            loaders.train.copies = copies_by_sample(phi, tuple(model.modalities))  # type: ignore
+            loaders.train.copies = copies_by_sample(phi, tuple(model.modalities))
         else:
-            loaders.train.copies = self._by_modality(phi, tuple(model.modalities), generator)  # type: ignore
+            loaders.train.copies = self._by_modality(phi, tuple(model.modalities), generator)
 
     def _by_modality(
         self, phi: Tensor, names: tuple[str, ...], generator: torch.Generator
@@ -93,10 +94,10 @@ def copies_by_sample(phi: Tensor, names: tuple[str, ...]) -> Copies:
 
 
 @torch.no_grad()
-def valuation(model: nn.Module, data: MultimodalDataset) -> Tensor:
+def valuation(model: Model, data: MultimodalDataset) -> Tensor:
     """phi (M, N) of every sample, on the CPU."""
     names = model.modalities
-    masks = coalition_masks(len(names))  # type: ignore[arg-type]
+    masks = coalition_masks(len(names))
     device = next(model.parameters()).device
     rows = []
     with evaluating(model):

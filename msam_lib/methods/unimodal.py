@@ -10,7 +10,7 @@ from torch import Tensor
 from msam_lib.data.containers import Batch
 from msam_lib.errors import unknown_name
 from msam_lib.methods.base import Method
-from msam_lib.models.multimodal import Output
+from msam_lib.models.base import Output
 
 
 class Unimodal(Method):

@@ -11,10 +11,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.methods._gradients import backward, flat, gradients, trainable, unflat
-from msam_lib.methods._perturbation import ascent, displaced
+from msam_lib.methods._gradients import backward, flat, gradients, grads_or_zeros, trainable, unflat
+from msam_lib.methods._perturbation import SecondPass, ascent
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.contexts import RandomState, frozen_statistics
+from msam_lib.models.base import Model, summed
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -81,18 +81,18 @@ class XSAM(Method):
         self.register_buffer("leading", torch.zeros(0))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
 
-    def setup(self, model: nn.Module, task: Task | None = None) -> None:
+    def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
         parameters = trainable(model)
         self.leading = torch.zeros(sum(p.numel() for p in parameters), device=parameters[0].device)
         self.count = torch.zeros((), dtype=torch.long)
 
-    def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """SAM's two passes; now and then the leading eigenvector."""
         self.prepare(model, optimizer)
         parameters = trainable(model)
         due = self.alpha > 0 and int(self.count) % self.period == 0
-        randomness = RandomState(model, batch.targets.device)
+        second = SecondPass(model, batch)
         # the fast attention kernels have no second derivative
         with sdpa_kernel(SDPBackend.MATH) if due else nullcontext():
             _, loss = self.compute(model, batch)
@@ -102,9 +102,9 @@ class XSAM(Method):
             grads = [g.detach() for g in grads]
         self.count += 1
         eps = ascent(grads, self.rho)
-        with displaced(parameters, eps), frozen_statistics(model), randomness.replay():
+        with second.at(parameters, eps):
             backward(self.compute(model, batch)[1])
-        adv = flat(torch.zeros_like(p) if p.grad is None else p.grad for p in parameters)
+        adv = flat(grads_or_zeros(parameters))
         v = self.leading
         v = torch.where(flat(grads) @ v < 0, -v, v)
         tiny = torch.finfo(adv.dtype).tiny
@@ -122,6 +122,6 @@ class XSAM(Method):
         tiny = torch.finfo(v.dtype).tiny
         for _ in range(self.iterations):
             v = v / v.norm().clamp_min(tiny)
-            inner = sum((g * u).sum() for g, u in zip(grads, unflat(v, grads), strict=True))
-            v = flat(gradients(inner, parameters, retain_graph=True))  # type: ignore[arg-type]
+            inner = summed((g * u).sum() for g, u in zip(grads, unflat(v, grads), strict=True))
+            v = flat(gradients(inner, parameters, retain_graph=True))
         self.leading = (v / v.norm().clamp_min(tiny)).detach()

@@ -6,6 +6,7 @@
 ['fusion', 'x1', 'x2']
 """
 
+from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import RandomState, evaluating, frozen_statistics
 from msam_lib.models.encoders import (
     ENCODERS,
@@ -18,7 +19,7 @@ from msam_lib.models.encoders import (
 from msam_lib.models.encoders import build_encoder as build_encoder
 from msam_lib.models.fusions.additive import Fusion
 from msam_lib.models.fusions.registry import FUSIONS, build_fusion
-from msam_lib.models.multimodal import MultimodalModel, Output, build_model
+from msam_lib.models.multimodal import MultimodalModel, build_model
 from msam_lib.models.wrapped import WrappedModel, wrap
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "FUSIONS",
     "MLP",
     "Fusion",
+    "Model",
     "MultimodalModel",
     "Output",
     "RandomState",

@@ -16,7 +16,13 @@ from msam_lib.data.containers import Modality
 from msam_lib.errors import MsamError, unknown_name
 
 
-class SmallCNN(nn.Module):
+class Encoder(nn.Module):
+    """Base class: a module that knows the size `dim` of its feature vector."""
+
+    dim: int
+
+
+class SmallCNN(Encoder):
     """Three 3x3 convolutions with batch normalisation and global average pooling: (N, C, H, W) ->
     (N, dim).
 
@@ -41,7 +47,7 @@ class SmallCNN(nn.Module):
         return self.net(x).mean(dim=(2, 3))  # (N, dim)
 
 
-class MLP(nn.Module):
+class MLP(Encoder):
     """Fully connected layers with ReLU on the flattened input: (N, ...) -> (N, dim)."""
 
     def __init__(self, inputs: int, dim: int = 64, *, hidden: int = 64, depth: int = 1) -> None:
@@ -76,7 +82,7 @@ class _Residual(nn.Module):
         return torch.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
-class ResNet18(nn.Module):
+class ResNet18(Encoder):
     """ResNet-18 without its classifier (He et al., CVPR 2016, Table 1): (N, C, H, W) -> (N, 8 *
     width).
 
@@ -111,7 +117,7 @@ class ResNet18(nn.Module):
         return self.stages(self.stem(x)).mean(dim=(2, 3))  # (N, 8 * width)
 
 
-class _Transformer(nn.Module):
+class _Transformer(Encoder):
     """A pre-norm Transformer encoder over (N, T, dim), read out by masked mean pooling."""
 
     def __init__(self, dim: int, depth: int, heads: int, dropout: float) -> None:
@@ -123,7 +129,8 @@ class _Transformer(nn.Module):
         self.layers = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, h: Tensor, padding: Tensor) -> Tensor:
+    def pooled(self, h: Tensor, padding: Tensor) -> Tensor:
+        """(N, dim) of embedded steps (N, T, dim), without those that are padding (N, T)."""
         positions = _sinusoids(h.shape[1], h.shape[2]).to(h)
         # A sample without any token keeps all its (zero) positions: attention over nothing would be
         # NaN.
@@ -147,8 +154,8 @@ class TransformerEncoder(_Transformer):
         super().__init__(dim, depth, heads, dropout)
         self.embed = nn.Linear(inputs, dim)
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(self.embed(x), (x == 0).all(dim=-1))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pooled(self.embed(x), (x == 0).all(dim=-1))
 
 
 class TokenEncoder(_Transformer):
@@ -170,9 +177,9 @@ class TokenEncoder(_Transformer):
         super().__init__(dim, depth, heads, dropout)
         self.embed = nn.Embedding(vocabulary, dim, padding_idx=0)
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:
         tokens = x.round().long() if x.is_floating_point() else x.long()
-        return super().forward(self.embed(tokens), tokens == 0)
+        return self.pooled(self.embed(tokens), tokens == 0)
 
 
 def _sinusoids(steps: int, dim: int) -> Tensor:
@@ -187,7 +194,7 @@ def _sinusoids(steps: int, dim: int) -> Tensor:
 ENCODERS = ("small_cnn", "resnet18", "mlp", "transformer", "tokens")
 
 
-def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) -> nn.Module:
+def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) -> Encoder:
     """The encoder for one modality; `"auto"` goes by `modality.kind`.
 
     Args:

@@ -5,35 +5,20 @@ own.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from msam_lib.data.containers import DataSplits, Modality
-from msam_lib.errors import MsamError, unknown_name
+from msam_lib.errors import MsamError, UnsupportedSetting
+from msam_lib.models.base import Model, Output, summed
 from msam_lib.models.contexts import evaluating
 from msam_lib.models.encoders import build_encoder
 from msam_lib.models.fusions.additive import Fusion
 from msam_lib.models.fusions.registry import build_fusion
 
 
-@dataclass
-class Output:
-    """What a forward pass gives.
-
-    Args:
-        logits: (N, C), fused.
-        features: {m: (N, D_m)}, what the encoders gave; empty for a model that cannot be split.
-        unimodal: {m: (N, C)}, each modality's own logits; empty where the fusion has none.
-    """
-
-    logits: Tensor
-    features: dict[str, Tensor] = field(default_factory=dict)
-    unimodal: dict[str, Tensor] = field(default_factory=dict)
-
-
-class MultimodalModel(nn.Module):
+class MultimodalModel(Model):
     """Encoders and a fusion: `fuse(encode(inputs))`.
 
     Args:
@@ -49,24 +34,25 @@ class MultimodalModel(nn.Module):
     """
 
     splittable = True
+    fusion: Fusion
+    encoders: nn.ModuleDict
+    heads: nn.ModuleDict | None
 
     def __init__(
         self, encoders: Mapping[str, nn.Module], fusion: Fusion, *, unimodal_heads: bool = False
     ) -> None:
-        super().__init__()
+        super().__init__(fusion.modalities)
         if set(encoders) != set(fusion.modalities):
             raise MsamError(
                 f"Encoders are for {sorted(encoders)}, the fusion is for "
                 f"{sorted(fusion.modalities)}; both need the same modalities."
             )
-        self.modalities: tuple[str, ...] = fusion.modalities
         self.encoders = nn.ModuleDict({m: encoders[m] for m in self.modalities})
         self.fusion = fusion
-        self.heads: nn.ModuleDict | None = None
+        self.heads = None
         if unimodal_heads:
             sizes = fusion.dims.items()
             self.heads = nn.ModuleDict({m: nn.Linear(d, fusion.classes) for m, d in sizes})
-        self.baseline: dict[str, Tensor] = {}
 
     def forward(
         self, inputs: Mapping[str, Tensor], present: Collection[str] | None = None
@@ -91,7 +77,7 @@ class MultimodalModel(nn.Module):
         """The output for features {m: (N, D_m)}."""
         if self.fusion.additive:
             own = self.fusion.unimodal(features)
-            return Output(sum(own.values()), dict(features), own)  # type: ignore[arg-type]
+            return Output(summed(own.values()), dict(features), own)
         own = {} if self.heads is None else {m: h(features[m]) for m, h in self.heads.items()}
         return Output(self.fusion(features), dict(features), own)
 
@@ -106,19 +92,11 @@ class MultimodalModel(nn.Module):
         """
         out = {}
         for m in self.modalities if modalities is None else modalities:
-            sample = self.baseline.get(m)
-            sample = (
-                torch.zeros_like(inputs[m][:1]) if sample is None else sample.to(inputs[m].device)
-            )
+            given = self.baseline.get(m)
+            zeros = torch.zeros_like(inputs[m][:1])
             with evaluating(self.encoders[m]):
-                out[m] = self.encoders[m](sample)
+                out[m] = self.encoders[m](zeros if given is None else given.to(zeros.device))
         return out
-
-    def set_baseline(self, baseline: Mapping[str, Tensor] | None) -> None:
-        """What replaces an absent modality: {m: one sample}, e.g. the training mean; None means
-        zeros.
-        """
-        self.baseline = {m: x[None] if x.dim() else x for m, x in (baseline or {}).items()}
 
     def parameters_of(self, modality: str) -> list[nn.Parameter]:
         """The parameters of one modality's encoder.
@@ -126,9 +104,7 @@ class MultimodalModel(nn.Module):
         Raises:
             MsamError: for an unknown modality.
         """
-        if modality not in self.modalities:
-            raise unknown_name("modality", modality, self.modalities)
-        return list(self.encoders[modality].parameters())
+        return list(self.encoders[self.known(modality)].parameters())
 
     def blocks(self) -> dict[str, dict[str, nn.Parameter]]:
         """Named parameters by block: one block per modality's encoder, and `"fusion"` for all the
@@ -140,14 +116,19 @@ class MultimodalModel(nn.Module):
             out[rest.partition(".")[0] if top == "encoders" else "fusion"][name] = parameter
         return out
 
-    def check(self, inputs: Mapping[str, Tensor]) -> None:
-        """Raise a `MsamError` where an input is missing."""
-        missing = [m for m in self.modalities if m not in inputs]
-        if missing:
-            raise MsamError(
-                f"The batch has {sorted(inputs)}, but the model also needs {missing}. Pass every "
-                "modality (to leave one out, pass all and name those that stay: present=...)."
-            )
+
+def split(model: Model) -> MultimodalModel:
+    """The model as one of encoders and fusion.
+
+    Raises:
+        UnsupportedSetting: it cannot be split.
+    """
+    if not isinstance(model, MultimodalModel):
+        raise UnsupportedSetting(
+            f"{type(model).__name__} cannot be split into encoders and fusion. Use a "
+            "MultimodalModel."
+        )
+    return model
 
 
 def build_model(
@@ -186,7 +167,7 @@ def build_model(
         )
     kinds = {m: encoder if isinstance(encoder, str) else encoder.get(m, "auto") for m in specs}
     encoders = {m: build_encoder(spec, kinds[m], width=width) for m, spec in specs.items()}
-    dims = {m: int(e.dim) for m, e in encoders.items()}  # type: ignore[arg-type]
+    dims = {m: e.dim for m, e in encoders.items()}
     return MultimodalModel(
         encoders,
         build_fusion(fusion, dims, classes, **fusion_options),

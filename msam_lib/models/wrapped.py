@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.models.multimodal import Output
+from msam_lib.models.base import Model, Output
 
 CALLS = ("dict", "kwargs", "args")
 
 
-class WrappedModel(nn.Module):
+class WrappedModel(Model):
     """Somebody's own module behind the interface of `MultimodalModel`; made by `wrap`.
 
     It cannot be split into encoders and fusion, so contributions take one stacked forward in
     evaluation mode, and modalities are left out by zeroing their inputs.
     """
-
-    splittable = False
 
     def __init__(
         self,
@@ -29,20 +26,17 @@ class WrappedModel(nn.Module):
         call: str,
         encoders: Mapping[str, nn.Module] | None,
     ) -> None:
-        super().__init__()
+        super().__init__(modalities)
         if call not in CALLS:
             raise unknown_name("call style", call, CALLS)
-        self.module, self.modalities, self.call = module, tuple(modalities), call
-        self.baseline: dict[str, Tensor] = {}
+        self.module, self.call = module, call
         self._own = {m: {id(p) for p in e.parameters()} for m, e in (encoders or {}).items()}
 
     def forward(
         self, inputs: Mapping[str, Tensor], present: Collection[str] | None = None
     ) -> Output:
         """The module's logits; with `present`, the other modalities' inputs are zeroed."""
-        missing = [m for m in self.modalities if m not in inputs]
-        if missing:
-            raise MsamError(f"The batch has {sorted(inputs)}, but the model also needs {missing}.")
+        self.check(inputs)
         x = {
             m: inputs[m] if present is None or m in present else self.replacement(m, inputs[m])
             for m in self.modalities
@@ -52,15 +46,6 @@ class WrappedModel(nn.Module):
         else:
             out = self.module(**x) if self.call == "kwargs" else self.module(*x.values())
         return out if isinstance(out, Output) else Output(out)
-
-    def replacement(self, modality: str, x: Tensor) -> Tensor:
-        """What stands in for an absent input of shape (N, ...): zeros, or the baseline."""
-        sample = self.baseline.get(modality)
-        return torch.zeros_like(x) if sample is None else sample.to(x).expand_as(x)
-
-    def set_baseline(self, baseline: Mapping[str, Tensor] | None) -> None:
-        """What replaces an absent modality: {m: one sample}; None means zeros."""
-        self.baseline = {m: x[None] if x.dim() else x for m, x in (baseline or {}).items()}
 
     def parameters_of(self, modality: str) -> list[nn.Parameter]:
         """The parameters of the encoder that `wrap(encoders=...)` named for this modality."""

@@ -17,13 +17,14 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.contributions.measure import coalition_logits, normalise
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data.containers import BatchLoader, MultimodalDataset
 from msam_lib.errors import NonFiniteLoss
 from msam_lib.methods.base import Method
+from msam_lib.models.base import Model
 from msam_lib.models.contexts import evaluating
 
 EXACT_MODALITIES = 6  # dataset-wide coalitions beyond this are left to `shapley_contributions`
@@ -61,7 +62,7 @@ def calibration_error(logits: Tensor, targets: Tensor, bins: int = 15) -> float:
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module,
+    model: Model,
     data: MultimodalDataset,
     *,
     method: Method | None = None,
@@ -95,8 +96,10 @@ def evaluate(
         for batch in BatchLoader(data, batch_size):
             batch = batch.to(device)
             output = model(batch.inputs)
-            own = method is None or type(method).predict is Method.predict
-            fused.append((output.logits if own else method.predict(model, batch)).float().cpu())
+            logits = output.logits
+            if method is not None and type(method).predict is not Method.predict:
+                logits = method.predict(model, batch)
+            fused.append(logits.float().cpu())
             features = output.features or None
             coalitions.append(coalition_logits(model, batch.inputs, masks, features).float().cpu())
             heads.append({m: z.float().cpu() for m, z in output.unimodal.items()})

@@ -17,12 +17,13 @@ from msam_lib._utils.progress import progress_bar
 from msam_lib._utils.reproducibility import pick_device, pick_precision
 from msam_lib.data.containers import BatchLoader, DataSplits, MultimodalDataset
 from msam_lib.errors import MsamError, NonFiniteLoss
-from msam_lib.methods.base import Method
+from msam_lib.methods.base import Logs, Method
+from msam_lib.models.base import Model
 from msam_lib.training.evaluate import Row, evaluate
 from msam_lib.training.history import History, Record
 from msam_lib.training.runs import Run
 
-OnStep = Callable[[int, Mapping[str, float]], None]
+OnStep = Callable[[int, Logs], None]
 Probe = Callable[[nn.Module, int, "Loaders"], Iterable[Row]]
 
 
@@ -76,7 +77,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Model,
         method: Method,
         loaders: Loaders | DataSplits,
         *,

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib.models.base import summed
 from msam_lib.models.fusions.base import Features, Fusion
 
 
@@ -17,7 +18,7 @@ class _Additive(Fusion):
     additive = True
 
     def forward(self, features: Features) -> Tensor:
-        return sum(self.unimodal(features).values())  # type: ignore[return-value]
+        return summed(self.unimodal(features).values())
 
     def coalition_logits(
         self, features: Features, absent: Features, masks: Tensor, *, rows: int = 16_384

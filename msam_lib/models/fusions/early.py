@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from msam_lib.errors import unknown_name
+from msam_lib.models.base import summed
 from msam_lib.models.fusions.base import Features, Fusion
 
 
@@ -84,7 +85,7 @@ class SumFusion(_Projected):
     """Sum of the projected features, ReLU, linear layer: z = W relu(sum_m P_m h_m) + b."""
 
     def forward(self, features: Features) -> Tensor:
-        return self.out(torch.relu(sum(self.projected(features).values())))  # type: ignore[arg-type]
+        return self.out(torch.relu(summed(self.projected(features).values())))
 
 
 class GatedFusion(_Projected):
@@ -124,9 +125,9 @@ class FiLMFusion(_Projected):
 
     def forward(self, features: Features) -> Tensor:
         film = {m: self.film[m](features[m]).chunk(2, dim=1) for m in self.modalities}
-        gammas, betas = (sum(film[m][i] for m in self.modalities) for i in (0, 1))
-        h: Tensor | int = 0
+        gammas, betas = (summed(film[m][i] for m in self.modalities) for i in (0, 1))
+        terms: list[Tensor] = []
         for m, x in self.projected(features).items():
             if self.anchor in (None, m):
-                h = h + (1 + gammas - film[m][0]) * x + (betas - film[m][1])
-        return self.out(torch.relu(h))  # type: ignore[arg-type]
+                terms += [(1 + gammas - film[m][0]) * x, betas - film[m][1]]
+        return self.out(torch.relu(summed(terms)))
