@@ -36,10 +36,11 @@ test: $(STAMP) ## run the tests and the examples in the docstrings
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
-lint: $(STAMP) ## check style and types, and the notebooks against their sources
+lint: $(STAMP) ## check style, types, the walls between rooms, and the notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python tools/build_notebooks.py --check
 
 notebooks: $(STAMP) ## build the notebooks from notebooks/_src and run them

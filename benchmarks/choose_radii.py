@@ -1,7 +1,7 @@
 """Chooses the radii of the presets: `python benchmarks/choose_radii.py digits --fusion late`.
 
 Every method gets the same number of candidates, the same seeds (not those of the tables) and the
-validation split; the test split is never looked at. Prints the mean validation accuracy of each
+validation split; the test split is never used. Prints the mean validation accuracy of each
 candidate and the best.
 """
 

@@ -26,7 +26,6 @@ import torch
 from msam_lib._utils.progress import progress_bar
 from msam_lib.data import Batch, Modality
 from msam_lib.diagnostics import block_traces, hessian_trace, plane, random_direction
-from msam_lib.diagnostics._vectors import random_vector
 from msam_lib.diagnostics.external import LossLandscapes, PyHessian
 from msam_lib.models import build_model
 
@@ -54,7 +53,7 @@ def problem(width: int, samples: int):
 def speed_up(theirs: Callable[[], Any], ours: Callable[[], Any], rounds: int) -> float:
     """Median over rounds of the CPU time of `theirs` divided by that of `ours`, taken in turn."""
     theirs(), ours()
-    found = []
+    ratios = []
     for k in range(rounds):
         times = {}
         for name, call in (("t", theirs), ("o", ours))[:: 1 if k % 2 else -1]:
@@ -62,8 +61,8 @@ def speed_up(theirs: Callable[[], Any], ours: Callable[[], Any], rounds: int) ->
             start = time.process_time()
             call()
             times[name] = time.process_time() - start
-        found.append(times["t"] / times["o"])
-    return statistics.median(found)
+        ratios.append(times["t"] / times["o"])
+    return statistics.median(ratios)
 
 
 def check(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> float:
@@ -83,7 +82,7 @@ def traces(rounds: int) -> list[dict[str, Any]]:
     """All blocks' traces and the total, against PyHessian block by block."""
     model, batch = problem(32, 256)
     blocks = [*model.modalities, "fusion", "all"]
-    # The same probes first: block by block, in all, and the split of one product.
+    # First that both give the same numbers: block by block, in all, and the split of one product.
     errors = [
         check(
             f"trace of {b}",
@@ -99,7 +98,7 @@ def traces(rounds: int) -> list[dict[str, Any]]:
         names = set(model.blocks()[m])
         parts = []
         for k in range(3):
-            z = random_vector(theirs.layout.size, 1, k, like=torch.zeros(1))
+            z = theirs.probe(k, seed=1)
             named = theirs.layout.named(z * theirs.product(z))
             parts.append(sum(float(t.sum()) for n, t in named.items() if n in names))
         errors.append(check(f"split trace of {m}", split[m].samples, np.array(parts), 1e-3))
@@ -123,14 +122,14 @@ def traces(rounds: int) -> list[dict[str, Any]]:
 
 
 def spread(model, batch) -> list[dict[str, Any]]:
-    """What splitting one probe costs in precision: its standard error over that of probes of one's
-    own.
+    """What splitting one probe costs in precision: its standard error over that of probes for the
+    block alone.
     """
     out = []
     split = block_traces(model, batch, probes=60, seed=5, progress=False)
     for m in model.modalities:
-        own = hessian_trace(model, batch, m, probes=60, seed=5, progress=False)
-        value = split[m].std_error / own.std_error
+        alone = hessian_trace(model, batch, m, probes=60, seed=5, progress=False)
+        value = split[m].std_error / alone.std_error
         out.append(
             row(
                 f"standard error of a split probe, {m}",

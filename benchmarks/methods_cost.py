@@ -23,8 +23,9 @@ from step_cost import peak_memory, problem, ratio, stepper  # its neighbour
 
 from msam_lib._utils.progress import progress_bar
 from msam_lib._utils.reproducibility import environment_record
-from msam_lib.data import Batch, MultimodalDataset
+from msam_lib.data import Batch, DataSplits, MultimodalDataset
 from msam_lib.errors import UnsupportedSetting
+from msam_lib.labels import format_label
 from msam_lib.methods import METHODS, build_method
 from msam_lib.models import MultimodalModel
 from msam_lib.results.frozen import write_frozen
@@ -81,8 +82,6 @@ def epochs(method: Any, model: Any, batch: Any) -> Any:
 
 
 def _splits(data: MultimodalDataset, part: MultimodalDataset) -> Any:
-    from msam_lib.data import DataSplits
-
     return DataSplits("cost", data, part, part, {}, (), "")
 
 
@@ -103,30 +102,31 @@ def measured(name: str, options: dict, fusion: str, m: int, pairs: int) -> list[
     joint = build_method("joint")
     one, plain = stepper(method, model, batch), stepper(joint, copy.deepcopy(model), batch)
     forward, backward = passes(copy.deepcopy(method), copy.deepcopy(model), batch)
-    found = {
+    quantities = {
         "step": ratio(one, plain, pairs),
         "epoch": _timed(epochs(method, model, batch), epochs(joint, model, batch)),
         "memory": peak_memory(one) / peak_memory(plain),
         "forward": forward,
         "backward": backward,
     }
-    told = ",".join(f"{k}={v}" for k, v in sorted(options.items()))
-    same = {"name": f"{name}:{told}" if told else name, "against": "joint"}
+    same = {"name": format_label(name, options), "against": "joint"}
     same["setting"] = f"small_cnn, {fusion}, M={m}"
-    return [same | {"quantity": q, "ratio": round(v, 3), "target": None} for q, v in found.items()]
+    return [
+        same | {"quantity": q, "ratio": round(v, 3), "target": None} for q, v in quantities.items()
+    ]
 
 
 def _timed(a: Any, b: Any) -> float:
     """Median over three pairs of CPU times."""
-    found = []
+    ratios = []
     for _ in range(3):
         times = []
         for call in (a, b):
             start = time.process_time()
             call()
             times.append(time.process_time() - start)
-        found.append(times[0] / times[1])
-    return statistics.median(found)
+        ratios.append(times[0] / times[1])
+    return statistics.median(ratios)
 
 
 def fusions(name: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""M-SAM as Algorithm 1 is printed, with nothing saved: 2^M masked forward passes and three backward
-passes.
+"""M-SAM as Algorithm 1 is printed, with nothing reused: 2^M masked forward passes and three
+backward passes.
 
-The yardstick for the library's version, and a test of it: both must take the same step.
+The reference for the library's version, and a test of it: both must take the same step.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""What a training step costs, as ratios measured side by side: `python benchmarks/step_cost.py
---json`.
+"""What a training step costs, as ratios measured side by side: `python benchmarks/step_cost.py`.
 
-Every ratio interleaves its two contestants in one process on one thread, A B A B ..., and is the
+Every ratio interleaves the two steps compared in one process on one thread, A B A B ..., and is the
 median over pairs of consecutive timings, so that a machine whose speed drifts slows both. Peak
-memory is what torch's profiler counts as allocated during a step, on top of what was there before
-it.
+memory is what torch's profiler counts as allocated during a step, above what was allocated before.
 """
 
 from __future__ import annotations
@@ -49,9 +47,7 @@ def problem(encoder: str, fusion: str, m: int, shape: tuple[int, ...] | None = N
 
 
 def stepper(method: Method, model, batch: Batch) -> Callable[[], None]:
-    """A training step as a function of nothing; the weights hardly move, so every step costs the
-    same.
-    """
+    """A training step without arguments; the weights hardly change, so its cost does not vary."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
     model.train()
     return lambda: method.step(model, batch, optimizer)
@@ -59,7 +55,7 @@ def stepper(method: Method, model, batch: Batch) -> Callable[[], None]:
 
 def ratio(a: Callable[[], Any], b: Callable[[], Any], pairs: int) -> float:
     """Median over pairs of CPU time of `a` divided by that of `b`, taken in turn."""
-    found = []
+    ratios = []
     for call in (a, b, a, b):
         call()
     gc.disable()
@@ -69,9 +65,9 @@ def ratio(a: Callable[[], Any], b: Callable[[], Any], pairs: int) -> float:
             start = time.process_time()
             call()
             times.append(time.process_time() - start)
-        found.append(times[0] / times[1])
+        ratios.append(times[0] / times[1])
     gc.enable()
-    return statistics.median(found)
+    return statistics.median(ratios)
 
 
 def peak_memory(call: Callable[[], Any]) -> float:
@@ -143,11 +139,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=31, help="pairs of timings per ratio")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    found = rows(args.pairs)
+    measured = rows(args.pairs)
     if args.json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(measured, indent=1))
         return
-    for r in found:
+    for r in measured:
         target = "" if r["target"] is None else f"target {r['target']}"
         print(f"{r['name']:24} / {r['against']:11} {r['ratio']:6.3f}  {target:12} {r['setting']}")
 

@@ -2,8 +2,9 @@
 
 Whoever adds one of them writes its file and its row here; the command line, the search, the tables,
 the cards and the shared tests read the rows. A target is `"module:name"` (a leading dot stands for
-`msam_lib`), imported when it is first asked for, so that reading the catalogue needs no torch. A row
-may also be added at run time, with a target in a module of your own.
+`msam_lib`), imported when it is first asked for, so that reading the catalogue needs no torch. A
+row may also be added at run time, with a target in a module of your own; it holds in that process
+alone, so train with `jobs=1` then.
 
 >>> METHODS["msam"].title, METHODS["msam"].kind, FUSIONS["maxout"].words
 ('M-SAM', 'landscape', 'early fusion (MaxOut)')

@@ -1,6 +1,4 @@
-"""The errors a user can meet, each of which says what was given, what is allowed and what to do
-next.
-"""
+"""The errors of this package; each says what was given, what is allowed and what to do next."""
 
 from __future__ import annotations
 
@@ -13,11 +11,11 @@ class MsamError(ValueError):
 
 
 class DatasetMissing(MsamError):
-    """The files of a data set are not where they were looked for."""
+    """The files of a data set are missing and cannot be downloaded."""
 
 
 class DatasetCorrupt(MsamError):
-    """A data file has a wrong checksum, is truncated, or is not what its name says."""
+    """A data file has a wrong checksum, is truncated, or is of another kind than its name says."""
 
 
 class UnsupportedSetting(MsamError):

@@ -1,5 +1,5 @@
-"""Labels: a method with its options in one word, `"msam:reading=encoder,rho=0.1"`; how it is read,
-written and shown. Imports no torch.
+"""Labels: a method with its options in one word, `"msam:reading=encoder,rho=0.1"`; parsing,
+formatting and display. Imports no torch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHORT = {  # options in words; others are shown as option=value
     "mdps=False": "without MDPS",
     "variant=released": "released code",
 }
-RADII = ("rho",)  # named in captions instead, see `radii`
+RADII = ("rho",)  # shown in captions instead, see `radii`
 
 
 class Case(NamedTuple):
@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The row's name before tuning; see `format_label`."""
+        """The label with the fixed options; see `format_label`."""
         return format_label(self.method, self.options)
 
 
@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What it is called in a column head.
+        """The heading of its column.
 
         >>> Comparison("avmnist", "maxout").name
         'avmnist, early'
@@ -68,7 +68,10 @@ def format_label(method: str, options: Mapping[str, Any]) -> str:
 
 
 def parse(label: str) -> tuple[str, dict[str, str]]:
-    """Method and options of a label.
+    """(method, {option: value as text}) of a label.
+
+    Raises:
+        MsamError: a part of it is not OPTION=VALUE.
 
     >>> parse("msam:reading=encoder,rho=0.1")
     ('msam', {'reading': 'encoder', 'rho': '0.1'})
@@ -84,7 +87,7 @@ def parse(label: str) -> tuple[str, dict[str, str]]:
 
 
 def parse_case(text: str) -> Case:
-    """The case that a label on the command line describes, its values as Python's.
+    """The case that a label describes, its values converted by `literal`.
 
     Raises:
         MsamError: a part of it is not OPTION=VALUE.
@@ -97,7 +100,7 @@ def parse_case(text: str) -> Case:
 
 
 def key_values(texts: Iterable[str]) -> dict[str, Any]:
-    """`OPTION=VALUE` words as a dictionary of Python values.
+    """{option: value} of `OPTION=VALUE` words, the values converted by `literal`.
 
     Raises:
         MsamError: a word is not OPTION=VALUE.
@@ -109,7 +112,7 @@ def key_values(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def literal(text: str) -> Any:
-    """`0.1` is a number, `(1, 2)` a tuple, `True` a truth value, anything else a string."""
+    """The Python value of a text: a number, tuple, list or truth value; else the text itself."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -117,6 +120,7 @@ def literal(text: str) -> Any:
 
 
 def _pair(text: str) -> tuple[str, str]:
+    """(option, value) of `OPTION=VALUE`."""
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise MsamError(f"{text!r} is not OPTION=VALUE; for example rho=0.1.")
@@ -124,12 +128,12 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def display_names(labels: Iterable[str], titles: Mapping[str, str] | None = None) -> dict[str, str]:
-    """{label: name to show}, in the order in which methods are shown. Radii are left out unless
-    two names would be equal.
+    """{label: name to show}, in the catalogue's order of methods. Radii are left out unless two
+    names would be equal.
 
     Args:
-        labels: any order, repeats allowed.
-        titles: {label or method: title}, before the built-in ones.
+        labels: in any order, repeats allowed.
+        titles: {label or method: title}, used instead of the catalogue's.
 
     >>> list(display_names(["msam:reading=encoder,rho=0.1", "joint"]).values())
     ['Joint training', 'M-SAM (encoder)']
@@ -145,18 +149,19 @@ def display_names(labels: Iterable[str], titles: Mapping[str, str] | None = None
 
 
 def radii(labels: Iterable[str]) -> str:
-    """The radii behind some labels in words: `"ρ: SAM 0.1, ASAM 0.5."`, `"ρ = 0.1."` where all are
-    equal, `""` without any.
+    """The radii of some labels as text: `"ρ: SAM 0.1, ASAM 0.5."`, `"ρ = 0.1."` where all are
+    equal, `""` where there are none.
     """
     names = display_names(labels)
     options = {label: parse(label)[1] for label in names}
-    found = {names[label]: o["rho"] for label, o in options.items() if "rho" in o}
-    if len(set(found.values())) == 1:
-        return f"ρ = {next(iter(found.values()))}."
-    return f"ρ: {', '.join(f'{name} {rho}' for name, rho in found.items())}." if found else ""
+    rhos = {names[label]: o["rho"] for label, o in options.items() if "rho" in o}
+    if len(set(rhos.values())) == 1:
+        return f"ρ = {next(iter(rhos.values()))}."
+    return f"ρ: {', '.join(f'{name} {rho}' for name, rho in rhos.items())}." if rhos else ""
 
 
 def _name(label: str, titles: Mapping[str, str], *, radii: bool) -> str:
+    """The title of a label's method and, in brackets, its options without the implied ones."""
     method, options = parse(label)
     title = titles.get(method) or (METHODS[method].title if method in METHODS else method)
     words = []
@@ -170,6 +175,7 @@ def _name(label: str, titles: Mapping[str, str], *, radii: bool) -> str:
 
 
 def _rank(label: str) -> tuple[float, int, str]:
+    """The sort key: methods as in the catalogue (others before M-SAM), plain before variants."""
     method, options = parse(label)
     known = list(METHODS)
     place = known.index(method) if method in known else known.index("msam") - 0.5

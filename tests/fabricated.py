@@ -52,7 +52,7 @@ def results(
 
 
 def landscapes(labels: Sequence[str] = ("joint", "sam:rho=0.1"), steps: int = 5) -> pd.DataFrame:
-    """Bowls x^2 + y^2, steeper for each label, as `msam_lib.experiments.freeze.landscapes` freezes them."""
+    """Bowls x^2 + y^2, steeper for each label, as `freeze_landscapes` freezes them."""
     rows = []
     axis = [2 * i / (steps - 1) - 1 for i in range(steps)]
     for i, label in enumerate(labels):
@@ -66,7 +66,7 @@ def landscapes(labels: Sequence[str] = ("joint", "sam:rho=0.1"), steps: int = 5)
 
 
 def sharpness(seeds: Sequence[int] = (0, 1, 2)) -> pd.DataFrame:
-    """Sharpness and gap fall together, as `msam_lib.experiments.freeze.sharpness` freezes them."""
+    """Sharpness and gap fall together, as `freeze_sharpness` freezes them."""
     rows = []
     for (i, label), seed in itertools.product(enumerate(["joint", "sam:rho=0.1"]), seeds):
         same = {"dataset": "digits", "fusion": "late", "method": label.partition(":")[0]}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 
 import pytest
 
-from msam_lib.methods import METHODS
+from msam_lib import PUBLIC
+from msam_lib.catalogue import METHODS
 from tools import build_book, build_notebooks
 
 
@@ -25,9 +27,18 @@ def test_every_notebook_is_in_one_table_of_contents(source):
 
 def test_every_method_has_a_page(source):
     listed = (source / "methods" / "index.md").read_text()
-    for name, method in METHODS.items():
-        assert f"[{method.title}]({name}.md)" in listed
-        assert (source / "methods" / f"{name}.md").read_text().startswith(f"# {method.title}\n")
+    for name, row in METHODS.items():
+        assert f"[{row.title}]({name}.md)" in listed
+        assert (source / "methods" / f"{name}.md").read_text().startswith(f"# {row.title}\n")
+
+
+def test_the_api_names_modules_that_exist_and_every_public_name(source):
+    for page in build_book.MODULES:
+        text = (source / "api" / f"{page.lower()}.rst").read_text()
+        named = re.findall(r"automodule:: (\S+)", text)
+        assert named and all(importlib.util.find_spec(name) for name in named)
+    index = (source / "api" / "index.md").read_text()
+    assert [n for n in PUBLIC if f"| `ml.{n}` |" not in index] == []
 
 
 def test_figures_come_with_their_caption_and_words(source):

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 from msam_lib.errors import MsamError
-from msam_lib.figures import build as products
-from msam_lib.figures import registry as paper
-from msam_lib.plots import results_table as tables
+from msam_lib.experiments.suite import suite
+from msam_lib.figures import build as building
+from msam_lib.figures.registry import ITEMS, build_all
 from msam_lib.plots import style
+from msam_lib.plots import table as tables
+from msam_lib.results.frozen import load, write_frozen
+from msam_lib.results.rows import roles
 from tests import fabricated
+
+DATA = Path(__file__).resolve().parent.parent / "figures" / "data"
 
 
 @pytest.fixture(scope="module")
@@ -23,31 +30,31 @@ def built(tmp_path_factory):
         fabricated.everything().to_csv(out / "data" / f"{name}.csv.gz", index=False)
     fabricated.landscapes().to_csv(out / "data" / "landscapes.csv.gz", index=False)
     fabricated.sharpness().to_csv(out / "data" / "sharpness.csv.gz", index=False)
-    assert paper.build_all(out=out) == list(paper.ITEMS)
+    assert build_all(out=out) == list(ITEMS)
     return out
 
 
 def test_all_products_are_there(built):
     manifest = json.loads((built / "manifest.json").read_text())
-    assert list(manifest) == list(paper.ITEMS)
+    assert list(manifest) == list(ITEMS)
     for name, entry in manifest.items():
         kinds = tables.FORMATS if name.startswith("table_") else style.FORMATS
         assert entry["files"] == [f"{name}.{kind}" for kind in kinds]
         assert all((built / file).stat().st_size > 100 for file in entry["files"])
         assert len(entry["alt"]) > 40 and "seed" in entry["caption"]
-        assert set(entry["data"]) == {paper.ITEMS[name].needs}
+        assert set(entry["data"]) == {ITEMS[name].needs, *ITEMS[name].beside}
 
 
 def test_what_was_just_drawn_is_not_stale(built):
-    assert paper.build_all(out=built, check=True) == []
+    assert build_all(out=built, check=True) == []
 
 
 def test_a_missing_product_is_stale(built):
     file = built / "table_late.tex"
     content = file.read_text()
     file.unlink()
-    assert paper.build_all(out=built, check=True) == ["table_late"]
-    assert paper.build_all(["table_maxout"], out=built, check=True) == []
+    assert build_all(out=built, check=True) == ["table_late"]
+    assert build_all(["table_maxout"], out=built, check=True) == []
     file.write_text(content)
 
 
@@ -58,36 +65,64 @@ def test_changed_data_make_what_is_drawn_from_them_stale(built):
     frame["value"] *= 0.5
     frame.to_csv(data, index=False)
     try:
-        stale = [name for name, item in paper.ITEMS.items() if item.needs == "digits"]
-        assert paper.build_all(out=built, check=True) == stale
+        stale = [name for name, item in ITEMS.items() if item.needs == "digits"]
+        assert build_all(out=built, check=True) == stale
     finally:
         data.write_bytes(before)
 
 
+# Items that print something of the search: all that say how a number was tuned.
+SEARCHED = {name for name in ITEMS if name.startswith(("table_methods_", "table_paired_"))}
+SEARCHED = (SEARCHED - {"table_methods_cost"}) | {"methods_ranks", "search_avmnist"}
+
+
+def test_one_changed_learning_rate_makes_what_prints_the_search_stale(built, tmp_path):
+    out = tmp_path / "figures"
+    shutil.copytree(built, out)
+    search = load("search", DATA)
+    joint = search["label"].eq("joint") & search["fusion"].eq("late")
+    rate = search.loc[joint & search["dataset"].eq("mfeat"), "lr"]
+    assert rate.max() == search.loc[search["dataset"].eq("mfeat"), "lr"].max()
+    search.loc[rate.idxmax(), "lr"] = 0.5  # larger than any other method's
+    text = search.to_csv(index=False, lineterminator="\n")
+    write_frozen(out / "data" / "search.csv.gz", text, {})
+    assert set(build_all(out=out, check=True)) == SEARCHED
+    table = out / "table_methods_late_mfeat.md"
+    note = "Joint training met learning rates up to 0.5"
+    assert note not in table.read_text("utf-8")
+    build_all(["table_methods_late_mfeat", "methods_ranks", "table_paired_fused"], out=out)
+    assert note in table.read_text("utf-8")
+    caption = json.loads((out / "manifest.json").read_text())["methods_ranks"]["caption"]
+    assert "Uneven searches for learning rates: mfeat, late" in caption
+    assert "mfeat, late" in (out / "table_paired_fused.md").read_text("utf-8").split("older")[1]
+    left = SEARCHED - {"table_methods_late_mfeat", "methods_ranks", "table_paired_fused"}
+    assert set(build_all(out=out, check=True)) == left
+
+
 def test_changed_code_makes_everything_stale(built, monkeypatch):
-    monkeypatch.setattr(products, "code_hash", lambda: "other")
-    assert paper.build_all(out=built, check=True) == list(paper.ITEMS)
+    monkeypatch.setattr(building, "code_hash", lambda modules: "other")
+    assert build_all(out=built, check=True) == list(ITEMS)
 
 
 def test_drawing_one_item_keeps_the_others_entries(built):
-    assert paper.build_all(["table_late"], out=built) == ["table_late"]
-    assert paper.build_all(out=built, check=True) == []
+    assert build_all(["table_late"], out=built) == ["table_late"]
+    assert build_all(out=built, check=True) == []
 
 
 def test_unknown_items_and_missing_runs_are_named(built):
     with pytest.raises(MsamError, match="Did you mean 'table_late'"):
-        paper.build_all(["table_lat"], out=built)
-    frame = fabricated.results()
+        build_all(["table_lat"], out=built)
     with pytest.raises(MsamError, match="No runs with fusion 'maxout'"):
-        paper.ITEMS["table_maxout"].build(frame)
+        ITEMS["table_maxout"].build({"digits": fabricated.results()})
 
 
 def test_tables_leave_out_the_strong_versus_weak_runs():
-    rows = paper.ITEMS["table_late"].build(fabricated.everything()).rows
+    frames = {"digits": fabricated.everything()}
+    rows = ITEMS["table_late"].build(frames).rows
     assert [r.name for r in rows] == [
         "Unimodal", "Joint training", "SAM", "M-SAM", "M-SAM (encoder)",
     ]  # fmt: skip
-    rows = paper.ITEMS["table_maxout"].build(fabricated.everything()).rows
+    rows = ITEMS["table_maxout"].build(frames).rows
     assert rows[0].name == "Unimodal" and rows[0].cells[0].text == "—"
     assert rows[0].cells[0].note.startswith("needs per-modality logits")
 
@@ -95,18 +130,14 @@ def test_tables_leave_out_the_strong_versus_weak_runs():
 def test_one_sam_serves_both_comparisons():
     """Where the table's radius is that of the comparison there is one run for both."""
     frame = fabricated.everything()
-    frame = frame[frame["label"] != "sam:rho=0.1"]
-    names = [r.name for r in paper.ITEMS["table_late"].build(frame).rows]
+    frames = {"digits": frame[frame["label"] != "sam:rho=0.1"]}
+    names = [r.name for r in ITEMS["table_late"].build(frames).rows]
     assert "SAM" in names
-    assert "all weights (SAM)" in paper.ITEMS["strong_versus_weak"].alt(frame)
+    assert "all weights (SAM)" in ITEMS["strong_versus_weak"].alt(frames)
 
 
 def test_the_suite_trains_what_the_items_show():
-    from msam_lib.experiments.suite import suite
-
     labels = {(e.fusion, e.label) for e in suite(seeds=[0])}
     late = {label for fusion, label in labels if fusion == "late"}
     assert {"joint", "unimodal"} <= late
-    from msam_lib.results.rows import roles
-
     assert len(roles(sorted(late))) == 4

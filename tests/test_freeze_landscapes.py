@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from msam_lib.cli.main import main
-from msam_lib.diagnostics import Landscape
 from msam_lib.errors import MsamError
 from msam_lib.experiments.build import run_experiment
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.experiments.freeze import landscapes as geometry
+from msam_lib.experiments.freeze import landscapes as freezing
+from msam_lib.results.landscape import Landscape, landscapes
 from msam_lib.results.rows import traced_rows
 from tests import fabricated
 
@@ -26,19 +26,19 @@ def runs(tmp_path_factory):
 
 
 def test_frozen_rows_give_the_landscape_back(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(geometry, "STEPS", 5)
-    path = geometry.freeze_landscapes(runs, folder=tmp_path)
-    found = geometry.landscapes(pd.read_csv(path))
+    monkeypatch.setattr(freezing, "STEPS", 5)
+    path = freezing.freeze_landscapes(runs, folder=tmp_path)
+    found = landscapes(pd.read_csv(path))
     assert set(found) == {"Joint training", "SAM"}
     kept = Landscape.load(next(runs[0].path.glob("landscape-all-5-*.npz")))
     assert np.allclose(found["Joint training"].loss, kept.loss, rtol=1e-5)
     assert np.allclose(found["Joint training"].accuracy, kept.accuracy, rtol=1e-5)
     before = path.read_bytes()
-    assert geometry.freeze_landscapes(runs, folder=tmp_path).read_bytes() == before
+    assert freezing.freeze_landscapes(runs, folder=tmp_path).read_bytes() == before
 
 
 def test_rows_and_axes_are_not_mixed_up():
-    bowl = geometry.landscapes(fabricated.landscapes(["joint"]))["Joint training"]
+    bowl = landscapes(fabricated.landscapes(["joint"]))["Joint training"]
     assert np.allclose(bowl.loss, bowl.x[:, None] ** 2 + bowl.y[None] ** 2)
 
 

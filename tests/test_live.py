@@ -52,7 +52,7 @@ def test_a_pause_holds_it_and_changes_nothing(plain, tmp_path):
     pd.testing.assert_frame_equal(live.frame(), plain)
 
 
-def test_stopped_it_goes_on_from_the_last_whole_epoch(plain, tmp_path):
+def test_stopped_it_resumes_from_the_last_whole_epoch(plain, tmp_path):
     def stop_in_epoch_2(it):
         if it.epoch == 1:
             it.stop()
@@ -119,7 +119,7 @@ def test_the_panel_trains_what_the_controls_say(panel):
     assert not panel.buttons["start"].disabled and panel.buttons["stop"].disabled
 
 
-def test_the_panel_pauses_goes_on_and_stops(panel):
+def test_the_panel_pauses_resumes_and_stops(panel):
     panel.controls["dataset"].value, panel.controls["epochs"].value = "digits", 40  # not too fast
     panel.buttons["start"].click()
     until(lambda: panel.live.losses)
@@ -128,11 +128,11 @@ def test_the_panel_pauses_goes_on_and_stops(panel):
     panel.buttons["start"].click()
     assert panel.live.state == "running"
     panel.buttons["stop"].click()
-    assert panel.live.state == "stopped" and "Start goes on" in panel.line.value
+    assert panel.live.state == "stopped" and "Start resumes" in panel.line.value
     assert not panel.errors
 
 
-def test_a_setting_that_does_not_work_is_told(panel):
+def test_a_setting_that_does_not_work_is_reported(panel):
     panel.controls["fusion"].value, panel.controls["method"].value = "maxout", "ogm_ge"
     panel.buttons["start"].click()
     panel.live.wait(60)

@@ -235,10 +235,9 @@ def test_a_failed_step_leaves_the_weights_alone():
 
 
 @every_method
-def test_a_card_says_what_the_method_is(name, options):
+def test_a_class_says_what_the_method_is(name, options):
     cls = METHODS[name]
-    assert cls.title and cls.reference and cls.passes
-    assert cls.changes in ("nothing", "loss", "gradient", "schedule", "landscape", "data", "model")
+    assert cls.reference and cls.passes
     for chosen in cls.paper_options.values():
         assert set(chosen) <= set(cls.options())
     assert "Changes:" in cls.__doc__ and "Requires:" in cls.__doc__

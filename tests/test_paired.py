@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from msam_lib.errors import MsamError
-from msam_lib.figures import search as search_results
 from msam_lib.figures.paired import ITEMS, PAIRS, paired_table
 from msam_lib.results.comparison import FUSED, WEAKEST, compared
 from msam_lib.results.frame import COLUMNS
@@ -15,6 +14,15 @@ from msam_lib.results.frame import COLUMNS
 SEEDS = 5
 # accuracy (%) of each method: of the whole model, of the strong and of the weak modality
 LEVELS = {"joint": (70, 60, 20), "sam": (71, 61, 18), "msam": (74, 60, 25)}
+
+
+def searched(**largest):
+    """A frozen search on the made-up data: {method: its largest learning rate}."""
+    rows = [("made", "late", label, rate) for label, rate in largest.items()]
+    return pd.DataFrame(rows, columns=["dataset", "fusion", "label", "lr"])
+
+
+EVEN = searched(joint=0.2, sam=0.2)
 
 
 @pytest.fixture
@@ -40,7 +48,7 @@ def cell(table, row):
 
 
 def test_cells_are_paired_differences(frame):
-    table = paired_table(frame)
+    table = paired_table(frame, EVEN)
     assert table.columns == ("made, late",)
     clear = cell(table, "M-SAM - Joint training")
     assert clear.mean == pytest.approx(4) and clear.half == pytest.approx(0, abs=1e-9)
@@ -57,26 +65,29 @@ def test_cells_are_paired_differences(frame):
 def test_an_interval_around_zero_is_not_bold(frame):
     wide = (frame["label"] == "sam") & (frame["seed"] == 0)
     frame.loc[wide, "value"] -= 0.2
-    assert cell(paired_table(frame), "SAM - Joint training").rank == 0
+    assert cell(paired_table(frame, EVEN), "SAM - Joint training").rank == 0
 
 
 def test_the_weakest_modality_is_joint_trainings_lowest(frame):
     found = compared(frame, WEAKEST)["made", "late"]
     assert found.loc["joint"].mean() == pytest.approx(22)
-    assert cell(paired_table(frame, WEAKEST), "M-SAM - Joint training").mean == pytest.approx(5)
+    assert cell(paired_table(frame, EVEN, WEAKEST), "M-SAM - Joint training").mean == pytest.approx(
+        5
+    )
     assert compared(frame, FUSED)["made", "late"].loc["joint"].mean() == pytest.approx(72)
 
 
 def test_methods_that_are_not_there_leave_their_cells_empty(frame):
-    table = paired_table(frame)
+    table = paired_table(frame, EVEN)
     assert len(table.rows) == len(PAIRS)
     assert cell(table, "MASAM - M-SAM").text == "—"
 
 
 def test_alternative_texts_count_the_clear_differences(frame):
     for item in ITEMS:
-        assert "M-SAM - Joint training: above in 1, below in 0 of 1" in item.alt(frame)
-        assert "MASAM - M-SAM: above in 0, below in 0 of 0" in item.alt(frame)
+        text = item.alt({"methods": frame, "search": EVEN})
+        assert "M-SAM - Joint training: above in 1, below in 0 of 1" in text
+        assert "MASAM - M-SAM: above in 0, below in 0 of 0" in text
 
 
 def test_of_several_epochs_the_one_chosen_on_validation_counts(frame):
@@ -89,11 +100,7 @@ def test_of_several_epochs_the_one_chosen_on_validation_counts(frame):
         compared(pd.concat([frame, later]))
 
 
-def test_an_uneven_search_is_named_below_the_table(frame, monkeypatch):
-    def choice(rate):
-        return {"trials": [{"lr": rate, "val_accuracy": 0.5}]}
-
-    assert not any("made, late" in note for note in paired_table(frame).notes)
-    stored = {"joint": choice(0.2), "sam": choice(0.1)}
-    monkeypatch.setattr(search_results, "tuned", lambda *_: stored)
-    assert any("made, late" in note for note in paired_table(frame).notes)
+def test_an_uneven_search_is_named_below_the_table(frame):
+    uneven = searched(joint=0.2, sam=0.1)
+    assert not any("made, late" in note for note in paired_table(frame, EVEN).notes)
+    assert any("made, late" in note for note in paired_table(frame, uneven).notes)

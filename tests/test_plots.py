@@ -11,10 +11,11 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from msam_lib import labels as names
 from msam_lib import plots
 from msam_lib.errors import MsamError
-from msam_lib.plots import perturbation, style
+from msam_lib.labels import parse, radii
+from msam_lib.plots import style
+from msam_lib.results.rows import ALL, NONE, STRONG, WEAK, roles
 from tests import fabricated
 
 TWO, THREE = ("audio", "visual"), ("x1", "x2", "x3")
@@ -67,16 +68,6 @@ def test_shown_pictures_carry_their_alternative_text(capsys, monkeypatch):
 # --- names ----------------------------------------------------------------------------------------
 
 
-def test_titles_are_those_of_the_methods():
-    from msam_lib.methods import METHODS
-
-    both = set(METHODS) & set(names.TITLES)
-    assert {"joint", "sam", "msam"} <= both
-    assert {m: names.TITLES[m] for m in both} == {m: METHODS[m].title for m in both}
-    assert list(names.TITLES) == list(names.KINDS) == list(METHODS)
-    assert {m: cls.changes for m, cls in METHODS.items()} == names.KINDS
-
-
 def test_display_names_tell_labels_apart():
     labels = [
         "msam:rho=0.1",
@@ -89,10 +80,10 @@ def test_display_names_tell_labels_apart():
         "SAM (ρ=0.1)", "SAM (ρ=0.2)", "new (k=2)", "M-SAM", "M-SAM (momentum)",
     ]  # fmt: skip
     assert plots.display_names(["new:k=2"], {"new": "NEW"}) == {"new:k=2": "NEW (k=2)"}
-    assert names.parse("m:hidden=(3, 4),k=1") == ("m", {"hidden": "(3, 4)", "k": "1"})
-    assert names.radii(["joint"]) == ""
-    assert names.radii(["joint", "sam:rho=0.1", "msam:rho=0.1"]) == "ρ = 0.1."
-    assert names.radii(["sam:rho=0.1", "asam:rho=1.0"]) == "ρ: SAM 0.1, ASAM 1.0."
+    assert parse("m:hidden=(3, 4),k=1") == ("m", {"hidden": "(3, 4)", "k": "1"})
+    assert radii(["joint"]) == ""
+    assert radii(["joint", "sam:rho=0.1", "msam:rho=0.1"]) == "ρ = 0.1."
+    assert radii(["sam:rho=0.1", "asam:rho=1.0"]) == "ρ: SAM 0.1, ASAM 1.0."
 
 
 # --- curves ---------------------------------------------------------------------------------------
@@ -198,7 +189,7 @@ def test_strong_versus_weak(modalities):
     figure = plots.strong_versus_weak(frame)
     axes = figure.axes
     assert [t.get_text() for t in axes[0].get_yticklabels()] == [
-        perturbation.NONE, perturbation.ALL, perturbation.STRONG, perturbation.WEAK,
+        NONE, ALL, STRONG, WEAK,
     ]  # fmt: skip
     assert axes[0].get_title().endswith(modalities[0]) and modalities[-1] in axes[1].get_title()
     for ax, m in zip(axes, (0, len(modalities) - 1, -1), strict=True):
@@ -206,7 +197,7 @@ def test_strong_versus_weak(modalities):
         want = [100 * fabricated.accuracy(5, s, 2, m) for s in range(3)]  # SAM at the same radius
         np.testing.assert_allclose(hollow[1].get_xdata(), want)
     assert not boxes_overlap(figure)
-    assert perturbation.STRONG in plots.strong_versus_weak_alt(frame)
+    assert STRONG in plots.strong_versus_weak_alt(frame)
 
 
 def test_the_only_sam_is_taken_whatever_its_radius():
@@ -216,7 +207,7 @@ def test_the_only_sam_is_taken_whatever_its_radius():
         fabricated.ONE + "dominant",
         "msam:reading=encoder,target=audio",
     ]
-    assert list(perturbation.roles(labels)) == labels[:3]
+    assert list(roles(labels)) == labels[:3]
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -224,7 +215,8 @@ def test_the_only_sam_is_taken_whatever_its_radius():
 
 def test_reading_results_needs_no_torch():
     code = (
-        "import sys, msam_lib.plots, msam_lib.results, msam_lib.figures.registry, msam_lib.experiments.suite; "
+        "import sys, msam_lib.plots, msam_lib.results, msam_lib.figures.registry; "
+        "import msam_lib.experiments.suite; "
         "sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

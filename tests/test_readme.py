@@ -34,8 +34,8 @@ def test_commands_are_understood(command):
     parser().parse_args(shlex.split(command)[3:])
 
 
-def test_the_diff_trains_somebodys_own_module():
-    """The added lines of the diff, in a loop over somebody's own data."""
+def test_the_diff_trains_a_users_module():
+    """The added lines of the diff, in a loop over a user's data."""
     (diff,) = [block for language, block in BLOCKS if language == "diff"]
     lines = [line[1:] for line in diff.splitlines() if not line.startswith("-")]
     added = [x for x in diff.splitlines() if x.startswith("+") and len(x) > 1]

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from msam_lib import results
+from msam_lib.results.comparison import ranks
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -38,26 +41,24 @@ def test_rows_are_those_of_the_drawn_tables(row):
 
 
 def test_ranks_in_the_text_are_the_frozen_ones():
-    from msam_lib import results
-    from msam_lib.figures import comparison as paper_methods
-
-    names, found = paper_methods.ranks(results.load("methods", ROOT / "figures" / "data"))
-    rank = dict(zip(names, found.average, strict=True))
-    told = re.search(r"\*\*Ranks\*\*.*?\(\[figure\]", README, re.DOTALL)
-    assert told is not None
-    pairs = re.findall(r"((?:[A-Z][\w-]*)(?: \(\w+\))?) (\d+\.\d)", told[0].replace("\n", " "))
+    names, ranked = ranks(results.load("methods", ROOT / "figures" / "data"))
+    rank = dict(zip(names, ranked.average, strict=True))
+    text = re.search(r"\*\*Ranks\*\*.*?\(\[figure\]", README, re.DOTALL)
+    assert text is not None
+    pairs = re.findall(r"((?:[A-Z][\w-]*)(?: \(\w+\))?) (\d+\.\d)", text[0].replace("\n", " "))
     assert len(pairs) >= 6
     for name, value in pairs:
         assert float(value) == pytest.approx(rank[name], abs=0.0501), name
-    assert f"critical difference is {found.critical_difference:.1f}" in told[0].replace("\n  ", " ")
+    difference = f"critical difference is {ranked.critical_difference:.1f}"
+    assert difference in text[0].replace("\n  ", " ")
 
 
 def test_differences_in_the_text_are_those_of_the_paired_tables():
     """Every "3.1 ± 1.3 points" of the README is a cell of one of the tables it points to."""
-    told = re.findall(r"(-?\d+\.\d ± \d+\.\d) points", README.replace("\n ", ""))
-    assert len(told) >= 5
+    written = re.findall(r"(-?\d+\.\d ± \d+\.\d) points", README.replace("\n ", ""))
+    assert len(written) >= 5
     tables = [ROOT / "figures" / f"table_paired_{what}.md" for what in ("fused", "weakest")]
     drawn = {
         c for path in tables for line in path.read_text("utf-8").splitlines() for c in cells(line)
     }
-    assert set(told) <= drawn
+    assert set(written) <= drawn

@@ -12,7 +12,10 @@ import pytest
 
 from msam_lib import results
 from msam_lib.errors import MsamError
-from msam_lib.experiments.freeze import runs as frozen
+from msam_lib.experiments.collect import collect
+from msam_lib.experiments.freeze.runs import freeze
+from msam_lib.results.frame import COLUMNS
+from msam_lib.results.frozen import sha256
 from msam_lib.results.statistics import bootstrap_interval, paired, t_factor, t_interval
 from tests import fabricated
 
@@ -94,7 +97,7 @@ def test_senseless_samples_are_refused(call):
 # --- frames ---------------------------------------------------------------------------------------
 
 
-def test_final_takes_the_best_validation_epoch_and_never_looks_at_the_test():
+def test_the_reported_epoch_is_the_best_validation_epoch_and_never_looks_at_the_test():
     frame = fabricated.results()
     assert set(results.reported_epoch(frame)["epoch"]) == {2}
     assert set(results.reported_epoch(frame, "last")["epoch"]) == {3}
@@ -103,13 +106,13 @@ def test_final_takes_the_best_validation_epoch_and_never_looks_at_the_test():
     assert set(results.reported_epoch(frame)["epoch"]) == {2}
 
 
-def test_final_takes_the_first_of_equals():
+def test_the_reported_epoch_is_the_first_of_equals():
     frame = fabricated.results(labels=["joint"], seeds=[0])
     frame.loc[(frame["split"] == "val") & (frame["epoch"] >= 1), "value"] = 0.7
     assert set(results.reported_epoch(frame)["epoch"]) == {1}
 
 
-def test_final_without_validation_says_so():
+def test_without_validation_no_epoch_is_reported():
     frame = fabricated.results()
     with pytest.raises(MsamError, match="select='last'"):
         results.reported_epoch(frame[frame["split"] == "test"])
@@ -170,49 +173,49 @@ def write_run(store, label="sam:rho=0.1", seed=0, *, done=True, name="", **confi
 def test_collect_tells_what_each_row_is_of(tmp_path):
     write_run(tmp_path, "joint")
     path = write_run(tmp_path, seed=1)
-    frame = results.collect(tmp_path)
-    assert list(frame.columns) == results.COLUMNS
+    frame = collect(tmp_path)
+    assert list(frame.columns) == COLUMNS
     assert set(frame["label"]) == {"joint", "sam:rho=0.1"}
     assert set(frame["preset"]) == {"teach"}
     for one in (path, [path], str(path)):
-        assert set(results.collect(one)["seed"]) == {1}
+        assert set(collect(one)["seed"]) == {1}
 
 
 def test_collect_leaves_out_what_is_not_finished(tmp_path):
     path = write_run(tmp_path, done=False)
     with pytest.raises(MsamError, match="No finished runs"):
-        results.collect(tmp_path)
+        collect(tmp_path)
     with (path / "metrics.csv").open("a") as file:
         file.write("4,40,test,fused,accuracy,0.")  # killed while writing
-    assert results.collect(tmp_path, unfinished=True)["epoch"].max() == 3
+    assert collect(tmp_path, unfinished=True)["epoch"].max() == 3
 
 
 def test_two_settings_behind_one_label_are_not_mixed(tmp_path):
     write_run(tmp_path)
     write_run(tmp_path, name="other", epochs=7)
     with pytest.raises(MsamError, match="different settings"):
-        results.collect(tmp_path)
+        collect(tmp_path)
 
 
 def test_freeze_and_load(tmp_path):
     store = tmp_path / "runs"
     for seed in (0, 1):
         (write_run(store, seed=seed) / "timing.json").write_text('{"seconds": 1.5}')
-    path = results.freeze(store, "toy", tmp_path / "data")
+    path = freeze(store, "toy", tmp_path / "data")
     first = path.read_bytes()
-    assert results.freeze(store, tmp_path / "again.csv.gz").read_bytes() == first
+    assert freeze(store, tmp_path / "again.csv.gz").read_bytes() == first
     frame = results.load("toy", tmp_path / "data")
-    assert list(frame.columns) == results.COLUMNS
+    assert list(frame.columns) == COLUMNS
     facts = frame.attrs["provenance"]
     assert frame[frame["seed"] == 0].attrs["provenance"] is facts  # not copied by every selection
     assert facts["seeds"] == [0, 1] and facts["commit"] == ["abc"] and facts["torch"] == ["2.0"]
     assert facts["training_seconds"] == 3.0
     assert facts["data"] == {"digits": "made up"}
     assert facts["settings"]["digits late sam:rho=0.1"]["width"] == 8
-    assert facts["sha256"] == frozen.sha256(first)
+    assert facts["sha256"] == sha256(first)
     # what was kept has kept its values; classes at the best and the last epoch only
-    whole = results.collect(store)
-    key = [c for c in results.COLUMNS if c != "value"]
+    whole = collect(store)
+    key = [c for c in COLUMNS if c != "value"]
     both = frame.merge(whole, on=key)
     assert len(both) == len(frame)
     np.testing.assert_allclose(both["value_x"], both["value_y"], rtol=1e-5)
@@ -225,8 +228,8 @@ def test_missing_frozen_results_say_what_there_is(tmp_path):
     with pytest.raises(MsamError, match="msam_lib figures"):
         results.load("digits", tmp_path)
     write_run(tmp_path / "runs")
-    results.freeze(tmp_path / "runs", "toy", tmp_path)
+    freeze(tmp_path / "runs", "toy", tmp_path)
     with pytest.raises(MsamError, match="Did you mean 'toy'"):
         results.load("toys", tmp_path)
     with pytest.raises(MsamError):
-        results.freeze(tmp_path / "nothing", "toy", tmp_path)
+        freeze(tmp_path / "nothing", "toy", tmp_path)

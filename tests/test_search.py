@@ -1,18 +1,124 @@
-"""The search for learning rates: frozen trial by trial, and drawn."""
+"""The search: as many trials for every method, the best stored and used, frozen and drawn."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from msam_lib.errors import MsamError
+from msam_lib.experiments import comparison
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.freeze.search import freeze_search
-from msam_lib.figures import registry as paper
-from msam_lib.figures.search import searches
+from msam_lib.experiments.search import FOLDER, trials, tune, tuned
+from msam_lib.figures.registry import ITEMS
+from msam_lib.figures.search import describe_search, searches
+from msam_lib.labels import Case, Comparison
+from msam_lib.methods import METHODS, build_method
 from msam_lib.plots.search import best_by_rate, search_alt, search_curves
 from msam_lib.results.frozen import load
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = {"n_train": 120, "n_val": 40, "n_test": 40}
+FAST = {"preset": "smoke", "data_options": SMALL}
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("budget", [3, 6, 9])
+def test_every_method_gets_as_many_trials(name, budget):
+    found = trials(Case(name, {}), 0.1, budget)
+    assert len(found) == budget == len({json.dumps(t, sort_keys=True) for t in found})
+    for lr, options in found:
+        assert 0 < lr <= 0.2
+        build_method(name, **options)
+
+
+def test_trials_by_hand():
+    third = pytest.approx(0.1)
+    assert trials(Case("sam", {}), 0.3, 3) == [
+        (0.6, {"rho": 0.05}), (0.3, {"rho": 0.05}), (third, {"rho": 0.05})
+    ]  # fmt: skip
+    assert trials(Case("joint", {}), 0.3, 3) == [(0.6, {}), (0.3, {}), (third, {})]
+    kept = trials(Case("msam", {"reading": "encoder"}), 0.1, 6)
+    assert all(options["reading"] == "encoder" for _, options in kept)
+    with pytest.raises(MsamError, match="budget=4"):
+        trials(Case("sam", {}), 0.1, 4)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_meets_the_same_learning_rates(name):
+    rates = {rate for rate, _ in trials(Case(name, {}), 0.1, 6)}
+    assert {0.2, 0.1, 0.1 / 3} <= rates
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda p: p.stem)
+def test_stored_choices_are_the_best_trials_of_a_search_that_the_table_describes(path):
+    dataset, _, fusion = path.stem.rpartition("-")
+    choices = json.loads(path.read_text())
+    item = ITEMS[f"table_methods_{fusion}_{dataset}"]
+    frames = {name: load(name) for name in item.sources}
+    words, notes = describe_search(frames["search"], Comparison(dataset, fusion))
+    for label, choice in choices.items():
+        assert choice["val_accuracy"] == max(t["val_accuracy"] for t in choice["trials"]), label
+        assert any(str(len(choice["trials"])) == word for word in words.split()), label
+    preset = Experiment.preset("teach", dataset=dataset, fusion=fusion)
+    met = {2 * preset.lr in {t["lr"] for t in c["trials"]} for c in choices.values()}
+    assert (met == {True}) == (notes == [])
+    caption = item.full_caption(frames)
+    drawn = (ROOT / "figures" / f"table_methods_{fusion}_{dataset}.md").read_text("utf-8")
+    assert words in caption and words in drawn and all(n in drawn for n in notes)
+
+
+def test_an_uneven_search_is_described():
+    toy = Comparison("toy", "late")
+
+    def frozen_search(**rates):
+        same = {"dataset": "toy", "fusion": "late"}
+        rows = [
+            same | {"label": label, "lr": r} for label, several in rates.items() for r in several
+        ]
+        return pd.DataFrame(rows)
+
+    even = frozen_search(joint=(0.2, 0.1), sam=(0.2, 0.1))
+    assert describe_search(even, toy) == ("2 trials for each method", [])
+    uneven = frozen_search(joint=(0.2, 0.1), sam=(0.1, 0.05, 0.01))
+    words, (note,) = describe_search(uneven, toy)
+    assert words == "2 to 3 trials for each method"
+    assert "Joint training met learning rates up to 0.2, the other methods up to 0.1" in note
+    assert describe_search(uneven, Comparison("toy", "maxout")) == (words, [note])  # late fusion's
+    assert describe_search(uneven, Comparison("other", "late"))[1] == []
+
+
+def test_tuning_takes_the_best_on_validation_and_is_used(tmp_path):
+    case = Case("sam", {})
+    chosen = tune(
+        "synthetic", "late", [case, Case("joint", {})], budget=3, store=tmp_path / "runs",
+        folder=tmp_path, jobs=1, **FAST,
+    )  # fmt: skip
+    best = max(t["val_accuracy"] for t in chosen["sam"]["trials"])
+    assert chosen["sam"]["val_accuracy"] == best
+    stored = tuned("synthetic", "late", tmp_path)
+    assert stored["sam"]["budget"] == 3 and stored["sam"]["seeds"] == [100]
+    assert tuned("synthetic", "maxout", tmp_path) == stored  # falls back to late fusion
+    made = comparison.experiment(case, "synthetic", "late", preset="smoke", folder=tmp_path, seed=1)
+    assert (made.lr, made.method_options) == (stored["sam"]["lr"], stored["sam"]["method_options"])
+    assert made.seed == 1
+    untuned = comparison.experiment(Case("asam", {}), "synthetic", "late", folder=tmp_path)
+    assert untuned.method_options == {}
+
+
+def test_a_trial_that_diverges_loses(tmp_path, capsys):
+    found = tune(
+        "synthetic", "late", [Case("joint", {})], budget=3, store=tmp_path / "runs",
+        folder=tmp_path, jobs=1, clip_norm=0.0, weight_decay=1e30, **FAST,
+    )  # fmt: skip
+    assert found["joint"]["val_accuracy"] == 0.0
+    assert "NonFiniteLoss" in capsys.readouterr().out
+
+
+# --- frozen and drawn -----------------------------------------------------------------------------
 
 
 def choice(trials, **more):
@@ -23,7 +129,7 @@ def choice(trials, **more):
 
 
 @pytest.fixture
-def trials(tmp_path):
+def frozen(tmp_path):
     """Two methods on AV-MNIST whose preset has the learning rate 0.02, frozen and read again."""
     encoder = {"reading": "encoder"}
     choices = {
@@ -36,24 +142,24 @@ def trials(tmp_path):
     return load(freeze_search(tmp_path, tmp_path).name.removesuffix(".csv.gz"), tmp_path)
 
 
-def test_every_trial_is_frozen_with_its_rate_and_option(trials):
-    assert len(trials) == 7 and set(trials["preset_lr"]) == {0.02}
-    own = trials[trials["label"] == "msam:reading=encoder"]
+def test_every_trial_is_frozen_with_its_rate_and_option(frozen):
+    assert len(frozen) == 7 and set(frozen["preset_lr"]) == {0.02}
+    own = frozen[frozen["label"] == "msam:reading=encoder"]
     assert own["option"].tolist() == ["0", "0.2", "0", "0.2"]  # not the option the row is named by
-    assert set(own["method"]) == {"msam"} and set(trials["seed"]) == {100}
-    record = trials.attrs["provenance"]
+    assert set(own["method"]) == {"msam"} and set(frozen["seed"]) == {100}
+    record = frozen.attrs["provenance"]
     assert record["commit"] == ["abc"] and list(record["made from"]) == ["avmnist-late.json"]
     assert Experiment.preset("teach", dataset="avmnist").lr == 0.02
 
 
-def test_the_best_option_at_each_rate(trials):
-    table = best_by_rate(trials)
+def test_the_best_option_at_each_rate(frozen):
+    table = best_by_rate(frozen)
     assert table["msam:reading=encoder"].dropna().tolist() == pytest.approx([0.4, 0.6])
     assert table["joint"].tolist() == [0.75, 0.7, 0.6]
 
 
-def test_a_line_per_method_and_its_choice_marked(trials):
-    found, names = searches(trials)
+def test_a_line_per_method_and_its_choice_marked(frozen):
+    found, names = searches(frozen)
     (ax,) = search_curves(found, names).axes
     lines = [x for x in ax.lines if len(x.get_xdata()) > 2]
     assert list(lines[0].get_ydata()) == pytest.approx([75, 70, 60])
@@ -61,13 +167,18 @@ def test_a_line_per_method_and_its_choice_marked(trials):
               if len(x.get_ydata()) == 1]  # fmt: skip
     assert marked[0] == (0.01, pytest.approx(75)) and marked[1] == (0.04, pytest.approx(60))
     assert max(y for _, y in marked) < ax.get_ylim()[1]
-    told = search_alt(found, names)
-    assert "Joint training 70.0 and 75.0 % (at 0.01)" in told
-    assert "M-SAM (encoder) 40.0 and 60.0 % (at 0.04)" in told
+    text = search_alt(found, names)
+    assert "Joint training 70.0 and 75.0 % (at 0.01)" in text
+    assert "M-SAM (encoder) 40.0 and 60.0 % (at 0.04)" in text
 
 
-def test_the_item_shows_one_data_set(trials):
-    item = paper.ITEMS["search_avmnist"]
-    other = trials.assign(dataset="digits", value=0.0)
-    shown = item.select(pd.concat([trials, other]))
+def test_the_item_shows_one_data_set(frozen):
+    item = ITEMS["search_avmnist"]
+    other = frozen.assign(dataset="digits", value=0.0)
+    shown = item.select(pd.concat([frozen, other]))
     assert set(shown["dataset"]) == {"avmnist"} and "one seed" in item.caption
+
+
+def test_the_frozen_search_is_that_of_the_stored_choices(tmp_path):
+    name = freeze_search(tmp_path).name.removesuffix(".csv.gz")
+    pd.testing.assert_frame_equal(load(name, tmp_path), load(name, ROOT / "figures" / "data"))

@@ -10,8 +10,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from msam_lib import plots
-from msam_lib.plots import results_table as tables
-from msam_lib.plots.table import _tex
+from msam_lib.plots.table import Cell, _tex
 from tests import fabricated
 
 
@@ -77,7 +76,7 @@ def test_table_as_html_is_accessible():
     assert small_table()._repr_html_() == text
 
 
-def test_fewer_seeds_are_told_and_many_epochs_reduced():
+def test_fewer_seeds_are_noted_and_many_epochs_reduced():
     frame = fabricated.results()
     frame = frame[~((frame["label"] == "sam:rho=0.1") & (frame["seed"] > 0))]
     text = plots.results_table(frame).to("md")
@@ -89,5 +88,5 @@ def test_several_fusions_become_column_groups():
     assert table.columns[0] == "late audio" and table.columns[-1] == "maxout fused"
     assert next(r for r in table.rows if r.name == "Unimodal").cells[-1].text == "—"
     assert "not among these runs" in table.to("md")
-    assert tables.Cell().text == "—"
-    assert tables.Cell(mean=-0.04, half=0.3).text == "0.0 ± 0.3"
+    assert Cell().text == "—"
+    assert Cell(mean=-0.04, half=0.3).text == "0.0 ± 0.3"

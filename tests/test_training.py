@@ -134,7 +134,7 @@ def test_nan_stops_with_advice_and_keeps_what_was_done(tmp_path):
     assert list_runs(tmp_path)[0].state == "started"
 
 
-def test_nan_weights_after_an_epoch_are_told_and_the_epoch_is_not_kept(tmp_path):
+def test_nan_weights_after_an_epoch_are_reported_and_the_epoch_is_not_kept(tmp_path):
     trainer = build_trainer(small(), tmp_path)
 
     step = trainer.method.step
@@ -152,12 +152,12 @@ def test_nan_weights_after_an_epoch_are_told_and_the_epoch_is_not_kept(tmp_path)
     assert build_trainer(small(), tmp_path).fit(3).frame()["epoch"].max() == 3
 
 
-def test_interrupting_says_how_to_go_on(tmp_path, capsys):
+def test_interrupting_says_how_to_resume(tmp_path, capsys):
     trainer = build_trainer(small(), tmp_path)
     trainer.method.step = lambda *args: (_ for _ in ()).throw(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(1)
-    assert "goes on from there" in capsys.readouterr().out
+    assert "resumes from there" in capsys.readouterr().out
 
 
 def test_probes_are_called_when_they_ask_to_be():

@@ -20,17 +20,38 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "book"
-MODULES = {
-    "Data": ["data", "data.base", "data.tabular"],
-    "Models": ["models.multimodal", "models.plain"],
+MODULES = {  # a page each
+    "Catalogue": ["catalogue", "labels", "errors"],
+    "Data": ["data", "data.containers", "data.label_noise"],
+    "Models": ["models.base", "models.multimodal", "models.wrapped", "models.fusions.base"],
+    "Contributions": ["contributions.shapley", "contributions.measure"],
     "Methods": ["methods", "methods.base", "methods.msam", "methods.masam", "methods.sam"],
-    "Contributions": ["shapley", "contributions"],
-    "Training": ["config", "suite", "live", "training.trainer", "training.runs"],
-    "Measuring": ["training.evaluate", "results", "statistics", "comparison", "tune"],
+    "Training": ["training.trainer", "training.evaluate", "training.history", "training.runs"],
     "Diagnostics": ["diagnostics"],
-    "Pictures": ["plots", "paper", "widgets", "live_panel", "cards"],
+    "Experiments": [
+        "experiments.experiment",
+        "experiments.build",
+        "experiments.suite",
+        "experiments.search",
+        "experiments.comparison",
+    ],
+    "Results": [
+        "results.frozen",
+        "results.frame",
+        "results.summary",
+        "results.statistics",
+        "results.rows",
+        "results.comparison",
+    ],
+    "Pictures": ["plots", "figures.item", "figures.registry"],
+    "Interactive": [
+        "interactive.explorer",
+        "interactive.live_run",
+        "interactive.live_panel",
+        "interactive.method_card",
+    ],
 }
-OWN_ONLY = ("data", "methods")  # what these re-export has its place in another module
+OWN_ONLY = ("data", "methods")  # what these re-export is documented with another module
 
 
 def assemble(source: Path) -> None:
@@ -53,18 +74,19 @@ def _toctree(names: list[str]) -> str:
 def _methods(folder: Path) -> None:
     """A card per method, and their list by what they change."""
     from msam_lib import results
+    from msam_lib.catalogue import METHODS
     from msam_lib.interactive.method_card import as_markdown, card
-    from msam_lib.methods import METHODS, UNKNOWN
+    from msam_lib.methods import UNKNOWN
 
     frame = results.load("methods", ROOT / "figures" / "data")
     folder.mkdir()
     kinds: dict[str, list[str]] = {}
-    for name, cls in METHODS.items():
+    for name, row in METHODS.items():
         (folder / f"{name}.md").write_text(as_markdown(card(name, frame)), encoding="utf-8")
-        kinds.setdefault(cls.changes, []).append(f"[{cls.title}]({name}.md)")
+        kinds.setdefault(row.kind, []).append(f"[{row.title}]({name}.md)")
     lines = ["# Methods", "", "What each one changes about a training step:", ""]
-    lines += [f"* **{kind}**: {', '.join(found)}" for kind, found in kinds.items()]
-    lines += ["", *(f"Not written: `{name}`. {why}" for name, why in UNKNOWN.items()), ""]
+    lines += [f"* **{kind}**: {', '.join(links)}" for kind, links in kinds.items()]
+    lines += ["", *(f"Not implemented: `{name}`. {why}" for name, why in UNKNOWN.items()), ""]
     (folder / "index.md").write_text("\n".join([*lines, _toctree(list(METHODS))]), encoding="utf-8")
 
 
@@ -75,7 +97,7 @@ def _figures(source: Path) -> None:
     for name, item in manifest.items():
         lines += [f"## {item['title']}", ""]
         if item["paper"]:
-            lines += [f"*Answers to {item['paper']} of the paper.*", ""]
+            lines += [f"*Corresponds to {item['paper']} of the paper.*", ""]
         if f"{name}.png" in item["files"]:
             alt = item["alt"].replace("\n", " ")
             lines += [
@@ -96,13 +118,18 @@ def _figures(source: Path) -> None:
 
 
 def _api(folder: Path) -> None:
-    """A page per group of modules."""
+    """A page per group of modules, and an index of the public names."""
+    from msam_lib import PUBLIC
+
     folder.mkdir()
     names = [title.lower() for title in MODULES]
     for name, (title, modules) in zip(names, MODULES.items(), strict=True):
         (folder / f"{name}.rst").write_text(_rst(title, modules), encoding="utf-8")
-    intro = "# API\n\nFrom the docstrings: shapes, units, errors and sources.\n\n"
-    (folder / "index.md").write_text(intro + _toctree(names), encoding="utf-8")
+    lines = ["# API", "", "From the docstrings: shapes, units, errors and sources.", ""]
+    lines += ["The public names, after `import msam_lib as ml`:", "", "| name | what it is |"]
+    lines += ["| --- | --- |", *(f"| `ml.{n}` | {words} |" for n, (_, words) in PUBLIC.items())]
+    text = "\n".join([*lines, "", _toctree(names)])
+    (folder / "index.md").write_text(text, encoding="utf-8")
 
 
 def _rst(title: str, modules: list[str]) -> str:
@@ -133,14 +160,14 @@ def broken(site: Path) -> Iterator[str]:
     pages = {path: _Links() for path in sorted(site.rglob("*.html"))}
     for path, links in pages.items():
         links.feed(path.read_text(encoding="utf-8"))
-    found = {path.resolve(): links for path, links in pages.items()}
+    known = {path.resolve(): links for path, links in pages.items()}
     for path, links in pages.items():
         for target in links.targets:
             parts = urlsplit(target)
             if parts.scheme or parts.netloc or path.name in ("search.html", "genindex.html"):
                 continue
             to = (path.parent / unquote(parts.path)).resolve() if parts.path else path.resolve()
-            anchors = found[to].anchors if to in found else {parts.fragment}
+            anchors = known[to].anchors if to in known else {parts.fragment}
             if not to.exists() or (parts.fragment and unquote(parts.fragment) not in anchors):
                 yield f"{path.relative_to(site)}: {target}"
 
@@ -156,9 +183,9 @@ def main() -> None:
     command += [str(OUT / "source"), str(OUT / "html")]
     subprocess.run(command, check=True)
     if args.check:
-        found = list(broken(OUT / "html"))
-        print("\n".join(found) or "every link within the site leads somewhere")
-        sys.exit(1 if found else 0)
+        links = list(broken(OUT / "html"))
+        print("\n".join(links) or "every link within the site leads somewhere")
+        sys.exit(1 if links else 0)
     print(f"open {OUT / 'html' / 'index.html'}")
 
 

@@ -1,13 +1,13 @@
 """Builds the notebooks from their sources, the only files that are edited by hand.
 
-    python tools/build_notebooks.py              build notebooks/ and notebooks/solutions/ (no
-    outputs change) python tools/build_notebooks.py --execute    the same, and run every solution to
-    fill in the outputs python tools/build_notebooks.py --check      fail where a built notebook
-    does not match its source
+    python tools/build_notebooks.py              build notebooks/ and notebooks/solutions/;
+                                                 outputs of unchanged cells stay
+    python tools/build_notebooks.py --execute    the same, and run every solution for its outputs
+    python tools/build_notebooks.py --check      fail where a notebook does not match its source
 
 A source is `notebooks/_src/NN_title.py` in percent format. From it come the solution (everything)
 and the student's notebook: a cell tagged `solution` is left out, and in a cell tagged `exercise`
-all that follows the line `# solution` gives way to an error that names the exercise. Cell ids are
+all that follows the line `# solution` is replaced by an error that names the exercise. Cell ids are
 made from position and text, so that a build gives the same bytes each time; execution leaves no
 widget state and no times.
 """
@@ -101,11 +101,11 @@ def clean(cell: NotebookNode) -> NotebookNode:
         if output.get("name") == "stderr":
             continue
         if kept and output.output_type == kept[-1].output_type == "stream":
-            kept[-1].text += output.text  # how a text is cut into pieces is chance
+            kept[-1].text += output.text  # how a text is cut into pieces varies
             continue
         if "data" in output:
             if "application/vnd.jupyter.widget-view+json" in output.data:
-                continue  # a widget without its kernel is nothing to look at
+                continue  # a widget without its kernel shows nothing
             output.pop("execution_count", None)
             if output.output_type == "execute_result":
                 output.execution_count = None
@@ -171,10 +171,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="beginnings of file names, for example 00 01")
     args = parser.parse_args()
     if args.check:
-        found = stale()
-        for path in found:
+        outdated = stale()
+        for path in outdated:
             print(f"stale: {path.relative_to(ROOT)}; run: python tools/build_notebooks.py")
-        sys.exit(1 if found else print(f"{len(sources())} notebooks match their sources."))
+        sys.exit(1 if outdated else print(f"{len(sources())} notebooks match their sources."))
     for source in sources():
         if args.names and not source.stem.startswith(tuple(args.names)):
             continue

@@ -2,8 +2,7 @@
 number words, wavs.
 
     python tools/make_embedded_digits.py            # writes msam_lib/data/embedded/
-    python tools/make_embedded_digits.py --check    # makes it again elsewhere and compares the
-    bytes
+    python tools/make_embedded_digits.py --check    # makes it again elsewhere, compares the bytes
 
 Needs espeak-ng 1.51 and scikit-learn. Everything is drawn from one seed, and espeak-ng says the
 same words with the same samples every time, so two runs on one machine write the same bytes. The

@@ -1,1 +1,1 @@
-"""What every room stands on: files, processes, progress, seeds and devices, the source's state."""
+"""Shared helpers: files, processes, progress bars, seeds and devices, the state of the source."""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever happens while they are written."""
+"""Atomic writing: a file is complete or absent, whatever happens while it is written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, save: Callable[[Path], object]) -> Path:
-    """Call `save(temporary path)`, then rename: the file is whole or not there. Returns `path`."""
+    """Call `save(temporary path)`, then rename the file to `path`; returns `path`."""
     temporary = path.with_name(path.name + ".tmp")
     save(temporary)
     os.replace(temporary, path)
@@ -16,10 +16,10 @@ def write_atomically(path: Path, save: Callable[[Path], object]) -> Path:
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Write these bytes atomically."""
+    """Write bytes atomically; returns `path`."""
     return write_atomically(path, lambda p: p.write_bytes(content))
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write this text atomically, in UTF-8 with line ends as given."""
+    """Write text atomically, in UTF-8 with line ends as given; returns `path`."""
     return write_bytes(path, text.encode())

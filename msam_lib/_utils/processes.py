@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
@@ -12,27 +13,32 @@ import torch
 Item = TypeVar("Item")
 
 
+def process_count(jobs: int | None) -> int:
+    """The number of processes asked for; one per core, at most 4, for None."""
+    return min(4, os.cpu_count() or 1) if jobs is None else jobs
+
+
 def finished(
     task: Callable[[Item], object], items: Iterable[Item], *, jobs: int
 ) -> Iterator[tuple[Item, Exception | None]]:
-    """Call `task(item)` for every item; yields (item, the error it ended in) as each ends.
+    """Call `task(item)` for every item; yields (item, its error or None) as each call ends.
 
     Args:
         task: importable by name, so that another process can call it.
-        items: what to call it with.
-        jobs: processes; 1 stays in this one.
+        items: the arguments.
+        jobs: number of processes; 1 calls in this one.
     """
     if jobs == 1:
         for item in items:
             error: Exception | None = None
             try:
                 task(item)
-            except Exception as caught:  # the others must not be lost
+            except Exception as caught:  # the other items are still to be done
                 error = caught
             yield item, error
         return
     waiting: dict[Future[object], Item] = {}
-    # spawn: a forked torch with running threads may hang
+    # "spawn", for a forked torch with running threads may hang.
     with ProcessPoolExecutor(jobs, get_context("spawn"), _one_thread) as pool:
         try:
             waiting = {pool.submit(task, item): item for item in items}
@@ -40,7 +46,7 @@ def finished(
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                     failure = future.exception()
                     if failure is not None and not isinstance(failure, Exception):
-                        raise failure
+                        raise failure  # such as an interrupt in the other process
                     yield waiting.pop(future), failure
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""One way to show progress: a bar in a terminal or a notebook, nothing where nobody looks."""
+"""Progress bars: shown in a terminal or a notebook, and nowhere else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def someone_watches() -> bool:
 def progress_bar(
     iterable: Iterable[Any] | None = None, *, show: bool = True, **options: Any
 ) -> tqdm:
-    """A `tqdm.auto` bar, silent where nobody watches. Options as tqdm's (`desc`, `total`, `unit`,
-    ...).
+    """A `tqdm.auto` bar, shown in a terminal or notebook only.
+
+    Args:
+        iterable: what to run through; None for a bar that is updated by hand.
+        show: False never shows it.
+        **options: tqdm's, such as `desc`, `total` and `unit`.
     """
     return tqdm(iterable, disable=not (show and someone_watches()), **options)

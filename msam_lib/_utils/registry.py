@@ -1,4 +1,4 @@
-"""Things by name: the rows of the catalogue, with what they name imported when it is asked for."""
+"""`Registry`: classes and functions by name, imported when they are first used."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Row(Protocol):
 
 
 class Registry(Mapping[str, T]):
-    """{name: what its row's target names}; follows the rows, so that a row added later counts.
+    """{name: the class or function that the row's target names}.
 
     Args:
-        rows: {name: row}.
+        rows: {name: row} of the catalogue; rows added later are found, too.
     """
 
     def __init__(self, rows: Mapping[str, Row]) -> None:
@@ -29,8 +29,8 @@ class Registry(Mapping[str, T]):
 
     def __getitem__(self, name: str) -> T:
         module, _, attribute = self._rows[name].target.partition(":")
-        found: Any = getattr(import_module(module, "msam_lib"), attribute)
-        return cast(T, found)
+        target: Any = getattr(import_module(module, "msam_lib"), attribute)
+        return cast(T, target)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)

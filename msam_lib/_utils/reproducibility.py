@@ -1,4 +1,4 @@
-"""Seeds, devices, and the record of where a number came from."""
+"""Seeds, devices, and the record of the environment of a run."""
 
 from __future__ import annotations
 
@@ -28,27 +28,30 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
     """The device of that name; `"auto"` takes cuda, else mps, else cpu.
 
     Raises:
-        MsamError: where that device is not there.
+        MsamError: that device is not available.
     """
-    there = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if device == "auto":
-        return torch.device(next(name for name, found in there.items() if found))
+        return torch.device(next(name for name, usable in available.items() if usable))
     kind = str(device).partition(":")[0]
-    if not there.get(kind, False):
-        found = ", ".join(name for name, is_there in there.items() if is_there)
+    if not available.get(kind, False):
+        names = ", ".join(name for name, usable in available.items() if usable)
         raise MsamError(
-            f"device={str(device)!r} is not available here; there is: {found}. Use device='auto'."
+            f"device={str(device)!r} is not available here; there is: {names}. Use device='auto'."
         )
     return torch.device(device)
 
 
 def pick_precision(precision: str, device: torch.device) -> torch.dtype | None:
-    """The autocast type: None for full precision. `"auto"` takes bfloat16 on a CUDA device that has
-    it.
+    """The type for autocast, None for full precision; `"auto"` takes bfloat16 on a CUDA device that
+    supports it.
+
+    Raises:
+        MsamError: an unknown precision.
     """
     if precision == "auto":
         has = device.type == "cuda" and torch.cuda.is_bf16_supported()
@@ -59,7 +62,7 @@ def pick_precision(precision: str, device: torch.device) -> torch.dtype | None:
 
 
 def environment_record(device: torch.device) -> dict[str, Any]:
-    """What a reader needs to judge a number: versions, machine, device, threads, commit."""
+    """The environment of a run, for its provenance: versions, machine, device, threads, commit."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     return {
         "python": platform.python_version(),

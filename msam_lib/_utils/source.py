@@ -1,4 +1,4 @@
-"""Which state of the source tree a number came from. Imports no torch."""
+"""The state of the source tree, for the provenance of results. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 @lru_cache(maxsize=1)
 def source_commit() -> str:
-    """The commit of the source tree this package is imported from, with `+` where files were
-    changed.
+    """The commit of the source tree that this package is imported from, with `+` where files were
+    changed since; "unknown" outside of git.
     """
-    here = Path(__file__).resolve().parent
+    folder = Path(__file__).resolve().parent
     try:
-        git = ["git", "-C", str(here)]
+        git = ["git", "-C", str(folder)]
         top = subprocess.run(
             [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
         )

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msam_lib.cli.options import Commands
+from msam_lib.cli.options import Commands, add_store
 from msam_lib.errors import MsamError
 from msam_lib.labels import parse_case
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_parsers(commands: Commands) -> None:
-    """The command's options."""
+    """Add the command with its options."""
     p = commands.add_parser(
         "comparison", help="run all methods that apply with the tuned values, freeze the results"
     )
@@ -26,7 +26,7 @@ def add_parsers(commands: Commands) -> None:
     p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     p.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
     p.add_argument("--jobs", type=int, help="processes (one per core)")
-    p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    add_store(p)
     p.add_argument("--out", type=Path, default=Path("figures/data"), help="of the frozen results")
     what = ("methods", "noise", "ablation")
     p.add_argument("--what", choices=what, default="methods", help="all methods (default), or ...")
@@ -35,7 +35,7 @@ def add_parsers(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    """Train (or resume) every run and freeze the finished ones as `methods_<dataset>`."""
+    """Train (or resume) every run and freeze the finished ones as `<what>_<dataset>`."""
     from msam_lib.experiments.comparison import ablation_plan, noise_plan
     from msam_lib.experiments.freeze.comparison import freeze_comparison, summarise
     from msam_lib.experiments.freeze.search import freeze_search
@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     if not args.frozen_only:
         try:
             run_all([e for row in plan for e in row.experiments], store, jobs=args.jobs)
-        except MsamError as error:  # what finished is frozen all the same
+        except MsamError as error:  # the runs that finished are frozen all the same
             print(error, file=sys.stderr)
             status = 1
     written = freeze_comparison(plan, f"{args.what}_{args.dataset}", store, args.out)
@@ -64,6 +64,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _methods(args: argparse.Namespace) -> list[PlannedRow]:
+    """The plan of the comparison of all methods, or of those that were named."""
     from msam_lib.experiments.build import load_data
     from msam_lib.experiments.comparison import cases, plan_rows
     from msam_lib.experiments.experiment import Experiment

@@ -9,7 +9,7 @@ from msam_lib.cli.options import Commands
 
 
 def add_parsers(commands: Commands) -> None:
-    """The command's options."""
+    """Add the command with its options."""
     p = commands.add_parser("diagnose", help="measure curvature, landscapes, sharpness of runs")
     p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories")
     p.add_argument("--what", nargs="+", default=["hessian", "landscape", "sharpness"])

@@ -1,18 +1,18 @@
-"""`freeze` and `figures`: from finished runs to frozen results, and from those to figures."""
+"""`freeze` and `figures`: finished runs to frozen results, and frozen results to figures."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from msam_lib.cli.options import Commands
+from msam_lib.cli.options import Commands, add_store
 
 
 def add_parsers(commands: Commands) -> None:
-    """The options of both commands."""
+    """Add both commands with their options."""
     p = commands.add_parser("freeze", help="keep the results of finished runs in one small file")
     p.add_argument("name", help="of the result, for example avmnist")
-    p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    add_store(p)
     p.add_argument("--dataset", help="only runs on this data set")
     p.add_argument("--out", type=Path, default=Path("figures/data"))
     p.set_defaults(run=_freeze)
@@ -22,7 +22,7 @@ def add_parsers(commands: Commands) -> None:
     p.add_argument("--preset", default="teach", help="size of the runs: smoke, teach or paper")
     p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     p.add_argument("--jobs", type=int, help="processes (one per core)")
-    p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    add_store(p)
     p.add_argument("--out", type=Path, default=Path("figures"))
     group = p.add_mutually_exclusive_group()
     group.add_argument("--frozen", action="store_true", help="train nothing, draw what is stored")

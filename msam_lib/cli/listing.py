@@ -1,4 +1,4 @@
-"""`list`: what there is."""
+"""`list`: the methods, data sets, fusions, encoders, presets, figures and runs that there are."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from msam_lib.catalogue import DATASETS
 from msam_lib.catalogue import FUSIONS as FUSION_ROWS
 from msam_lib.catalogue import METHODS as METHOD_ROWS
-from msam_lib.cli.options import Commands
+from msam_lib.cli.options import Commands, add_store
 
 
 def add_parsers(commands: Commands) -> None:
-    """The command's options."""
+    """Add the command with its options."""
     p = commands.add_parser("list", help="what there is: methods, data sets, runs, ...")
     p.add_argument("what", choices=sorted(LISTS))
     p.add_argument("--json", action="store_true", help="as JSON")
-    p.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    add_store(p)
     p.set_defaults(run=_list)
 
 
@@ -30,6 +30,7 @@ def _list(args: argparse.Namespace) -> None:
         return
     if not rows:
         print(f"No {args.what} yet.")
+    # A line per row: its name and, of the other values, the first three texts.
     for row in rows:
         name, *rest = row.values()
         shown = [v for v in rest if isinstance(v, str) and v][:3]
@@ -37,10 +38,12 @@ def _list(args: argparse.Namespace) -> None:
 
 
 def _method_cards() -> list[dict[str, Any]]:
+    """A row per method: what the catalogue and the class say, and under which fusions it runs."""
     from msam_lib.data import Modality
     from msam_lib.methods import METHODS, UNKNOWN, capabilities
     from msam_lib.models import FUSIONS, build_model
 
+    # What a model offers under each fusion, read from a small one; methods say what they require.
     specs = {"a": Modality("vector", (1,)), "b": Modality("vector", (1,))}
     offers = {f: capabilities(build_model(specs, f, classes=2, width=1)) for f in FUSIONS}
     left_out = [
@@ -77,12 +80,14 @@ def _datasets() -> list[dict[str, Any]]:
 
 
 def _named(module: str, attribute: str) -> list[dict[str, Any]]:
+    """A row per name in a module's registry."""
     from importlib import import_module
 
     return [{"name": name} for name in getattr(import_module(module), attribute)]
 
 
 def _runs(store: Path | None) -> list[dict[str, Any]]:
+    """A row per run of the store, with its state and epoch."""
     from msam_lib.training import list_runs
 
     out = []

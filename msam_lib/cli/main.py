@@ -20,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return its exit status: 0, 1 (something failed), 2 (wrong use) or 130
+    (interrupted).
+    """
     args = parser().parse_args(arguments)
     try:
         return args.run(args) or 0

@@ -1,14 +1,15 @@
-"""Turns `Experiment`'s fields into command-line options, and the options back into experiments."""
+"""Command-line options from the fields of `Experiment`, and experiments from given options."""
 
 from __future__ import annotations
 
 import argparse
-import re
+import inspect
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from msam_lib._utils.docstrings import split_docstring
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.labels import key_values, parse_case
 
@@ -17,16 +18,21 @@ Commands = argparse._SubParsersAction
 
 
 def field_help() -> dict[str, str]:
-    """{field: what it is}, read from `Experiment`'s docstring."""
-    text = (Experiment.__doc__ or "").partition("Args:")[2].partition(">>>")[0]
-    found = re.findall(r"^ {8}(\w+): (.+(?:\n {12}.+)*)", text, re.MULTILINE)
-    return {name: " ".join(words.split()) for name, words in found}
+    """{field of `Experiment`: description}, from its docstring."""
+    return split_docstring(inspect.getdoc(Experiment) or "")[1]
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--store`."""
+    parser.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
 
 
 def add_experiment(parser: argparse.ArgumentParser, without: Iterable[str] = ()) -> None:
-    """An option for every field of `Experiment`; those not given come from the preset."""
+    """Add an option for every field of `Experiment` but some; the preset gives those not named on
+    the command line.
+    """
     parser.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
-    parser.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    add_store(parser)
     words = field_help()
     for f in fields(Experiment):
         if f.name in without:
@@ -44,7 +50,7 @@ def add_experiment(parser: argparse.ArgumentParser, without: Iterable[str] = ())
 
 
 def chosen(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of `Experiment` that were given."""
+    """{field of `Experiment`: value} of those named on the command line."""
     given = {f.name: getattr(args, f.name) for f in fields(Experiment) if hasattr(args, f.name)}
     return {k: key_values(v) if k.endswith("_options") else v for k, v in given.items()}
 
@@ -55,7 +61,11 @@ def preset_experiment(args: argparse.Namespace, **changes: Any) -> Experiment:
 
 
 def experiments_of(args: argparse.Namespace) -> list[Experiment]:
-    """Methods x seeds, checked before anything is trained."""
+    """The experiments of `--methods` and `--seeds`, checked before anything is trained.
+
+    Raises:
+        MsamError: an unknown method or option.
+    """
     from msam_lib.methods import build_method
 
     out = []
@@ -63,5 +73,5 @@ def experiments_of(args: argparse.Namespace) -> list[Experiment]:
         name, options = parse_case(text)
         changes = {"method": name, "method_options": options}
         out += [preset_experiment(args, seed=seed, **changes) for seed in args.seeds]
-        build_method(name, **out[-1].method_options)
+        build_method(name, **out[-1].method_options)  # raises where an option is wrong
     return out

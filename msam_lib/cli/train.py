@@ -8,7 +8,7 @@ from msam_lib.cli.options import Commands, add_experiment, experiments_of, prese
 
 
 def add_parsers(commands: Commands) -> None:
-    """The options of both commands."""
+    """Add both commands with their options."""
     p = commands.add_parser("train", help="train one experiment, or resume it")
     add_experiment(p)
     p.set_defaults(run=_train)

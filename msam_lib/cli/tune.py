@@ -10,7 +10,7 @@ from msam_lib.labels import parse_case
 
 
 def add_parsers(commands: Commands) -> None:
-    """The command's options."""
+    """Add the command with its options."""
     p = commands.add_parser("tune", help="choose learning rate and main option on validation data")
     p.add_argument(
         "--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="all that apply"
@@ -33,8 +33,8 @@ def _tune(args: argparse.Namespace) -> None:
     if args.methods:
         rows = [parse_case(text) for text in args.methods]
     else:
-        here = load_data(preset_experiment(args, dataset=dataset))
-        rows = cases(len(here.modalities), fusion)
+        data = load_data(preset_experiment(args, dataset=dataset))
+        rows = cases(len(data.modalities), fusion)
     best = tune(
         dataset,
         fusion,

@@ -1,6 +1,6 @@
-"""Data sets: `load_dataset("digits")` and the containers they come in.
+"""Data sets: `load_dataset("digits")`, and the containers that they come in.
 
-Every data set has a row in `msam_lib.catalogue`; its module is imported when it is first asked for.
+Every data set has a row in `msam_lib.catalogue`; its module is imported when it is first loaded.
 """
 
 from __future__ import annotations
@@ -35,13 +35,18 @@ def list_datasets() -> tuple[str, ...]:
 
 
 def _find(name: str) -> tuple[DatasetRow, Callable[..., DataSplits]]:
+    """The row and the loader of a data set."""
     if name not in DATASETS:
         raise unknown_name("data set", name, DATASETS)
     return DATASETS[name], LOADERS[name]
 
 
 def describe(name: str) -> str:
-    """What a data set is, where it comes from, and its options, as text to print."""
+    """Summary, source, licence and options of a data set as text.
+
+    Raises:
+        MsamError: an unknown name.
+    """
     info, _ = _find(name)
     lines = [f"{name}: {info.summary}", f"  source and licence: {info.reference}", "  options:"]
     common = {
@@ -65,21 +70,22 @@ def load_dataset(
 
     Args:
         name: one of `list_datasets()`.
-        seed: of everything drawn at random when loading; a data set is the same for the same seed
-            and options. Keep it fixed while the seeds of the runs vary, so that all runs see the
-            same data.
-        label_noise: share of the training labels to replace by a different class; validation and
-            test labels stay as they are.
-        modalities: which ones, in which order; a data set's own choice by default.
-        options: of this data set; `describe(name)` lists them.
+        seed: of everything drawn at random when loading; the same seed and options give the same
+            data. Keep it fixed while the seeds of the runs vary, so that all runs see the same
+            data.
+        label_noise: share in [0, 1] of the training labels to replace by a different class;
+            validation and test labels are never changed.
+        modalities: their names, in order; by default those that the data set chooses.
+        **options: of this data set; `describe(name)` lists them.
 
     Raises:
         MsamError: an unknown name, option or modality, or a value that is not allowed.
-        DatasetMissing: files that have to be downloaded are not there; the message says how to get
+        DatasetMissing: files that have to be downloaded are missing; the message says how to get
             them.
-        DatasetCorrupt: a file is not what it should be.
+        DatasetCorrupt: a file has the wrong content.
     """
     _, loader = _find(name)
+    # The loader's parameters are the options of its data set; the common ones are named above.
     known = [p for p in inspect.signature(loader).parameters if p not in ("seed", "modalities")]
     for option in options:
         if option not in known:

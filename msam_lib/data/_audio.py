@@ -1,5 +1,4 @@
-"""Audio in, log-mel spectrogram out: reading wav files, resampling, mixing noise, the mel filter
-bank.
+"""From audio to log-mel spectrograms: wav files, resampling, mixing noise, the mel filter bank.
 
 Everything works on batches of equally long waves (N, S), so that tens of thousands of one-second
 clips take one pass of batched Fourier transforms on a laptop. Frames are not padded: `1 + (S -
@@ -26,7 +25,7 @@ def read_wav(source: str | Path | BinaryIO, name: str | None = None) -> tuple[np
 
     Args:
         source: a path or an open binary file.
-        name: what to call it in an error; the path by default.
+        name: of the file in errors; the path by default.
 
     Raises:
         DatasetCorrupt: not a wav file, not 16 bit, or shorter than its header says.
@@ -58,7 +57,7 @@ def read_wav(source: str | Path | BinaryIO, name: str | None = None) -> tuple[np
 
 
 def write_wav(path: str | Path, samples: np.ndarray, rate: int) -> None:
-    """Write (S,) samples in [-1, 1) as a mono 16-bit wav file."""
+    """Write samples (S,) in [-1, 1) as a mono 16-bit wav file with `rate` in Hz."""
     with wave.open(str(path), "wb") as handle:
         handle.setnchannels(1)
         handle.setsampwidth(2)
@@ -67,19 +66,19 @@ def write_wav(path: str | Path, samples: np.ndarray, rate: int) -> None:
 
 
 def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
-    """(S,) samples at another rate in Hz, with the anti-aliasing filter of
-    `scipy.signal.resample_poly`.
+    """The samples (S,) at another rate in Hz: (S * new_rate / rate,), with the anti-aliasing filter
+    of `scipy.signal.resample_poly`.
     """
     if rate == new_rate:
         return samples
-    from scipy.signal import resample_poly  # slow to import, and rarely needed
+    from scipy.signal import resample_poly  # slow to import, and not always needed
 
     common = math.gcd(rate, new_rate)
     return resample_poly(samples, new_rate // common, rate // common).astype(np.float32)
 
 
 def centre(samples: np.ndarray, length: int) -> np.ndarray:
-    """Exactly `length` samples: the middle of a longer wave, a shorter one between zeros."""
+    """The samples (S,) as (length,): the middle of a longer wave, a shorter one between zeros."""
     cut = max(0, len(samples) - length) // 2
     samples = samples[cut : cut + length]
     before = (length - len(samples)) // 2
@@ -87,14 +86,14 @@ def centre(samples: np.ndarray, length: int) -> np.ndarray:
 
 
 def mix(signal: Tensor, noise: Tensor, snr_db: float, power: Tensor | None = None) -> Tensor:
-    """`signal + noise`, the noise scaled to `snr_db` = 10 log10(signal power / noise power) per
-    wave.
+    """The signals (N, S) with noise, scaled per wave so that snr_db = 10 log10(signal power / noise
+    power).
 
     Args:
         signal, noise: (N, S).
         snr_db: decibels; `math.inf` adds nothing.
-        power: (N,) mean power of each signal, when that is not to be taken over all S samples (a
-            recording between zeros has the power of the recording, not of the silence around it).
+        power: (N,) mean power of each signal; by default over all S samples. A recording between
+            zeros has the power of the recording, without the silence around it.
     """
     if math.isinf(snr_db):
         return signal
@@ -111,8 +110,13 @@ def mel_filterbank(n_mels: int, n_fft: int, rate: int) -> Tensor:
     They reach from 0 Hz to rate / 2; neighbours overlap by half (O'Shaughnessy 1987; the HTK book,
     5.6).
 
+    Args:
+        n_mels: number of triangles.
+        n_fft: length of the Fourier transform.
+        rate: Hz.
+
     Raises:
-        ValueError: when a triangle falls between two frequency bins and would always give zero.
+        ValueError: a triangle falls between two frequency bins and would always give zero.
     """
     top = 2595 * math.log10(1 + rate / 2 / 700)
     edges = 700 * (10 ** (torch.linspace(0, top, n_mels + 2, dtype=torch.float64) / 2595) - 1)
@@ -120,22 +124,27 @@ def mel_filterbank(n_mels: int, n_fft: int, rate: int) -> Tensor:
     low, mid, high = edges[:-2], edges[1:-1], edges[2:]
     bank = torch.minimum((bins - low) / (mid - low), (high - bins) / (high - mid)).clamp_min(0)
     if bool((bank.sum(0) == 0).any()):
-        raise ValueError(f"n_mels={n_mels} is too many for n_fft={n_fft}: a filter is empty.")
+        raise ValueError(
+            f"n_mels={n_mels} is too many for n_fft={n_fft}: a filter is empty. Use fewer bands or "
+            "a longer transform."
+        )
     return bank.float()
 
 
 def log_mel(
     waves: Tensor, rate: int, *, n_mels: int, window: int, hop: int, n_fft: int | None = None
 ) -> Tensor:
-    """Log-mel spectrograms (N, n_mels, frames) of (N, S) waves, in natural log of power.
+    """Log-mel spectrograms (N, n_mels, frames) of waves (N, S): natural logarithms of the power.
 
     Args:
+        waves: (N, S).
         rate: Hz.
-        window, hop: samples; a Hann window.
-        n_fft: length of the transform (zero-padded), `window` by default.
+        n_mels: number of mel bands.
+        window, hop: length and distance of the (Hann) windows in samples.
+        n_fft: length of the (zero-padded) Fourier transform; `window` by default.
     """
     n_fft = n_fft or window
-    frames = waves.unfold(1, window, hop) * torch.hann_window(window, periodic=True)
+    frames = waves.unfold(1, window, hop) * torch.hann_window(window, periodic=True)  # (N, F, W)
     power = torch.fft.rfft(frames, n=n_fft).abs().square()  # (N, frames, bins)
     mel = power @ mel_filterbank(n_mels, n_fft, rate)
     return (mel + 1e-6).log().transpose(1, 2).contiguous()

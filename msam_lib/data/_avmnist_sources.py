@@ -1,4 +1,4 @@
-"""Where the files of AV-MNIST lie, what they must be, and where they come from."""
+"""The files of AV-MNIST: their paths, digests and origins."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
     Args:
         path: the file; `.gz` is unpacked.
-        dimensions: how many it must have: 3 for images (N, H, W), 1 for labels (N,).
+        dimensions: number that it must have: 3 for images (N, H, W), 1 for labels (N,).
 
     Raises:
-        DatasetCorrupt: for a wrong magic number, or fewer or more bytes than the header promises.
+        DatasetCorrupt: a wrong magic number, or fewer or more bytes than the header promises.
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -33,6 +33,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
             f"{path} cannot be unpacked ({error}): it is truncated or no gzip file. "
             "Delete it and fetch it again."
         ) from error
+    # Two zeros, the type, the number of dimensions; then the sizes, big-endian; then the values.
     magic = content[:4]
     expected = bytes([0, 0, UNSIGNED_BYTE, dimensions])
     if magic != expected:

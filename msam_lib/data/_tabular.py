@@ -1,4 +1,4 @@
-"""What the data sets of ready-made features share: reading, splitting, standardising."""
+"""Reading, splitting and standardising, as shared by the data sets of ready-made features."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ PARTS = ("train", "val", "test")
 def read_csv(content: bytes, name: str, *, header: bool = False) -> np.ndarray:
     """A CSV file of numbers as (N, D) float64.
 
+    Args:
+        content: of the file.
+        name: of the file in errors.
+        header: whether the first line holds names.
+
     Raises:
         DatasetCorrupt: it is empty, has words in it, or rows of different lengths.
     """
@@ -24,31 +29,36 @@ def read_csv(content: bytes, name: str, *, header: bool = False) -> np.ndarray:
 
     try:
         frame = pd.read_csv(io.BytesIO(content), header=0 if header else None)
-        found = frame.to_numpy(dtype=np.float64)
+        table = frame.to_numpy(dtype=np.float64)
     except Exception as error:
         raise DatasetCorrupt(f"{name} is not a table of numbers ({error}).") from error
-    if not np.isfinite(found).all():
+    if not np.isfinite(table).all():
         raise DatasetCorrupt(f"{name} has cells that are empty or not finite.")
-    return found
+    return table
 
 
 def stratified(targets: np.ndarray, shares: Sequence[float], seed: int) -> list[np.ndarray]:
-    """Indices of parts with these shares of every class, shuffled by `seed`; the last part takes
-    the rest.
+    """Sorted indices of parts with these shares of every class, drawn with `seed`; the last part
+    takes the rest.
+
+    Args:
+        targets: (N,) classes.
+        shares: of the parts, with the sum 1.
+        seed: of the draw.
     """
     rng = np.random.default_rng(seed)
     parts: list[list[np.ndarray]] = [[] for _ in shares]
     for c in np.unique(targets):
-        own = rng.permutation(np.flatnonzero(targets == c))
-        ends = np.round(np.cumsum(shares)[:-1] * len(own)).astype(int)
-        for part, rows in zip(parts, np.split(own, ends), strict=True):
+        members = rng.permutation(np.flatnonzero(targets == c))
+        ends = np.round(np.cumsum(shares)[:-1] * len(members)).astype(int)
+        for part, rows in zip(parts, np.split(members, ends), strict=True):
             part.append(rows)
     return [np.sort(np.concatenate(p)) for p in parts]
 
 
 def standardised(parts: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """Features (N, ...) of every part with mean 0 and standard deviation 1 *of the training part*,
-    column by column; constant columns become 0.
+    """Features (N, ...) of every part, standardised column by column with mean and standard
+    deviation of the *training part* and cut at ±10; constant columns become 0.
     """
     train = parts["train"]
     mean, std = train.mean(0), train.std(0)
@@ -71,7 +81,7 @@ def datasets(
 
 
 def share_between(name: str, value: float, low: float = 0.0, high: float = 1.0) -> float:
-    """The value, if it lies strictly between.
+    """The value of the option `name`, if it lies strictly between `low` and `high`.
 
     Raises:
         MsamError: it does not.

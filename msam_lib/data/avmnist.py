@@ -1,5 +1,4 @@
-"""`avmnist`: real images of digits paired with real recordings of spoken digits, each made hard on
-purpose.
+"""`avmnist`: real images of digits paired with real recordings of spoken digits, both made harder.
 
 * visual: MNIST with 75 % of its energy (variance) removed, as in the paper: the first principal
   components that hold at least 25 % are kept (four of them), fitted on the training images only,
@@ -9,10 +8,10 @@ purpose.
   log-mel spectrogram.
 * pairs are drawn within a class, with a fresh piece of noise for every pair.
 
-Nothing leaks: validation and test have images, recordings (takes or speakers) and pieces of noise
-of their own. The default of -12 dB is a *calibration*: chosen because simple classifiers then do
-about as well on each modality as the paper's Table 1 says (audio 0.40, visual 0.65), not taken from
-the paper. Other public recipes differ.
+The splits share no image, no recording (takes or speakers) and no piece of noise. The default of
+-12 dB is a *calibration*, not taken from the paper: simple classifiers then reach about the
+accuracies of the paper's Table 1 on each modality (audio 0.40, visual 0.65). Other public recipes
+differ.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from torch import Tensor
 from msam_lib._utils.progress import progress_bar
 from msam_lib.data._audio import centre, log_mel, mix, read_wav, resample
 from msam_lib.data._avmnist_sources import FSDD, MNIST, NOISE, SOURCES
-from msam_lib.data._download import cache_folder, fetch, read_members
+from msam_lib.data._download import cached, fetch, read_members
 from msam_lib.data._idx import read_idx
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.errors import DatasetCorrupt, MsamError, unknown_name
@@ -38,22 +37,18 @@ from msam_lib.errors import DatasetCorrupt, MsamError, unknown_name
 RATE = 8000  # Hz
 VERSION = 1  # of the recipe: raised when the same options would give other tensors
 Recipe = dict[str, Any]  # the options that determine the tensors
-SIZES = {  # (mel bands, frames) come out of these
+SIZES = {  # of the spectrograms, which get (mel bands, frames)
     "small": {"n_mels": 40, "window": 256, "hop": 160, "n_fft": 512},  # (40, 49)
     "paper": {"n_mels": 112, "window": 320, "hop": 69, "n_fft": 2048},  # (112, 112)
 }
 COUNTS = {"train": 55_000, "val": 5_000, "test": 10_000}
-TAKES = {
-    "train": range(10, 50),
-    "val": range(5, 10),
-    "test": range(5),
-}  # 0-4 is the official test set
+TAKES = {"train": range(10, 50), "val": range(5, 10), "test": range(5)}  # 0-4: official test
 SPEAKERS = {
     "train": ("george", "jackson", "lucas", "nicolas"),
     "val": ("theo",),
     "test": ("yweweler",),
 }
-NOISE_PARTS = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}
+NOISE_PARTS = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}  # from, to, as shares
 
 
 def load(
@@ -74,9 +69,9 @@ def load(
         modalities: from "audio" and "visual", both by default.
         snr_db: signal-to-noise ratio of the audio in decibels; `inf` for clean speech.
         size: `"small"`, or `"paper"` for spectrograms of 112x112 (all of them take 3.5 GB).
-        split: `"take"` keeps recordings apart, `"speaker"` keeps speakers apart.
-        n_train, n_val, n_test: how many, drawn at random; all 55,000 / 5,000 /
-            10,000 by default.
+        split: `"take"` shares no recording between splits, `"speaker"` no speaker.
+        n_train, n_val, n_test: number of pairs, drawn at random; all 55,000 / 5,000 / 10,000 by
+            default.
 
     Raises:
         MsamError: a value that is not allowed.
@@ -116,26 +111,19 @@ def load(
 
 
 def _cached(recipe: Recipe) -> dict[str, Tensor]:
-    """The tensors of a recipe, made once; the file's name is the hash of all that determines
-    them.
-    """
+    """The tensors of a recipe, made once; a hash of all that determines them names the file."""
     identity = {**recipe, "version": VERSION, "sources": {k: s.sha256 for k, s in SOURCES.items()}}
     text = json.dumps(identity, sort_keys=True)
-    path = cache_folder() / f"avmnist-{hashlib.sha256(text.encode()).hexdigest()[:16]}.pt"
-    if path.exists():
-        try:
-            return torch.load(path, weights_only=True)
-        except Exception:  # whatever is wrong with a cache, making it again mends it
-            path.unlink()
-    tensors = _make(recipe)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(tensors, temporary)
-    temporary.replace(path)
-    return tensors
+    return cached(
+        f"avmnist-{hashlib.sha256(text.encode()).hexdigest()[:16]}.pt",
+        lambda: _make(recipe),
+        read=lambda path: torch.load(path, weights_only=True),
+        write=torch.save,
+    )
 
 
 def _make(recipe: Recipe) -> dict[str, Tensor]:
+    """Tensors {<split>_<modality>, <split>_targets} of all splits."""
     rng = np.random.default_rng(recipe["seed"])
     images, labels = _images()
     recordings, noises = _recordings(), _noises()
@@ -144,12 +132,14 @@ def _make(recipe: Recipe) -> dict[str, Tensor]:
     mean, kept = principal_components(fitted)
     start = 0
     for part, total in COUNTS.items():
+        # A random subset of the split's images, projected on the principal components.
         chosen = start + np.sort(rng.permutation(total)[: recipe[part]])
         start += total
         flat = images[chosen]
         reduced = mean + (flat - mean) @ kept @ kept.T
         out[f"{part}_visual"] = torch.from_numpy(reduced.reshape(-1, 1, 28, 28).astype(np.float32))
         out[f"{part}_targets"] = torch.from_numpy(labels[chosen].astype(np.int64))
+        # Recordings of the split, and their digits: pairs are drawn among these within a class.
         pool = [
             w for (speaker, take, _), w in recordings.items() if _in(part, speaker, take, recipe)
         ]
@@ -167,8 +157,8 @@ def _make(recipe: Recipe) -> dict[str, Tensor]:
 
 
 def principal_components(x: np.ndarray, energy: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (D,) and the first principal directions (D, K) that hold at least `energy` of the
-    variance.
+    """Mean (D,) of x (N, D) and the first principal directions (D, K), as many as are needed to
+    hold the share `energy` of the variance.
     """
     mean = x.mean(0)
     covariance = np.cov(x, rowvar=False)
@@ -203,15 +193,18 @@ def _recordings() -> dict[tuple[str, int, int], tuple[np.ndarray, float]]:
 
 
 def _noises() -> list[np.ndarray]:
+    """The background noises as waves (S,), each of its own length."""
     waves = [read_wav(io.BytesIO(c), n) for n, c in read_members(NOISE).items()]
     return [resample(w, rate, RATE) for w, rate in waves]
 
 
 def _in(part: str, speaker: str, take: int, recipe: Recipe) -> bool:
+    """Whether a recording belongs to a split."""
     return take in TAKES[part] if recipe["split"] == "take" else speaker in SPEAKERS[part]
 
 
 def _piece(noise: np.ndarray, part: str) -> np.ndarray:
+    """The piece of a noise that belongs to a split."""
     a, b = NOISE_PARTS[part]
     return noise[int(a * len(noise)) : int(b * len(noise))]
 
@@ -225,9 +218,10 @@ def _spectrograms(
     rng: np.random.Generator,
     part: str,
 ) -> Tensor:
-    """Spectrograms (N, 1, mels, frames): a recording of each label's digit, with noise of its
-    own.
+    """Spectrograms (N, 1, mels, frames): for each label (N,) a recording of its digit, with a piece
+    of noise drawn for it.
     """
+    # All random choices come first: recording, noise file, and place in the file.
     waves = np.stack([w for w, _ in pool])
     powers = np.array([p for _, p in pool], dtype=np.float32)
     where = [np.flatnonzero(digits == d) for d in range(10)]
@@ -236,7 +230,7 @@ def _spectrograms(
     file = rng.integers(len(noises), size=len(labels))
     offset = (rng.random(len(labels)) * sizes[file]).astype(int)
     out = []
-    blocks = range(0, len(labels), 256)
+    blocks = range(0, len(labels), 256)  # bounds the memory
     for start in progress_bar(blocks, desc=f"spectrograms, {part}"):
         these = slice(start, start + 256)
         noise = [noises[f][o : o + RATE] for f, o in zip(file[these], offset[these], strict=True)]

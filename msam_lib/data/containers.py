@@ -1,5 +1,4 @@
-"""The containers every data set arrives in: `Batch`, `MultimodalDataset`, `DataSplits`,
-`BatchLoader`.
+"""The containers of every data set: `Batch`, `MultimodalDataset`, `DataSplits`, `BatchLoader`.
 
 All data sets of this project fit in memory, so a data set is a dictionary of tensors and a batch is
 one indexing operation per modality: no worker processes, no collation, the same bytes for the same
@@ -41,7 +40,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Modality:
-    """What an encoder has to know of one modality.
+    """Kind and shape of one modality's samples, for which an encoder is built.
 
     Args:
         kind: one of `KINDS`. `image` and `spectrogram` are (C, H, W), `sequence` is (T, D),
@@ -64,7 +63,7 @@ class MultimodalDataset:
     """Samples of one split: `inputs[m]` is (N, ...), `targets` is (N,); all in memory.
 
     Raises:
-        ValueError: when the modalities disagree on the number of samples.
+        ValueError: the modalities have different numbers of samples.
     """
 
     inputs: dict[str, Tensor]
@@ -102,17 +101,16 @@ class MultimodalDataset:
 
 @dataclass(frozen=True)
 class DataSplits:
-    """A loaded data set: three splits, what the modalities are, and where everything came from.
+    """A loaded data set: three splits, kinds of the modalities, classes and provenance.
 
     Args:
-        name: the registry name, e.g. `"digits"`.
-        train, val, test: the splits. `val` comes out of the training material (`mosi` says
-            why it cannot there) and shares no sample with the test split.
+        name: as in `msam_lib.catalogue`, e.g. `"digits"`.
+        train, val, test: the splits. `val` is taken from the training material (but see `mosi`) and
+            shares no sample with the test split.
         modalities: `{name: Modality}` in order.
         classes: class names; their number is the number of classes.
-        provenance: plain facts to print beside any figure: sources, licences, what is real, what
-            synthesised.
-        recipe: the options that made this data set; enters the hash of a run.
+        provenance: sources and licences, what is real and what synthesised, as sentences.
+        recipe: the options that determine this data set; part of the hash of a run.
     """
 
     name: str
@@ -133,9 +131,9 @@ class Copies(NamedTuple):
     """Samples shown once more in an epoch, with some modalities zeroed.
 
     Args:
-        index: (K,), which samples.
-        keep: (K, M), False where a modality is zeroed.
-        modalities: the columns of `keep`.
+        index: (K,) indices of the samples.
+        keep: (K, M) booleans, False where a modality is zeroed.
+        modalities: names of the columns of `keep`.
     """
 
     index: Tensor  # type: ignore[assignment] # hides tuple.index
@@ -146,8 +144,8 @@ class Copies(NamedTuple):
 class BatchLoader:
     """Iterates over a `MultimodalDataset` in mini-batches, shuffled by (seed, epoch) alone.
 
-    The order of epoch e depends on the seed and e and on nothing that happened before, so a resumed
-    run sees the batches it would have seen. Call `set_epoch` before each pass (the `Trainer` does).
+    The order of an epoch depends on the seed and its number only, so a resumed run sees the same
+    batches as an uninterrupted one. Call `set_epoch` before each pass (the `Trainer` does).
 
     Args:
         dataset: the samples.
@@ -159,7 +157,7 @@ class BatchLoader:
             keeps it.
 
     Raises:
-        MsamError: the data set is empty, or an argument is not one of these.
+        MsamError: the data set is empty, or an argument has a value that is not allowed.
     """
 
     def __init__(
@@ -183,7 +181,7 @@ class BatchLoader:
         self.copies: Copies | None = None  # of the next pass; a method may set them
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
+        """Set the number of the epoch, which determines the order of the next pass."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -203,9 +201,10 @@ class BatchLoader:
             yield self._batch(order[number * self.batch_size : (number + 1) * self.batch_size])
 
     def _batch(self, index: Tensor) -> Batch:
-        """Samples by number; numbers beyond the data set are copies."""
+        """The samples of these numbers (B,); numbers beyond the data set are copies."""
         if self.copies is None:
             return self.dataset[index]
+        # A copy is a sample of the data set whose modalities are multiplied by 0 or 1.
         n = len(self.dataset)
         whole = torch.cat([torch.arange(n), self.copies.index])
         batch, extra = self.dataset[whole[index]], index >= n
@@ -220,7 +219,7 @@ class BatchLoader:
 def choose_modalities(
     requested: Sequence[str] | None, available: Sequence[str], default: Sequence[str] | None = None
 ) -> tuple[str, ...]:
-    """The modalities a loader is to return, in the order asked for.
+    """The modalities that a loader returns, in the order requested; all or `default` for None.
 
     >>> choose_modalities(None, ["audio", "visual", "text"], ["audio", "visual"])
     ('audio', 'visual')

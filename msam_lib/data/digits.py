@@ -10,9 +10,8 @@ and one word of its own.
 The splits share no image, no voice (accent and variant; a variant is in one split whatever the
 accent) and no misspelled string: 1,197 / 200 / 400.
 
-Both modalities are made hard enough to leave something to gain from the other: the speech has a
-background at 10 dB, the images Gaussian pixel noise (`visual_noise`). Turn the noises to turn the
-dominance round.
+Noise keeps either modality from being sufficient alone: the speech has a background at 10 dB, the
+images have Gaussian pixel noise (`visual_noise`). Other noise levels reverse the dominance.
 """
 
 from __future__ import annotations
@@ -42,13 +41,17 @@ ALPHABET = "_abcdefghijklmnopqrstuvwxyz"  # code 0 is padding
 
 
 def table() -> list[dict[str, str]]:
-    """One row per sample, in order: split, image (number in `load_digits`), digit, voice, word."""
+    """A row per sample, in order: split, image (number in `load_digits`), digit, voice, word."""
     with gzip.open(EMBEDDED / "digits.csv.gz", "rt", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def sample_wav(digit: int) -> Path:
-    """Path of a clean recording (8 kHz, mono, a training voice) of `digit`, 0 to 9."""
+    """The path of a clean recording (8 kHz, mono, a training voice) of `digit`, 0 to 9.
+
+    Raises:
+        MsamError: another digit.
+    """
     if digit not in range(10):
         raise MsamError(f"digit={digit!r}; there is one recording for each of 0 to 9.")
     return EMBEDDED / "wav" / f"{digit}_{NAMES[digit]}.wav"
@@ -60,7 +63,7 @@ def sample_wave(digit: int) -> tuple[np.ndarray, int]:
 
 
 def encode(word: str, length: int = 12) -> list[int]:
-    """Letters a to z as 1 to 26, padded with 0 to `length`.
+    """The codes of a word: letters a to z are 1 to 26, padded with 0 to `length`.
 
     >>> encode("abz", 4)
     [1, 2, 26, 0]
@@ -74,8 +77,7 @@ def decode(codes: Sequence[int] | Tensor) -> str:
 
 
 def _noisy(x: Tensor, std: float, seed: int) -> Tensor:
-    # drawn for all samples at once: a sample's noise depends on the seed and its place, not on the
-    # split
+    """x with Gaussian noise; the noise of a sample depends on the seed and its position only."""
     return x + std * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -107,8 +109,9 @@ def load(
     for option, value in {"visual_noise": visual_noise, "audio_noise": audio_noise}.items():
         if value < 0:
             raise MsamError(f"{option}={value}; a standard deviation is at least 0.")
+    # One row per sample, in the order of the stored spectra; `number` is the image of each.
     rows = table()
-    made = json.loads((EMBEDDED / "provenance.json").read_text())
+    facts = json.loads((EMBEDDED / "provenance.json").read_text())
     number = torch.tensor([int(r["image"]) for r in rows])
     where = {
         s: [i for i, r in enumerate(rows) if r["split"] == s] for s in ("train", "val", "test")
@@ -117,12 +120,10 @@ def load(
     inputs: dict[str, Tensor] = {}
     if "audio" in names:
         with np.load(EMBEDDED / "digits.npz", allow_pickle=False) as file:
-            spectra = torch.from_numpy(file["audio"]).float()[:, None]  # the range falls out below
+            spectra = torch.from_numpy(file["audio"]).float()[:, None]  # (N, 1, 24, 24)
+        # Standardised per mel band with the training split's statistics.
         train = spectra[where["train"]]
-        mean, std = (
-            train.mean((0, 3), keepdim=True),
-            train.std((0, 3), keepdim=True),
-        )  # per mel band
+        mean, std = train.mean((0, 3), keepdim=True), train.std((0, 3), keepdim=True)
         inputs["audio"] = _noisy((spectra - mean) / std, audio_noise, seed)
     if "visual" in names:
         pixels = torch.from_numpy(load_digits().images).float()[number, None] / 16
@@ -138,17 +139,17 @@ def load(
         modalities={m: MODALITIES[m] for m in names},
         classes=NAMES,
         provenance=(
-            f"Images: {made['images']}, real, with Gaussian pixel noise of standard deviation "
-            f"{visual_noise}. Speech: {made['speech']}, with a background at {made['snr_db']} dB "
-            f"({made['noise']}). "
-            f"Words: {made['words']}, made by a script."
+            f"Images: {facts['images']}, real, with Gaussian pixel noise of standard deviation "
+            f"{visual_noise}. Speech: {facts['speech']}, with a background at {facts['snr_db']} dB "
+            f"({facts['noise']}). "
+            f"Words: {facts['words']}, made by a script."
         ),
         recipe={
             "seed": seed,
             "modalities": names,
             "visual_noise": visual_noise,
             "audio_noise": audio_noise,
-            "snr_db": made["snr_db"],
-            "sha256": made["sha256"]["digits.npz"],
+            "snr_db": facts["snr_db"],
+            "sha256": facts["sha256"]["digits.npz"],
         },
     )

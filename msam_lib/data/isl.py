@@ -5,10 +5,10 @@
 pieces (EMG after taking absolute values). Free for research and education; cite
 doi:10.1016/j.dib.2020.106455.
 
-One person; 27 recordings of each of A to R are of one day and of S to Z of the next, and three of
-each letter are of a day twelve days later. The split ignores the days, so accuracies are those
-within a session: random forests trained on the first two days and tested on the third reach 0.54
-with EMG and 0.06 with orientation, where this split gives 0.88 and 0.87.
+All are of one person: 27 recordings of each of A to R from one day and of S to Z from the next, and
+three of each letter from twelve days later. The split ignores the days, so accuracies hold within a
+session: random forests trained on the first two days and tested on the third reach 0.54 with EMG
+and 0.06 with orientation, where this split gives 0.88 and 0.87.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.errors import DatasetCorrupt, MsamError
 
 CHANNELS = {"emg": 8, "gyroscope": 3, "acceleration": 3, "orientation": 4}
-FRAMES = 400
+FRAMES = 400  # of a recording: two seconds at 200 Hz
 SOURCE = Source(
     "isl_emg_imu/ISL_EMG_IMU_json.zip",
     "8a5f41e97440656968eac801000e5cee85495fe4d9bdb0af55823196c78104bf",
@@ -42,7 +42,7 @@ def load(*, seed: int = 0, modalities: Sequence[str] | None = None, length: int 
     Args:
         seed: draws the split: of each letter 16 recordings train, 4 validate, 10 test.
         modalities: from emg, gyroscope, acceleration and orientation, all by default.
-        length: pieces that a recording is averaged in; a divisor of 400.
+        length: number of equal pieces that a recording is averaged in; a divisor of 400.
 
     Raises:
         MsamError: a value that is not allowed.
@@ -74,7 +74,7 @@ def load(*, seed: int = 0, modalities: Sequence[str] | None = None, length: int 
 
 
 def _read() -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
-    """Signals {m: (N, 400, D)}, targets (N,), letters."""
+    """Signals {m: (N, 400, D_m)}, targets (N,) and the letters that they stand for."""
     rows: dict[str, list[np.ndarray]] = {m: [] for m in CHANNELS}
     letters: list[str] = []
     for name, content in read_members(SOURCE).items():
@@ -83,15 +83,18 @@ def _read() -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
         try:
             record = json.loads(content)
             imu = record["imu"]["data"]
-            found = {"emg": np.array(record["emg"]["data"], dtype=np.float64)}
-            found |= {
+            recording = {"emg": np.array(record["emg"]["data"], dtype=np.float64)}
+            recording |= {
                 m: np.array([f[m] for f in imu], dtype=np.float64) for m in CHANNELS if m != "emg"
             }
         except (KeyError, TypeError, ValueError) as error:
-            raise DatasetCorrupt(f"{name} is not a recording of this data set: {error}.") from error
-        for m, x in found.items():
+            raise DatasetCorrupt(
+                f"{name} is not a recording of this data set: {error}. Fetch the archive again."
+            ) from error
+        for m, x in recording.items():
             if x.shape != (FRAMES, CHANNELS[m]):
-                raise DatasetCorrupt(f"{name}: {m} has shape {x.shape}.")
+                needed = (FRAMES, CHANNELS[m])
+                raise DatasetCorrupt(f"{name}: {m} has shape {x.shape}; {needed} is needed.")
             rows[m].append(x)
         letters.append(name.split("/")[-2])
     classes = tuple(sorted(set(letters)))

@@ -1,4 +1,4 @@
-"""Label noise: a stated share of the training labels replaced by wrong ones; validation and test
+"""Label noise: a share of the training labels replaced by wrong ones; validation and test labels
 stay clean.
 """
 
@@ -19,6 +19,12 @@ def flip_labels(targets: Tensor, rate: float, n_classes: int, *, seed: int = 0) 
 
     This is symmetric noise that always changes the label: rate 0.2 leaves 80 % right, not 82 %.
 
+    Args:
+        targets: (N,) classes.
+        rate: share in [0, 1].
+        n_classes: C, at least 2.
+        seed: of the choice of labels and of the wrong classes.
+
     Raises:
         MsamError: `rate` outside [0, 1], or fewer than two classes.
     """
@@ -27,17 +33,19 @@ def flip_labels(targets: Tensor, rate: float, n_classes: int, *, seed: int = 0) 
     if n_classes < 2:
         raise MsamError(f"There is no different class to change to: n_classes={n_classes}.")
     generator = torch.Generator().manual_seed(seed)
-    # the small term: 0.29 * 100 is 28.999999999999996 in floating point
+    # The small term is for products such as 0.29 * 100, in floating point 28.999999999999996.
     number = int(rate * len(targets) + 1e-9)
     chosen = torch.randperm(len(targets), generator=generator)[:number]
-    offset = torch.randint(1, n_classes, (number,), generator=generator)
+    offset = torch.randint(1, n_classes, (number,), generator=generator)  # never 0: another class
     noisy = targets.clone()
     noisy[chosen] = (targets[chosen] + offset) % n_classes
     return noisy
 
 
 def with_label_noise(splits: DataSplits, rate: float, *, seed: int = 0) -> DataSplits:
-    """The same data with noisy training labels; rate, seed and number changed enter the recipe."""
+    """The data set with noisy training labels; rate and seed are added to the recipe, the number of
+    changed labels to the provenance.
+    """
     targets = flip_labels(splits.train.targets, rate, len(splits.classes), seed=seed)
     changed = int((targets != splits.train.targets).sum())
     train = MultimodalDataset(splits.train.inputs, targets)

@@ -3,7 +3,7 @@
 Fourier coefficients `fou` (76), profile correlations `fac` (216), Karhunen-Loeve coefficients `kar`
 (64), pixel averages `pix` (240), Zernike moments `zer` (47) and morphological features `mor` (6) of
 the same images: six "modalities" with much redundancy, two of which are far weaker. There is no
-official split: this one is stratified and drawn with the seed.
+official split; this one is stratified and drawn with the seed.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def load(
     Args:
         seed: draws the split.
         modalities: from fac, fou, kar, mor, pix and zer, all by default.
-        n_train, n_val: samples of these splits, the same number of each class; all others are the
-            test split.
+        n_train, n_val: number of samples of these splits, equally many of each class; all others
+            are the test split.
 
     Raises:
         MsamError: a value that is not allowed.
@@ -58,9 +58,12 @@ def load(
     names = choose_modalities(modalities, VIEWS)
     files = read_members(SOURCE)
     tables = {v: read_csv(files[f"mfeat-{v}.csv"], f"mfeat-{v}.csv", header=True) for v in VIEWS}
+    # The last column of every view is the class; the rows of all views must be the same samples.
     targets = tables["fac"][:, -1].astype(int)
     if any(not np.array_equal(t[:, -1], tables["fac"][:, -1]) for t in tables.values()):
-        raise DatasetCorrupt("The classes of mfeat's views differ; the rows do not match.")
+        raise DatasetCorrupt(
+            "The classes of mfeat's views differ: the rows do not match. Fetch the files again."
+        )
     total = len(targets)
     if n_train < 1 or n_val < 1 or n_train + n_val >= total:
         raise MsamError(f"n_train={n_train}, n_val={n_val}; at least 1 each and below {total}.")

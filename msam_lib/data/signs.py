@@ -1,32 +1,33 @@
-"""`signs`: a digit seen, heard and signed. AV-MNIST's images and noisy speech, and photographs of
+"""`signs`: digits seen, heard and signed. AV-MNIST's images and noisy speech, and photographs of
 hand signs.
 
-The hand signs (2,062 photographs of some 218 people, 10 digits) are grey, 32x32, and reduced to
-their first principal components (fitted on the training people's), so that no modality is too easy.
+The hand signs (2,062 photographs of about 218 people, 10 digits) are grey, 32x32, and reduced to
+their first principal components (fitted on the training split), so that no modality is too easy.
 They are paired with AV-MNIST's samples within a class. Of every digit the last 40 photographs, in
-the order of their file names, are the test split's and the 20 before them the validation's. The
-photographs of one person are numbered in a row, so the numbers tell that nobody is both in training
-and in test. Two people lie across the other borders: one validation photograph (of a 9) shows a
-person of the training split, and one test photograph (of a 9) a person of the validation split.
+the order of their file names, are in the test split and the 20 before them in the validation split.
+The photographs of one person have consecutive numbers, so nobody is in both training and test. Two
+people are on both sides of another border: one validation photograph (of a 9) shows a person of the
+training split, and one test photograph (of a 9) a person of the validation split.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from msam_lib._utils.files import write_bytes
 from msam_lib._utils.progress import progress_bar
 from msam_lib.data import avmnist
-from msam_lib.data._download import Source, cache_folder, read_members
+from msam_lib.data._download import Source, cached, read_members
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.errors import DatasetCorrupt, MsamError
 
-SIDE, TEST, VAL = 32, 40, 20
+SIDE, TEST, VAL = 32, 40, 20  # pixels; photographs per digit in the test and validation splits
 SOURCE = Source(
     "sign_digits/Sign-Language-Digits-Dataset.zip",
     "da0d5ee914424615c4c5a9b65ff281ecf6886736d036e42978992053fd629da1",
@@ -71,6 +72,7 @@ def load(
     for part in ("train", "val", "test"):
         base: MultimodalDataset = getattr(pairs, part)
         images, digits = pools[part]
+        # For every pair a photograph of its digit, drawn with replacement.
         chosen = np.zeros(len(base), dtype=np.int64)
         for d in range(10):
             rows = np.flatnonzero(base.targets.numpy() == d)
@@ -95,21 +97,22 @@ def load(
 
 def _cached() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The photographs, decoded once; the file's name depends on all that determines them."""
-    path = cache_folder() / f"signs-{SIDE}-{TEST}-{VAL}-{SOURCE.members_sha256[:16]}.npz"
-    if path.exists():
-        try:
-            with np.load(path, allow_pickle=False) as f:
-                return {p: (f[f"{p}_images"], f[f"{p}_digits"]) for p in ("train", "val", "test")}
-        except Exception:  # whatever is wrong with a cache, making it again mends it
-            path.unlink()
-    made = _photographs()
-    arrays = {f"{p}_images": x for p, (x, _) in made.items()}
-    arrays |= {f"{p}_digits": y for p, (_, y) in made.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_bytes(path, buffer.getvalue())
-    return made
+    name = f"signs-{SIDE}-{TEST}-{VAL}-{SOURCE.members_sha256[:16]}.npz"
+    return cached(name, _photographs, read=_read, write=_write)
+
+
+def _read(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The photographs in a file of the cache."""
+    with np.load(path, allow_pickle=False) as f:
+        return {p: (f[f"{p}_images"], f[f"{p}_digits"]) for p in ("train", "val", "test")}
+
+
+def _write(photographs: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
+    """Write the photographs to a file of the cache."""
+    arrays: dict[str, Any] = {f"{p}_images": x for p, (x, _) in photographs.items()}
+    arrays |= {f"{p}_digits": y for p, (_, y) in photographs.items()}
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def _photographs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -132,7 +135,9 @@ def _photographs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
                 try:
                     image = Image.open(io.BytesIO(content)).convert("L").resize((SIDE, SIDE))
                 except (UnidentifiedImageError, OSError) as error:
-                    raise DatasetCorrupt(f"{name} is not a photograph: {error}.") from error
+                    raise DatasetCorrupt(
+                        f"{name} is not a photograph: {error}. Fetch the archive again."
+                    ) from error
                 out[part][0].append(np.asarray(image, dtype=np.float32) / 255)
                 out[part][1].append(digit)
                 bar.update()
@@ -142,7 +147,9 @@ def _photographs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def _reduced(
     photographs: dict[str, tuple[np.ndarray, np.ndarray]], components: int
 ) -> dict[str, tuple[Tensor, np.ndarray]]:
-    """Images (N, 1, 32, 32), the training split's principal components alone where asked for."""
+    """{split: (images (N, 1, 32, 32), digits (N,))}, projected on the training split's principal
+    components unless `components` is 0.
+    """
     flat = {p: x.reshape(len(x), -1) for p, (x, _) in photographs.items()}
     mean = flat["train"].mean(0)
     if components:

@@ -1,6 +1,4 @@
-"""`synthetic`: M modalities of which everything is known, so that the right answer about dominance
-is too.
-"""
+"""`synthetic`: M modalities of a known distribution, so that the true dominance is known, too."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ def load(
     * *unique*, probability (1 - synergy) * (1 - redundancy): one modality, drawn uniformly, shows
       it, and the others show nothing, s_m = 0;
     * *synergistic*, probability synergy: the modalities show codes, s_m = nu_(m,a_m), each a_m
-      uniform on its own, but y = (a_1 + ... + a_M) mod C. No proper subset of them tells anything
+      uniform on its own, but y = (a_1 + ... + a_M) mod C. No proper subset of them says anything
       (XOR for C = M = 2).
 
     With redundancy 1 and synergy 0 the best classifier takes the class with the largest
@@ -47,17 +45,17 @@ def load(
 
     Args:
         seed: of prototypes and samples.
-        modalities: some of the names "x1", "x2", ...; all by default.
+        modalities: from "x1", "x2", ..., all by default.
         n_modalities: M, at least 1.
         snr: signal-to-noise ratio of each modality; one number for all of them, or one each (a
             shorter list is repeated).
         redundancy, synergy: see above, in [0, 1].
         n_classes: C, at least 2.
         dim: length of each vector, at least 2C.
-        n_train, n_val, n_test: sizes.
+        n_train, n_val, n_test: number of samples.
 
     Raises:
-        MsamError: for a value that is not allowed.
+        MsamError: a value that is not allowed.
     """
     _check(n_modalities, redundancy, synergy, n_classes, dim)
     given = [float(snr)] if isinstance(snr, int | float) else [float(s) for s in snr]
@@ -69,6 +67,7 @@ def load(
     generator = torch.Generator().manual_seed(seed)
     prototypes = [_orthonormal(2 * n_classes, dim, generator) for _ in everything]
 
+    # All modalities are drawn, whichever are kept, so that samples do not depend on the choice.
     def draw(n: int) -> MultimodalDataset:
         x, y = _samples(n, prototypes, ratios, redundancy, synergy, n_classes, generator)
         kept = {m: x[i] for i, m in enumerate(everything) if m in names}
@@ -103,6 +102,7 @@ def bayes_accuracy(snr: Sequence[float]) -> float:
 
 
 def _check(m: int, redundancy: float, synergy: float, classes: int, dim: int) -> None:
+    """Raise an error for values that are not allowed."""
     if m < 1:
         raise MsamError(f"n_modalities={m}; at least 1 is needed.")
     if classes < 2:
@@ -115,7 +115,7 @@ def _check(m: int, redundancy: float, synergy: float, classes: int, dim: int) ->
 
 
 def _orthonormal(rows: int, dim: int, generator: torch.Generator) -> Tensor:
-    """(rows, dim) with orthonormal rows."""
+    """A random matrix (rows, dim) with orthonormal rows, uniformly distributed."""
     q, r = torch.linalg.qr(torch.randn(dim, rows, generator=generator, dtype=torch.float64))
     return (q * r.diagonal().sign()).T.float()
 
@@ -129,7 +129,9 @@ def _samples(
     classes: int,
     generator: torch.Generator,
 ) -> tuple[list[Tensor], Tensor]:
+    """n samples: vectors (n, dim) of every modality, and classes (n,); see `load`."""
     m, dim = len(prototypes), prototypes[0].shape[1]
+    # Class and kind of every sample; in unique samples one modality shows the class.
     y = torch.randint(classes, (n,), generator=generator)
     combined = torch.rand(n, generator=generator) < synergy
     shared = torch.rand(n, generator=generator) < redundancy

@@ -2,8 +2,9 @@
 
 Every function takes `(model, data, block, ...)`. `data` is a data set (or loader, or one batch) and
 stands for a fixed set of samples; `block` is a modality (its encoder), `"fusion"`, `"all"`, or a
-list of those. The model comes back exactly as it was: weights, `requires_grad`, `.grad`, modes and
-batch-norm statistics.
+list of those. Which samples, in which mode of batch normalisation, and of which loss is one
+argument, `sampling=Sampling(samples=300)`. The model comes back exactly as it was: weights,
+`requires_grad`, `.grad`, modes and batch-norm statistics.
 
 >>> import torch
 >>> from msam_lib.diagnostics import *
@@ -32,7 +33,7 @@ A landscape: first direction in one encoder, second in the other; its centre is 
 >>> abs(view.at_origin - float(fused_loss(model, batch).detach())) < 1e-6
 True
 
-Sharpness, and what it is to explain.
+Sharpness, and what it is meant to explain.
 
 >>> keskar_sharpness(model, batch, "x1").value > 0
 True
@@ -48,8 +49,14 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
-    "Block": "diagnostics._losses",
-    "Direction": "diagnostics._losses",
+    "ALL": "diagnostics._blocks",
+    "FUSED": "diagnostics._blocks",
+    "FUSION": "diagnostics._blocks",
+    "TOTAL": "diagnostics._blocks",
+    "Block": "diagnostics._blocks",
+    "Direction": "diagnostics._blocks",
+    "modality_of": "diagnostics._blocks",
+    "Sampling": "diagnostics._samples",
     "fused_loss": "diagnostics._losses",
     "unimodal_loss": "diagnostics._losses",
     "BlockNorms": "diagnostics.curvature.block_norms",
@@ -69,6 +76,7 @@ _HOME = {
     "pca_trajectory": "diagnostics.landscape.directions",
     "random_direction": "diagnostics.landscape.directions",
     "Landscape": "results.landscape",
+    "Axis": "diagnostics.landscape.planes",
     "eigen_plane": "diagnostics.landscape.planes",
     "line": "diagnostics.landscape.planes",
     "plane": "diagnostics.landscape.planes",

@@ -8,8 +8,8 @@ plane can be evaluated on the folded network.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,49 +17,42 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from msam_lib.data.containers import Batch
-from msam_lib.diagnostics._losses import Direction, logits_of
+from msam_lib.diagnostics._blocks import Direction
+from msam_lib.diagnostics._losses import logits_of
+from msam_lib.diagnostics._watching import AFFINE_LAYERS, watching
+
+Pair = tuple[str, str]  # names of a layer and of the batch norm that reads it
 
 
-def pairs_of(model: nn.Module, batch: Batch) -> list[tuple[str, str]]:
-    """(layer, batch norm) by name, where the norm's input is the layer's output, seen in one
-    forward pass.
+def pairs_of(model: nn.Module, batch: Batch) -> list[Pair]:
+    """Every layer whose output goes to a batch norm with running statistics, as seen in one forward
+    pass.
     """
-    made: dict[int, str] = {}
-    found: dict[str, str] = {}
+    maker: dict[int, str] = {}  # id of an output -> the layer it comes from
+    layer_of: dict[str, str] = {}  # norm -> layer
     calls: dict[str, int] = {}
     alive: list[Tensor] = []  # keeps every output, so that no id is used twice
 
-    def watch(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple, out: Tensor) -> None:
-            calls[name] = calls.get(name, 0) + 1
-            if isinstance(module, _BatchNorm):
-                if id(args[0]) in made:
-                    found[name] = made[id(args[0])]
-            elif out.dim() == 2 or not isinstance(
-                module, nn.Linear
-            ):  # else the norm is over another axis
-                made[id(out)] = name
-            alive.append(out)
+    def seen(name: str, module: nn.Module, x: Tensor, out: Tensor) -> None:
+        calls[name] = calls.get(name, 0) + 1
+        if isinstance(module, _BatchNorm):
+            if id(x) in maker:
+                layer_of[name] = maker[id(x)]
+        elif out.dim() == 2 or not isinstance(module, nn.Linear):
+            # A linear layer over more axes is normalised over another one than its own outputs.
+            maker[id(out)] = name
+        alive.append(out)
 
-        return hook
-
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, _BatchNorm)
-    handles = [
-        m.register_forward_hook(watch(n)) for n, m in model.named_modules() if isinstance(m, kinds)
-    ]
-    try:
-        with torch.no_grad():
-            logits_of(model, batch)
-    finally:
-        for h in handles:
-            h.remove()
-    once = [(layer, norm) for norm, layer in found.items() if calls[norm] == calls[layer] == 1]
-    used = [layer for layer, _ in once]
+    with watching(model, (*AFFINE_LAYERS, _BatchNorm), seen), torch.no_grad():
+        logits_of(model, batch)
+    # A layer or norm that runs twice, or a layer that two norms read, is left as it is.
+    single = [(layer, norm) for norm, layer in layer_of.items() if calls[norm] == calls[layer] == 1]
+    used = [layer for layer, _ in single]
     # A norm without running statistics normalises by the batch in evaluation mode too.
     return [
         (layer, norm)
-        for layer, norm in once
-        if used.count(layer) == 1 and model.get_submodule(norm).running_mean is not None
+        for layer, norm in single
+        if used.count(layer) == 1 and _norm(model, norm).running_mean is not None
     ]
 
 
@@ -72,14 +65,14 @@ def fold(model: nn.Module, directions: Sequence[Direction], batch: Batch) -> lis
     """
     moved = {n for d in directions for n in d}
     out = [dict(d) for d in directions]
-    for layer_name, norm_name in pairs_of(model, batch):
-        norm = model.get_submodule(norm_name)
-        own = {f"{norm_name}.{n}" for n in ("weight", "running_mean", "running_var")}
-        if own & moved:
-            continue
-        _fold_pair(model, layer_name, norm_name)
+    for pair in pairs_of(model, batch):
+        norm = pair[1]
+        if moved & {f"{norm}.{n}" for n in ("weight", "running_mean", "running_var")}:
+            continue  # the factor s would differ from point to point
+        scale = _scale(_norm(model, norm)).detach()
+        _fold_pair(model, pair)
         for d in out:
-            _fold_direction(d, layer_name, norm_name, norm)
+            _fold_direction(d, pair, scale)
     return out
 
 
@@ -87,8 +80,8 @@ class Folded:
     """A model in evaluation mode as a function of its own weights, with batch normalisation folded.
 
     The folded weights are computed from the model's in every call, so derivatives reach those: the
-    same function, the same Hessian, but no normalisation on the activations, whose second
-    derivative is dear.
+    same function, the same Hessian, but no normalisation of the activations, whose second
+    derivative is expensive.
     """
 
     def __init__(self, model: nn.Module, batch: Batch) -> None:
@@ -96,27 +89,24 @@ class Folded:
         self.module = copy.deepcopy(model).eval()
         self.pairs = pairs_of(self.module, batch)
         for pair in self.pairs:
-            _fold_pair(self.module, *pair)
+            _fold_pair(self.module, pair)
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Any:
         state = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
-        for layer, norm_name in self.pairs:
-            norm = self.model.get_submodule(norm_name)
+        for layer, norm in self.pairs:
             weight, bias = state[f"{layer}.weight"], state.get(f"{layer}.bias")
-            s = torch.rsqrt(norm.running_var + norm.eps)  # type: ignore[operator, arg-type]
-            s = s if norm.weight is None else s * norm.weight
-            shift = -s * norm.running_mean if bias is None else s * (bias - norm.running_mean)
-            state[f"{layer}.weight"] = weight * _rows(s, weight)
-            state[f"{layer}.bias"] = shift if norm.bias is None else shift + norm.bias
-            state = {n: t for n, t in state.items() if not n.startswith(f"{norm_name}.")}
+            folded = _folded(weight, bias, _norm(self.model, norm))
+            state[f"{layer}.weight"], state[f"{layer}.bias"] = folded
+            # The folded network has no norm to give these to.
+            state = {n: t for n, t in state.items() if not n.startswith(f"{norm}.")}
         return functional_call(self.module, state, (inputs,))
 
     def agrees(self, batch: Batch) -> bool:
-        """Whether there is something folded, and the logits are still the model's."""
+        """Whether something is folded, and the logits are still the model's."""
         if not self.pairs:
             return False
         with torch.no_grad():
-            return same_logits(logits_of(self.model, batch), logits_of(self, batch))  # type: ignore[arg-type]
+            return same_logits(logits_of(self.model, batch), logits_of(self, batch))
 
 
 def same_logits(a: Tensor, b: Tensor) -> bool:
@@ -126,37 +116,51 @@ def same_logits(a: Tensor, b: Tensor) -> bool:
 
 
 def head(batch: Batch, n: int = 64) -> Batch:
-    """The first samples, to look at."""
+    """The first samples, enough to compare two networks."""
     return Batch({m: x[:n] for m, x in batch.inputs.items()}, batch.targets[:n])
 
 
-def _scale(norm: nn.Module) -> Tensor:
-    s = torch.rsqrt(norm.running_var + norm.eps)  # type: ignore[operator, arg-type]
-    return s if norm.weight is None else s * norm.weight.detach()
+def _norm(model: nn.Module, name: str) -> _BatchNorm:
+    return cast(_BatchNorm, model.get_submodule(name))
+
+
+def _scale(norm: _BatchNorm) -> Tensor:
+    """s = γ/σ, one factor per output channel."""
+    s = torch.rsqrt(cast(Tensor, norm.running_var) + norm.eps)
+    return s if norm.weight is None else s * norm.weight
+
+
+def _folded(weight: Tensor, bias: Tensor | None, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """Weight sW and bias s(b − μ) + β of the layer and the norm in one."""
+    s, mean = _scale(norm), cast(Tensor, norm.running_mean)
+    shift = s * (-mean if bias is None else bias - mean)
+    return weight * _rows(s, weight), shift if norm.bias is None else shift + norm.bias
 
 
 @torch.no_grad()
-def _fold_pair(model: nn.Module, layer_name: str, norm_name: str) -> None:
-    layer, norm = model.get_submodule(layer_name), model.get_submodule(norm_name)
-    s = _scale(norm)
-    bias = -norm.running_mean if layer.bias is None else layer.bias - norm.running_mean  # type: ignore[operator]
-    bias = s * bias
-    layer.weight.mul_(_rows(s, layer.weight))  # type: ignore[operator, union-attr, arg-type]
-    layer.bias = nn.Parameter(bias if norm.bias is None else bias + norm.bias, requires_grad=False)
-    parent, _, last = norm_name.rpartition(".")
+def _fold_pair(model: nn.Module, pair: Pair) -> None:
+    """Put the folded weights into the layer, and nothing in the place of the norm."""
+    layer, norm = model.get_submodule(pair[0]), pair[1]
+    weight = cast(Tensor, layer.weight)
+    folded, bias = _folded(weight, cast(Tensor | None, layer.bias), _norm(model, norm))
+    weight.copy_(folded)
+    layer.bias = nn.Parameter(bias, requires_grad=False)
+    parent, _, last = norm.rpartition(".")
     setattr(model.get_submodule(parent), last, nn.Identity())
 
 
-def _fold_direction(d: Direction, layer_name: str, norm_name: str, norm: nn.Module) -> None:
-    s = _scale(norm)
-    if f"{layer_name}.weight" in d:
-        d[f"{layer_name}.weight"] = d[f"{layer_name}.weight"] * _rows(s, d[f"{layer_name}.weight"])
-    shift = d.pop(f"{norm_name}.bias", None)
-    own = d.pop(f"{layer_name}.bias", None)
-    if own is not None or shift is not None:
-        parts = [t for t in (None if own is None else s * own, shift) if t is not None]
-        d[f"{layer_name}.bias"] = torch.stack(parts).sum(0)
+def _fold_direction(d: Direction, pair: Pair, scale: Tensor) -> None:
+    """The direction for the folded layer: weights and bias times s, plus the norm's own bias."""
+    layer, norm = pair
+    if f"{layer}.weight" in d:
+        d[f"{layer}.weight"] = d[f"{layer}.weight"] * _rows(scale, d[f"{layer}.weight"])
+    bias, shift = d.pop(f"{layer}.bias", None), d.pop(f"{norm}.bias", None)
+    parts = [] if bias is None else [scale * bias]
+    parts += [] if shift is None else [shift]
+    if parts:
+        d[f"{layer}.bias"] = torch.stack(parts).sum(0)
 
 
 def _rows(s: Tensor, like: Tensor) -> Tensor:
+    """s as a factor of a weight tensor's first axis."""
     return s.view(-1, *[1] * (like.dim() - 1))

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from msam_lib.diagnostics._losses import Block, Direction
 from msam_lib.errors import MsamError, unknown_name
+from msam_lib.models.base import Model
+
+FUSION = "fusion"  # the block of everything outside the encoders, as `Model.blocks` calls it
+ALL = "all"  # all weights, where a block is asked for
+TOTAL = "total"  # all weights, beside the single blocks in an answer
+FUSED = "fused"  # the whole model, in the column `modality` of results
+
+Block = str | Sequence[str]  # a modality (its encoder), FUSION, ALL, or several of those
+Direction = dict[str, Tensor]  # by parameter name; a parameter that is not named does not move
 
 
 def all_blocks(model: nn.Module) -> dict[str, tuple[str, ...]]:
-    """Names of the floating-point parameters by block; one block `"all"` for a model without
-    `blocks()`.
+    """Names of the floating-point parameters by block; one block `"all"` for a module that is no
+    `Model`.
     """
-    found = model.blocks() if hasattr(model, "blocks") else {"all": dict(model.named_parameters())}
-    return {b: tuple(n for n, p in ps.items() if p.is_floating_point()) for b, ps in found.items()}
+    blocks = model.blocks() if isinstance(model, Model) else {ALL: dict(model.named_parameters())}
+    return {b: tuple(n for n, p in ps.items() if p.is_floating_point()) for b, ps in blocks.items()}
 
 
-def select(model: nn.Module, block: Block = "all") -> dict[str, nn.Parameter]:
+def filled_blocks(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """`all_blocks` without those that have no parameters."""
+    return {b: names for b, names in all_blocks(model).items() if names}
+
+
+def select(model: nn.Module, block: Block = ALL) -> dict[str, nn.Parameter]:
     """The named parameters of a block: a modality (its encoder), `"fusion"`, `"all"`, or a list of
     those.
 
@@ -32,21 +45,20 @@ def select(model: nn.Module, block: Block = "all") -> dict[str, nn.Parameter]:
     blocks = all_blocks(model)
     names: set[str] = set()
     for b in (block,) if isinstance(block, str) else block:
-        if b != "all" and b not in blocks:
-            raise unknown_name("block", b, [*blocks, "all"])
-        names.update(*blocks.values()) if b == "all" else names.update(blocks[b])
+        if b != ALL and b not in blocks:
+            raise unknown_name("block", b, [*blocks, ALL])
+        names.update(*blocks.values()) if b == ALL else names.update(blocks[b])
     out = {n: p for n, p in model.named_parameters() if n in names}
     if not out:
-        filled = [b for b, ns in blocks.items() if ns]
         raise MsamError(
-            f"block={block!r} has no parameters; blocks with parameters: {', '.join(filled)}."
+            f"block={block!r} has no parameters; blocks with parameters: "
+            f"{', '.join(filled_blocks(model))}."
         )
     for name, p in out.items():
         if p.dtype in (torch.float16, torch.bfloat16):
             raise MsamError(
-                f"Parameter {name!r} is in half precision ({p.dtype}), too coarse for "
-                "second differences. "
-                "Use a copy in full precision: copy.deepcopy(model).float()."
+                f"Parameter {name!r} is in half precision ({p.dtype}), too coarse for second "
+                "differences. Use a copy in full precision: copy.deepcopy(model).float()."
             )
     return out
 
@@ -55,7 +67,7 @@ def as_direction(model: nn.Module, direction: Mapping[str, Tensor]) -> Direction
     """Check a direction against the model and bring it to its device and precision.
 
     Raises:
-        MsamError: a name the model has not, or a wrong shape.
+        MsamError: a name that the model does not have, or a wrong shape.
     """
     known = dict(model.named_parameters()) | {
         n: b for n, b in model.named_buffers() if b.is_floating_point()
@@ -68,8 +80,8 @@ def as_direction(model: nn.Module, direction: Mapping[str, Tensor]) -> Direction
         if d.shape != p.shape:
             raise MsamError(
                 f"The direction has shape {tuple(d.shape)} for {name!r}, the parameter has "
-                f"{tuple(p.shape)}. "
-                "Make directions with random_direction(model, ...) for this very model."
+                f"{tuple(p.shape)}. Make directions with random_direction(model, ...) for this "
+                "very model."
             )
         out[name] = d.detach().to(p)
     return out
@@ -78,3 +90,12 @@ def as_direction(model: nn.Module, direction: Mapping[str, Tensor]) -> Direction
 def label(block: Block) -> str:
     """A block as text."""
     return block if isinstance(block, str) else "+".join(block)
+
+
+def modality_of(block: Block) -> str:
+    """A block in the column `modality` of results: `"fused"` for all weights together.
+
+    >>> [modality_of(b) for b in ("audio", "fusion", "all", "total")]
+    ['audio', 'fusion', 'fused', 'fused']
+    """
+    return FUSED if block in (ALL, TOTAL) else label(block)

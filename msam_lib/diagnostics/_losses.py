@@ -1,31 +1,27 @@
-"""The losses that a diagnostic looks at, and the names of its arguments' types."""
+"""The losses that a diagnostic measures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import NonFiniteLoss
+from msam_lib.models.base import Model
 
-Loss = Callable[[nn.Module, Batch], Tensor]  # the mean loss of a batch, a scalar
-
-
-Block = str | Sequence[str]
+Loss = Callable[[Any, Batch], Tensor]  # (model, batch) -> the mean loss of the batch, a scalar
 
 
-Direction = dict[str, Tensor]  # by parameter name; a name that is missing does not move
-
-
-def logits_of(model: nn.Module, batch: Batch) -> Tensor:
-    """The fused logits (N, C)."""
+def logits_of(model: Callable[..., Any], batch: Batch) -> Tensor:
+    """The fused logits (N, C) of a model that returns them alone or in an `Output`."""
     out = model(batch.inputs)
     return out if isinstance(out, Tensor) else out.logits
 
 
-def fused_loss(model: nn.Module, batch: Batch) -> Tensor:
+def fused_loss(model: Callable[..., Any], batch: Batch) -> Tensor:
     """Cross-entropy of the fused logits, in nats."""
     return F.cross_entropy(logits_of(model, batch), batch.targets)
 
@@ -35,7 +31,7 @@ def unimodal_loss(modality: str) -> Loss:
     absent.
     """
 
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
+    def loss(model: Model, batch: Batch) -> Tensor:
         own = model(batch.inputs).unimodal.get(modality)
         if own is None:
             own = model(batch.inputs, present=(modality,)).logits
@@ -49,7 +45,6 @@ def finite(loss: Tensor | float, where: str = "") -> None:
     value = float(loss)
     if value != value or value in (float("inf"), float("-inf")):
         raise NonFiniteLoss(
-            f"The loss is {value}{where}: there is no curvature or sharpness to measure. "
-            "Look for NaN in the "
-            "inputs or the weights; `evaluate(model, data)` shows the loss on a split."
+            f"The loss is {value}{where}: there is no curvature or sharpness to measure. Look for "
+            "NaN in the inputs or the weights; `evaluate(model, data)` shows the loss on a split."
         )

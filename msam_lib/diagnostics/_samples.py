@@ -1,55 +1,112 @@
-"""The fixed set of samples that a diagnostic is measured on."""
+"""What a diagnostic is measured on: a fixed set of samples, and the loss of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from msam_lib.data.containers import Batch, BatchLoader, MultimodalDataset
+from msam_lib.diagnostics._losses import Loss
+from msam_lib.diagnostics._session import check_mode
 from msam_lib.errors import MsamError
 
 Data = MultimodalDataset | BatchLoader | Batch | Iterable[Any]
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """Which function of the weights is measured: the mean loss over which samples, computed how.
+
+    Args:
+        samples: how many of a data set's samples, drawn once with `seed`; None takes all.
+        batch_size: samples at a time, where the data is a data set. It bounds the memory.
+        mode: of batch normalisation, `"eval"` (running statistics) or `"train"` (each batch's own,
+            so that the function depends on `batch_size`). Dropout is off in both.
+        seed: of the draw of `samples`. Whatever else is random (probes, directions, noise) has a
+            `seed` of its own where it is used; left at None, it is this one.
+        loss: `loss(model, batch) -> scalar`, the mean over the batch; None is the cross-entropy of
+            the fused logits.
+
+    Raises:
+        MsamError: a number below 1, or an unknown mode.
+
+    >>> Sampling(samples=300, seed=1).batch_size
+    500
+    """
+
+    samples: int | None = None
+    batch_size: int = 500
+    mode: str = "eval"
+    seed: int = 0
+    loss: Loss | None = None
+
+    def __post_init__(self) -> None:
+        if self.samples is not None and self.samples < 1:
+            raise MsamError(
+                f"samples={self.samples}; use a number from 1, or None for the whole data set."
+            )
+        if self.batch_size < 1:
+            raise MsamError(
+                f"batch_size={self.batch_size}; use a number from 1. Only the memory needed "
+                "depends on it, unless mode='train'."
+            )
+        if self.loss is not None and not callable(self.loss):
+            raise MsamError(
+                f"loss={self.loss!r}; use a function loss(model, batch) that returns a scalar, or "
+                "None for the cross-entropy of the fused logits."
+            )
+        check_mode(self.mode)
+
+    def must_keep(self, caller: str, *names: str) -> None:
+        """Raise where one of these arguments has been changed, and `caller` cannot heed it."""
+        for name in names:
+            value, default = getattr(self, name), getattr(Sampling, name)
+            if value != default:
+                raise MsamError(
+                    f"Sampling({name}={value!r}) has no meaning for `{caller}`, which allows "
+                    f"{default!r} only. Leave {name} out."
+                )
+
+
+ALL_SAMPLES = Sampling()  # every sample, in evaluation mode, cross-entropy
+
+
 def collect(
     model: nn.Module,
     data: Data,
+    sampling: Sampling = ALL_SAMPLES,
     *,
-    samples: int | None = None,
-    batch_size: int = 500,
-    seed: int = 0,
     dtype: torch.dtype | None = None,
 ) -> list[Batch]:
     """The fixed mini-batches of a diagnostic, on the model's device.
 
     Args:
-        model: whose device (and, with `dtype`, precision) the batches are brought to.
+        model: whose device the batches are brought to.
         data: a data set; a `BatchLoader` (its data set is taken, in order); one `Batch`; or any
             iterable of batches or `(inputs, targets)` pairs.
-        samples: take only so many of a data set, drawn once with `seed`; None takes all.
-        batch_size: samples at a time, where `data` is a data set. It bounds the memory.
-        seed: of the draw.
-        dtype: of the floating-point inputs.
+        sampling: which samples of a data set, and how many at a time.
+        dtype: of the floating-point inputs; None leaves them.
 
     Raises:
-        MsamError: no samples, or an argument that is not allowed.
+        MsamError: no samples.
     """
-    if batch_size < 1 or (samples is not None and samples < 1):
-        raise MsamError(f"batch_size={batch_size}, samples={samples}; both must be at least 1.")
     if isinstance(data, BatchLoader):
         data = data.dataset
     if isinstance(data, Batch):
         batches = [data]
     elif isinstance(data, MultimodalDataset):
-        if samples is not None and samples < len(data):
-            order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
-            data = data.subset(order[:samples].sort().values)
-        batches = [data[i : i + batch_size] for i in range(0, len(data), batch_size)]
+        count, size = sampling.samples, sampling.batch_size
+        if count is not None and count < len(data):
+            generator = torch.Generator().manual_seed(sampling.seed)
+            order = torch.randperm(len(data), generator=generator)
+            data = data.subset(order[:count].sort().values)
+        batches = [data[i : i + size] for i in range(0, len(data), size)]
     else:
-        batches = [b if isinstance(b, Batch) else Batch(*b) for b in data]  # type: ignore[misc]
+        batches = [_as_batch(b) for b in data]
     batches = [b for b in batches if len(b.targets)]
     if not batches:
         raise MsamError(
@@ -59,12 +116,19 @@ def collect(
     first = next(model.parameters(), None)
     device = torch.device("cpu") if first is None else first.device
     batches = [b.to(device) for b in batches]
-    return batches if dtype is None else [cast(b, dtype) for b in batches]
+    return batches if dtype is None else [converted(b, dtype) for b in batches]
 
 
-def cast(batch: Batch, dtype: torch.dtype) -> Batch:
+def _as_batch(b: Any) -> Batch:
+    return b if isinstance(b, Batch) else Batch(*b)
+
+
+def converted(batch: Batch, dtype: torch.dtype) -> Batch:
     """The batch with its floating-point inputs (and targets, in a regression) in this precision."""
-    convert = lambda x: x.to(dtype) if x.is_floating_point() else x  # noqa: E731
+
+    def convert(x: Tensor) -> Tensor:
+        return x.to(dtype) if x.is_floating_point() else x
+
     inputs = {m: convert(x) for m, x in batch.inputs.items()}
     return Batch(inputs, convert(batch.targets), batch.index)
 

@@ -1,16 +1,17 @@
-"""What every diagnostic stands on: fixed data, a deterministic loss, blocks of parameters, no
-traces left.
+"""How a model runs while it is examined, and how it is given back.
 
 A diagnostic is a property of one function, f(θ) = mean over the samples of the loss. So dropout is
-always off, the samples are a fixed set, and the mode of batch normalisation is part of the
-question: `mode="eval"` uses the running statistics, `mode="train"` the statistics of each
-mini-batch (f then depends on `batch_size`).
+always off, and the mode of batch normalisation is part of the question: `mode="eval"` uses the
+running statistics, `mode="train"` the statistics of each mini-batch (f then depends on the batch
+size).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from types import ModuleType
 
 import torch
 from torch import nn
@@ -19,17 +20,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from msam_lib.errors import unknown_name
 from msam_lib.models.contexts import frozen_statistics
 
+try:
+    attention: ModuleType | None = import_module("torch.nn.attention")
+except ImportError:  # torch 2.2 does not have it yet
+    attention = None
+
 MODES = ("eval", "train")
-
-
-# --- data ----------------------------------------------------------------------------------------
-
-
-# --- blocks --------------------------------------------------------------------------------------
-
-
-# --- the session: how the model runs while it is examined, and how it is given back
-# ------------------
 
 
 def check_mode(mode: str) -> str:
@@ -50,6 +46,7 @@ def session(
     happened.
     """
     check_mode(mode)
+    # What has to be restored; buffers by value, since a forward pass changes them in place.
     modes = [(m, m.training) for m in model.modules()]
     state = [(p, p.requires_grad, p.grad) for p in model.parameters()]
     buffers = [(b, b.clone()) for b in model.buffers()]
@@ -83,10 +80,8 @@ def session(
 @contextmanager
 def differentiable_attention() -> Iterator[None]:
     """The fused attention kernels have no second derivative; the plain one has."""
-    try:
-        from torch.nn.attention import SDPBackend, sdpa_kernel
-    except ImportError:  # torch 2.2
+    if attention is None:
         yield
         return
-    with sdpa_kernel(SDPBackend.MATH):
+    with attention.sdpa_kernel(attention.SDPBackend.MATH):
         yield

@@ -1,6 +1,4 @@
-"""Weights as one vector: the order of a block's parameters, random vectors, and f(θ) on a working
-copy.
-"""
+"""Weights as one vector: the order of a block's parameters, gradients, and random vectors."""
 
 from __future__ import annotations
 
@@ -46,6 +44,12 @@ class Layout:
 def flatten(tensors: Sequence[Tensor]) -> Tensor:
     """One vector of all tensors, in order."""
     return torch.cat([t.reshape(-1) for t in tensors])
+
+
+def flat_gradient(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
+    """Gradients as one vector, zero for the parameters that the loss does not depend on."""
+    pairs = zip(gradients, parameters, strict=True)
+    return flatten([torch.zeros_like(p) if g is None else g for g, p in pairs])
 
 
 def random_vector(

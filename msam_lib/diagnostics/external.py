@@ -1,4 +1,4 @@
-"""PyHessian and loss-landscapes as a second opinion, asked through adapters that go round their
+"""PyHessian and loss-landscapes as a second opinion, asked through adapters that avoid their
 defects.
 
 Nothing in this package depends on what they return; tests, benchmarks and two notebooks compare.
@@ -21,6 +21,8 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -29,17 +31,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msam_lib.data.containers import Batch
-from msam_lib.diagnostics._blocks import as_direction, select
-from msam_lib.diagnostics._losses import Block, Direction
-from msam_lib.diagnostics._samples import Data, collect
+from msam_lib.diagnostics._blocks import ALL, Block, Direction, as_direction, select
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling, collect
 from msam_lib.diagnostics._session import differentiable_attention
-from msam_lib.diagnostics._vectors import Layout, random_vector
+from msam_lib.diagnostics._vectors import Layout, flatten, random_vector
 from msam_lib.errors import MsamError
 
 
 def _import(name: str, package: str) -> Any:
-    from importlib import import_module
-
     try:
         return import_module(name)
     except ImportError as error:
@@ -48,79 +47,83 @@ def _import(name: str, package: str) -> Any:
         ) from error
 
 
-def _one_batch(model: nn.Module, data: Data, samples: int | None, seed: int) -> Batch:
-    batches = collect(model, data, samples=samples, batch_size=10**9, seed=seed)
+def _one_batch(caller: str, model: nn.Module, data: Data, sampling: Sampling) -> Batch:
+    sampling.must_keep(caller, "mode", "loss")
+    batches = collect(model, data, replace(sampling, batch_size=10**9))
     if len(batches) > 1:
         raise MsamError(f"{len(batches)} batches; the adapters take a data set or one batch.")
     return batches[0]
 
 
+def _cross_entropy(out: Any, targets: Tensor) -> Tensor:
+    """What the packages call with the model's answer: logits, or an `Output` that has them."""
+    return F.cross_entropy(out if isinstance(out, Tensor) else out.logits, targets)
+
+
 class PyHessian:
-    """PyHessian's object for one block: its own gradients and its own product, in evaluation mode.
+    """PyHessian's object for one block, with its gradients and its product, in evaluation mode.
 
     Args:
         model: copied.
         data: a data set or one batch.
         block: as everywhere here; the other parameters are frozen in the copy.
-        samples, seed: as for `HessianOperator`.
+        sampling: which samples of a data set; they make one batch.
     """
 
     def __init__(
         self,
         model: nn.Module,
         data: Data,
-        block: Block = "all",
+        block: Block = ALL,
         *,
-        samples: int | None = None,
-        seed: int = 0,
+        sampling: Sampling = ALL_SAMPLES,
     ) -> None:
         package = _import("pyhessian", "pyhessian")
         chosen = select(model, block)
-        batch = _one_batch(model, data, samples, seed)
+        batch = _one_batch("PyHessian", model, data, sampling)
         self.model = copy.deepcopy(model).eval()
         for name, p in self.model.named_parameters():
             p.grad = None
             p.requires_grad_(name in chosen)
         self.layout = Layout(chosen)
-        loss = lambda out, y: F.cross_entropy(out if isinstance(out, Tensor) else out.logits, y)  # noqa: E731
         with warnings.catch_warnings(), differentiable_attention():
             # It warns of the reference cycle that is broken below.
             warnings.filterwarnings("ignore", message="Using backward.. with create_graph=True")
             self.hessian = package.hessian(
-                self.model, loss, data=(batch.inputs, batch.targets), cuda=False
+                self.model, _cross_entropy, data=(batch.inputs, batch.targets), cuda=False
             )
-        # `backward(create_graph=True)` ties each parameter to its gradient's graph; without this it
-        # never goes.
+        # `backward(create_graph=True)` ties each parameter to its gradient's graph, which would
+        # otherwise stay in memory.
         for p in self.model.parameters():
             p.grad = None
-        pairs = zip(self.hessian.params, self.hessian.gradsH, strict=True)
-        used = [isinstance(g, Tensor) and g.requires_grad for _, g in pairs]
-        self.used = used
-        self.hessian.params = [p for p, u in zip(self.hessian.params, used, strict=True) if u]
-        self.hessian.gradsH = [g for g, u in zip(self.hessian.gradsH, used, strict=True) if u]
+        h = self.hessian
+        pairs = list(zip(h.params, h.gradsH, strict=True))
+        self.used = [isinstance(g, Tensor) and g.requires_grad for _, g in pairs]
+        h.params = [p for (p, _), used in zip(pairs, self.used, strict=True) if used]
+        h.gradsH = [g for (_, g), used in zip(pairs, self.used, strict=True) if used]
 
     def product(self, v: Tensor) -> Tensor:
         """H v (p,), by `pyhessian.utils.hessian_vector_product`."""
         utils = _import("pyhessian.utils", "pyhessian")
-        parts = [x for x, u in zip(self.layout.split(v), self.used, strict=True) if u]
-        found = iter(utils.hessian_vector_product(self.hessian.gradsH, self.hessian.params, parts))
-        whole = zip(self.layout.split(v), self.used, strict=True)
-        return torch.cat(
-            [(next(found) if u else torch.zeros_like(x)).reshape(-1) for x, u in whole]
-        )
+        parts = list(zip(self.layout.split(v), self.used, strict=True))
+        asked = [x for x, used in parts if used]
+        products = utils.hessian_vector_product(self.hessian.gradsH, self.hessian.params, asked)
+        # PyHessian's answer has no entries for the parameters that the loss does not use.
+        rest = iter(products)
+        return flatten([next(rest) if used else torch.zeros_like(x) for x, used in parts])
 
     def quadratic_forms(self, vectors: Sequence[Tensor]) -> np.ndarray:
         """zᵀHz for each vector: the terms of PyHessian's trace, without its stop rule."""
         return np.array([float(v @ self.product(v)) for v in vectors])
 
-    def trace(self, *, probes: int = 30, seed: int = 0) -> np.ndarray:
-        """The terms for the probe vectors that `hessian_trace(..., probes=probes, seed=seed)`
-        uses.
-        """
+    def probe(self, number: int, *, seed: int = 0) -> Tensor:
+        """The vector with this number of those that `hessian_trace(..., seed=seed)` uses."""
         like = next(self.model.parameters()).detach()
-        return self.quadratic_forms(
-            [random_vector(self.layout.size, seed, k, like=like) for k in range(probes)]
-        )
+        return random_vector(self.layout.size, seed, number, like=like)
+
+    def trace(self, *, probes: int = 30, seed: int = 0) -> np.ndarray:
+        """The terms for the vectors that `hessian_trace(..., probes=probes, seed=seed)` uses."""
+        return self.quadratic_forms([self.probe(k, seed=seed) for k in range(probes)])
 
     def eigenvalues(self, k: int = 1, *, iterations: int = 200, tol: float = 1e-5) -> np.ndarray:
         """PyHessian's power iteration: the k eigenvalues of largest magnitude. Uses torch's global
@@ -138,8 +141,7 @@ def loss_landscapes_plane(
     x: np.ndarray,
     y: np.ndarray,
     *,
-    samples: int | None = None,
-    seed: int = 0,
+    sampling: Sampling = ALL_SAMPLES,
 ) -> np.ndarray:
     """Losses (I, J) at θ + x·first + y·second, by loss-landscapes' parameters and metric, in
     evaluation mode.
@@ -149,28 +151,24 @@ def loss_landscapes_plane(
         data: a data set or one batch.
         first, second: directions by parameter name.
         x, y: coordinates, evenly spaced along y (the package walks in equal steps).
-        samples, seed: as for `surface_over`.
+        sampling: which samples of a data set; they make one batch.
     """
-    walker = LossLandscapes(model, data, samples=samples, seed=seed)
-    return walker.plane(first, second, x, y)
+    return LossLandscapes(model, data, sampling=sampling).plane(first, second, x, y)
 
 
 class LossLandscapes:
     """loss-landscapes' own wrapper, metric and parameter arithmetic on a copy of the model."""
 
-    def __init__(
-        self, model: nn.Module, data: Data, *, samples: int | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, model: nn.Module, data: Data, *, sampling: Sampling = ALL_SAMPLES) -> None:
         wrapper = _import("loss_landscapes.model_interface.model_wrapper", "loss-landscapes")
         parameters = _import("loss_landscapes.model_interface.model_parameters", "loss-landscapes")
         metrics = _import("loss_landscapes.metrics.sl_metrics", "loss-landscapes")
-        batch = _one_batch(model, data, samples, seed)
+        batch = _one_batch("LossLandscapes", model, data, sampling)
         self.model = copy.deepcopy(model).eval()
         self.names = [n for n, _ in self.model.named_parameters()]
         self.make = parameters.ModelParameters
         self.wrapped = wrapper.wrap_model(self.model)
-        loss = lambda out, y: F.cross_entropy(out if isinstance(out, Tensor) else out.logits, y)  # noqa: E731
-        self.metric = metrics.Loss(loss, batch.inputs, batch.targets)
+        self.metric = metrics.Loss(_cross_entropy, batch.inputs, batch.targets)
 
     def plane(
         self, first: Direction, second: Direction, x: np.ndarray, y: np.ndarray
@@ -194,5 +192,6 @@ class LossLandscapes:
         return out
 
     def _parts(self, direction: Direction, like: Sequence[Tensor]) -> list[Tensor]:
-        own = as_direction(self.model, direction)
-        return [own.get(n, torch.zeros_like(p)) for n, p in zip(self.names, like, strict=True)]
+        """The direction in the package's order of parameters, zero where it does not move."""
+        named = as_direction(self.model, direction)
+        return [named.get(n, torch.zeros_like(p)) for n, p in zip(self.names, like, strict=True)]

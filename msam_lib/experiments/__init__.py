@@ -1,4 +1,4 @@
-"""Experiments: described, built, run, searched, compared, frozen.
+"""Experiments: describing, building, running, searching, comparing and freezing them.
 
 >>> from msam_lib.experiments import Experiment
 >>> Experiment.preset("smoke", method="msam").epochs
@@ -17,6 +17,7 @@ _HOME = {
     "build_trainer": "build",
     "collect": "collect",
     "diagnose": "diagnose",
+    "freeze": "freeze.runs",
     "load_data": "build",
     "run_all": "run_all",
     "run_experiment": "build",

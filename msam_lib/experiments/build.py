@@ -1,4 +1,4 @@
-"""From the description of an experiment to its data, model and trainer, and to its run."""
+"""Data, model, trainer and run of an experiment, built from its description."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from msam_lib.training import (
 
 
 def load_data(experiment: Experiment) -> DataSplits:
-    """The data set, with label noise where asked for."""
+    """The data set of an experiment, with its label noise."""
     return load_dataset(
         experiment.dataset,
         seed=experiment.seed if experiment.label_noise else 0,
@@ -38,7 +38,7 @@ def load_data(experiment: Experiment) -> DataSplits:
 
 
 def untrained_model(experiment: Experiment, data: DataSplits) -> MultimodalModel:
-    """The untrained model for this data; its weights depend on torch's seed."""
+    """The untrained model of an experiment for its data; the weights depend on torch's seed."""
     model = build_model(
         data,
         experiment.fusion,
@@ -63,16 +63,19 @@ def build_trainer(
 
     Args:
         experiment: the description.
-        store: folder of runs; None keeps nothing.
-        progress: show a bar where somebody watches.
+        store: folder of runs; None keeps nothing on disk.
+        progress: show a progress bar in a terminal or notebook.
         probes: further measurements after an epoch; see `Trainer`.
+
+    Raises:
+        MsamError: a value that is not allowed, or a method that cannot train this model.
     """
     e = experiment
     device = pick_device(e.device)
     method = build_method(e.method, **e.method_options)
     method.clip_norm = e.clip_norm or None
     data = load_data(e)
-    seed_everything(e.seed)
+    seed_everything(e.seed)  # after loading, which may draw random numbers
     model = untrained_model(e, data).to(device)
     method.setup(model, Task(len(data.classes)))
     loaders = Loaders.of(data, e.batch_size, seed=e.seed, train_part=e.train_part)
@@ -83,7 +86,7 @@ def build_trainer(
         momentum=e.momentum,
         weight_decay=e.weight_decay,
     )
-    steps = len(loaders.train)
+    steps = len(loaders.train)  # per epoch
     if e.traces:
         probes = [*probes, TraceProbe(every=e.traces, samples=300, probes=10)]
     run = None
@@ -117,12 +120,12 @@ def run_experiment(
     *,
     progress: bool = True,
 ) -> Run:
-    """Train an experiment, or resume it where a killed run stopped, or return its finished run.
+    """The finished run of an experiment: trained now, resumed where it was interrupted, or read.
 
     Args:
         experiment: the description.
         store: folder of runs; `$MSAM_RUNS` or `runs` by default.
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
     """
     folder = default_store() if store is None else Path(store)
     run = Run(folder / experiment.name)
@@ -135,7 +138,7 @@ def trained_model(run: Run, device: torch.device | str = "cpu") -> MultimodalMod
     """The trained model of a finished run, in evaluation mode.
 
     Raises:
-        MsamError: where the run has not finished.
+        MsamError: the run has not finished.
     """
     state = run.load("model.pt", device)
     if state is None:

@@ -1,4 +1,4 @@
-"""The measurements of run directories as one tidy frame."""
+"""Collecting the measurements of run directories in one tidy frame."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def collect(
     *,
     unfinished: bool = False,
 ) -> pd.DataFrame:
-    """All measurements of some runs, tidy.
+    """All measurements of some runs as a tidy frame.
 
     Args:
         runs: a store (folder of runs), one run directory, or several runs or their paths.
-        unfinished: also runs that have not come to their end.
+        unfinished: include runs that have not finished.
 
     Returns:
         Columns dataset, fusion, method, label (method with options), seed, preset ("" where no
         preset has these settings), run, epoch, step, split, modality, metric, value.
 
     Raises:
-        MsamError: no runs there, or two settings behind one label and seed.
+        MsamError: there are no runs, or runs with different settings share label and seed.
     """
     parts = [
         _measurements(path)
@@ -42,7 +42,7 @@ def collect(
     if not parts:
         raise MsamError(
             f"No {'' if unfinished else 'finished '}runs in {runs}. Train some: "
-            "Experiment.preset('teach').run(), or `python -m msam_lib figures`."
+            "run_experiment(Experiment.preset('teach')), or `python -m msam_lib figures`."
         )
     frame = pd.concat(parts, ignore_index=True)
     same = frame.drop_duplicates("run").groupby(["dataset", "fusion", "label", "seed"])["run"]
@@ -57,9 +57,7 @@ def collect(
 
 
 def run_directories(runs: str | os.PathLike[str] | Iterable[Any]) -> list[Path]:
-    """The run directories meant by a store, a directory, runs or paths (those of a store by
-    name).
-    """
+    """The run directories of a store (sorted by name), of one directory, or of runs or paths."""
     if isinstance(runs, (str, os.PathLike)):
         path = Path(runs)
         if (path / "config.json").exists():
@@ -69,6 +67,7 @@ def run_directories(runs: str | os.PathLike[str] | Iterable[Any]) -> list[Path]:
 
 
 def _measurements(path: Path) -> pd.DataFrame:
+    """The measurements of one run directory with the columns that identify the run."""
     text = (path / "metrics.csv").read_text()
     whole = text[: text.rfind("\n") + 1]  # a kill may have cut the last line
     frame = pd.read_csv(io.StringIO(whole), keep_default_na=False, dtype={"modality": str})
@@ -83,10 +82,10 @@ def _measurements(path: Path) -> pd.DataFrame:
 
 
 def preset_of(config: Mapping[str, Any]) -> str:
-    """The preset whose settings a configuration has, or ""."""
+    """The name of the preset whose settings a run's configuration has; "" for none."""
     for name in PRESETS:
         fields = preset(name, config["dataset"], config)
-        fields.pop("method_options", None)  # radii may be varied within a preset
+        fields.pop("method_options", None)  # radii may differ within a preset
         if all(config.get(k) == v for k, v in json.loads(json.dumps(fields)).items()):
             return name
     return ""

@@ -12,7 +12,7 @@ from msam_lib.labels import Case
 from msam_lib.methods import METHODS
 
 SEEDS = (0, 1, 2)
-# Rows beside every method with its defaults.
+# Rows of the comparison besides every method with its defaults.
 VARIANTS = (
     Case("msam", {"reading": "encoder"}),
     Case("msam", {"reading": "unimodal_loss"}),
@@ -49,8 +49,12 @@ class PlannedRow(NamedTuple):
 def cases(modalities: int, fusion: str = "late") -> list[Case]:
     """The rows of the comparison: every method that this fusion and number of modalities allow.
 
-    Methods that need per-modality logits get heads of their own where the fusion has none; unimodal
-    training is left out there, for it would train no fusion.
+    Where the fusion has no per-modality logits, methods that need them get unimodal heads, and
+    unimodal training is left out, for it would train no fusion.
+
+    Args:
+        modalities: their number M.
+        fusion: its name.
     """
     named = [Case(name, {}) for name in METHODS]
     named += [Case(c.method, dict(c.options)) for c in VARIANTS if c.method in METHODS]
@@ -58,6 +62,7 @@ def cases(modalities: int, fusion: str = "late") -> list[Case]:
 
 
 def _applies(case: Case, modalities: int, fusion: str) -> bool:
+    """Whether a method can be trained with this fusion and number of modalities."""
     cls = METHODS[case.method]
     return (
         cls.tabled
@@ -77,10 +82,19 @@ def experiment(
     folder: str | os.PathLike[str] = FOLDER,
     **changes: Any,
 ) -> Experiment:
-    """A row's experiment with the learning rate and options that `tune` chose, where it did."""
+    """The experiment of a row, with learning rate and options as `tune` chose them, if it did.
+
+    Args:
+        case: the row.
+        dataset, fusion: where it is compared.
+        preset: size of the run.
+        seed: of the run.
+        folder: where `tune` keeps its choices.
+        **changes: other fields of `Experiment`.
+    """
     choice = tuned(dataset, fusion, folder).get(case.label, {})
     heads = {"unimodal_heads": True} if needs_heads(case, fusion) else {}
-    made = Experiment.preset(
+    untuned = Experiment.preset(
         preset,
         dataset=dataset,
         fusion=fusion,
@@ -91,8 +105,8 @@ def experiment(
         **changes,
     )
     if not choice:
-        return made
-    return made.replace(lr=choice["lr"], method_options=choice["method_options"])
+        return untuned
+    return untuned.replace(lr=choice["lr"], method_options=choice["method_options"])
 
 
 def plan_rows(
@@ -103,7 +117,7 @@ def plan_rows(
     seeds: Sequence[int] = SEEDS,
     **options: Any,
 ) -> list[PlannedRow]:
-    """These rows, one experiment per seed; see `experiment` for the options."""
+    """The plan of these rows, one experiment per seed; see `experiment` for the options."""
     return [
         PlannedRow(c.label, [experiment(c, dataset, fusion, seed=s, **options) for s in seeds])
         for c in rows
@@ -113,7 +127,9 @@ def plan_rows(
 def noise_plan(
     dataset: str = "digits", *, seeds: Sequence[int] = SEEDS, **options: Any
 ) -> list[PlannedRow]:
-    """Rows "label@share": some methods under wrong training labels (MASAM's test)."""
+    """The plan of some methods under wrong training labels, as in MASAM's paper; rows are called
+    `"label@share"`.
+    """
     return [
         PlannedRow(
             f"{c.label}@{noise}",
@@ -127,7 +143,9 @@ def noise_plan(
 def ablation_plan(
     dataset: str = "digits", *, seeds: Sequence[int] = SEEDS, **options: Any
 ) -> list[PlannedRow]:
-    """MASAM whole, without its parts, and as released, with the values tuned for the whole."""
+    """The plan of MASAM's ablation: whole, without each part, and as released, all with the values
+    tuned for the whole method.
+    """
     rows = plan_rows(dataset, "late", ABLATED, seeds=seeds, **options)
     whole = next(r for r in rows if r.label == WHOLE.label)
     return rows + [
@@ -137,4 +155,5 @@ def ablation_plan(
 
 
 def _changed(experiment: Experiment, options: Mapping[str, Any]) -> Experiment:
+    """The experiment with some options of its method changed."""
     return experiment.replace(method_options=experiment.method_options | dict(options))

@@ -1,11 +1,11 @@
-"""Diagnostics of a finished run, stored beside it: `python -m msam_lib diagnose RUN`.
+"""Diagnostics of a finished run, stored in its directory: `python -m msam_lib diagnose RUN`.
 
     hessian.csv            traces, Gauss-Newton traces, top eigenvalues, block norms
     landscape-*.npz        planes: all weights, and every pair of modalities' encoders
     sharpness.json         every sharpness measure per block, and the generalisation gap
     probes.json            linear probes, gradients, similarity, missing and noisy modalities
 
-Each file is written whole or not at all, and holds the settings it was made with.
+Each file is written atomically, and holds the settings of its measurement.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from msam_lib.data import DataSplits
 from msam_lib.errors import unknown_name
 from msam_lib.experiments.build import load_data, trained_model
 from msam_lib.experiments.experiment import Experiment
+from msam_lib.models.base import Model
+from msam_lib.results.landscape import Landscape
 from msam_lib.training import Run
 
 WHAT = ("hessian", "landscape", "sharpness", "probes")
@@ -53,17 +55,17 @@ def diagnose(
     Args:
         run: a finished run.
         what: any of hessian, landscape, sharpness, probes.
-        samples: of the training split, drawn with `seed`. The same for all runs on a data set.
-        probes: for the traces.
+        samples: number of training samples, drawn with `seed`; the same for all runs on a data set.
+        probes: random vectors for the traces.
         eigenvalues: how many of the largest per block.
-        steps, span: points per axis and half length of the planes.
-        mode: of batch normalisation.
+        steps, span: points per axis of the planes; half their length, in units of the directions.
+        mode: eval or train, of batch normalisation.
         seed: of samples, probes and directions.
         device: where to compute.
-        progress: show bars where somebody watches.
+        progress: show progress bars in a terminal or notebook.
 
     Returns:
-        {name: path} of what was written.
+        {name: path} of the files written.
 
     Raises:
         MsamError: the run has not finished, or an unknown word in `what`.
@@ -74,61 +76,48 @@ def diagnose(
             raise unknown_name("diagnostic", word, WHAT)
     model = trained_model(run, pick_device(device))
     data = load_data(Experiment.from_dict(run.config))
-    shared = {"samples": samples, "mode": mode, "seed": seed}
+    sampling = d.Sampling(samples=samples, mode=mode, seed=seed)
+    settings = {"samples": samples, "mode": mode, "seed": seed}
     out: dict[str, Path] = {}
     if "hessian" in what:
-        rows = _hessian(model, data, probes, eigenvalues, shared, progress)
-        out["hessian"] = write_text(run.path / "hessian.csv", _table(rows, shared))
+        rows = _hessian(model, data, probes, eigenvalues, sampling, progress)
+        out["hessian"] = write_text(run.path / "hessian.csv", _table(rows, settings))
     if "landscape" in what:
-        for name, made in _planes(model, data, steps, span, shared, progress):
-            out[name] = made.save(run.path / f"{name}.npz")
+        for name, landscape in _planes(model, data, steps, span, sampling, progress):
+            out[name] = landscape.save(run.path / f"{name}.npz")
     if "sharpness" in what:
-        content = _sharpness(model, data, shared, progress)
-        out["sharpness"] = write_text(
-            run.path / "sharpness.json", _json(content | {"settings": shared})
-        )
+        content = _sharpness(model, data, sampling, progress) | {"settings": settings}
+        out["sharpness"] = write_text(run.path / "sharpness.json", _json(content))
     if "probes" in what:
-        content = _probes(model, data, samples, seed)
-        settings = {"samples": samples, "seed": seed}
-        out["probes"] = write_text(
-            run.path / "probes.json", _json(content | {"settings": settings})
-        )
+        # Robustness and features are those of evaluation mode, whatever the mode asked for.
+        few = d.Sampling(samples=samples, seed=seed)
+        content = _probes(model, data, few) | {"settings": {"samples": samples, "seed": seed}}
+        out["probes"] = write_text(run.path / "probes.json", _json(content))
     return out
 
 
 def _hessian(
-    model: Any, data: DataSplits, probes: int, k: int, shared: dict, progress: bool
+    model: Model, data: DataSplits, probes: int, k: int, sampling: d.Sampling, progress: bool
 ) -> list[tuple]:
+    """Rows in the order of `HESSIAN_COLUMNS`: traces, `k` eigenvalues, and norms of the blocks."""
+    same = {"sampling": sampling, "progress": progress}
     rows: list[tuple] = []
-    estimates: list[tuple[str, Callable]] = [
-        ("trace", d.block_traces),
-        ("gauss_newton_trace", d.gauss_newton_traces),
-    ]
-    for quantity, estimate in estimates:
-        found = estimate(model, data.train, probes=probes, progress=progress, **shared)
-        rows += [
-            (b, quantity, e.value, e.std_error, e.probes, e.parameters, e.estimator)
-            for b, e in found.items()
-        ]
-    sizes = {b: e.parameters for b, e in found.items()}
-    for block in [b for b in sizes if b != "total"] if k else []:
-        count = min(k, sizes[block])
-        top = d.top_eigenvalues(model, data.train, block, k=count, progress=progress, **shared)
+    sizes = {}
+    for quantity, traces in (
+        ("trace", d.block_traces(model, data.train, probes=probes, **same)),
+        ("gauss_newton_trace", d.gauss_newton_traces(model, data.train, probes=probes, **same)),
+    ):
+        for b, e in traces.items():
+            rows.append((b, quantity, e.value, e.std_error, e.probes, e.parameters, e.estimator))
+            sizes[b] = e.parameters
+    # The largest eigenvalues of each block, and the norms of all pairs of blocks.
+    del sizes[d.TOTAL]
+    for b, size in sizes.items() if k else ():
+        top = d.top_eigenvalues(model, data.train, b, k=min(k, size), **same)
         for i, (value, residual) in enumerate(zip(top.values, top.residuals, strict=True)):
-            rows.append(
-                (
-                    block,
-                    f"eigenvalue_{i + 1}",
-                    value,
-                    residual,
-                    top.iterations,
-                    sizes[block],
-                    "lanczos",
-                )
-            )
-    norms = d.block_norms(
-        model, data.train, probes=max(2, probes // 3), progress=progress, **shared
-    )
+            name = f"eigenvalue_{i + 1}"
+            rows.append((b, name, value, residual, top.iterations, size, "lanczos"))
+    norms = d.block_norms(model, data.train, probes=max(2, probes // 3), **same)
     for (i, a), (j, b) in itertools.combinations_with_replacement(enumerate(norms.blocks), 2):
         value, error = norms.norms[i, j], norms.std_errors[i, j]
         rows.append((f"{a} x {b}", "frobenius_norm", value, error, norms.probes, "", "hutchinson"))
@@ -136,50 +125,60 @@ def _hessian(
 
 
 def _planes(
-    model: Any, data: DataSplits, steps: int, span: float, shared: dict, progress: bool
-) -> Any:
-    options = {"steps": steps, "span": span, "progress": progress, **shared}
+    model: Model,
+    data: DataSplits,
+    steps: int,
+    span: float,
+    sampling: d.Sampling,
+    progress: bool,
+) -> Iterator[tuple[str, Landscape]]:
+    """(name, plane) over all weights, and over every pair of modalities' encoders."""
+    options = {"steps": steps, "span": span, "progress": progress, "sampling": sampling}
     yield "landscape-all", d.plane(model, data.train, **options)
     for a, b in itertools.combinations(model.modalities, 2):
         yield f"landscape-{a}-{b}", d.plane(model, data.train, a, b, **options)
 
 
-def _sharpness(model: Any, data: DataSplits, shared: dict, progress: bool) -> dict[str, Any]:
-    rows = d.sharpness_table(model, data.train, progress=progress, **shared)
+def _sharpness(
+    model: Model, data: DataSplits, sampling: d.Sampling, progress: bool
+) -> dict[str, Any]:
+    """Every sharpness measure of every block, and the generalisation gap."""
+    rows = d.sharpness_table(model, data.train, sampling=sampling, progress=progress)
     return {"sharpness": rows, "gap": d.generalization_gap(model, data.train, data.test)}
 
 
-def _probes(model: Any, data: DataSplits, samples: int, seed: int) -> dict[str, Any]:
-    few = {"samples": samples, "seed": seed}
+def _probes(model: Model, data: DataSplits, few: d.Sampling) -> dict[str, Any]:
+    """Linear probes, gradients, similarity of features, missing and noisy modalities."""
     rates, levels = [0.0, 0.25, 0.5, 0.75, 1.0], [0.0, 0.5, 1.0, 2.0, 4.0]
-    numeric = [m for m, x in data.test.inputs.items() if x.is_floating_point()]
-    alignment = d.gradient_alignment(model, data.train, **few)
+    alignment = d.gradient_alignment(model, data.train, sampling=few)
+    similarity = d.feature_similarity(model, data.test, sampling=few)
+    missing = d.missing_modality_curve(model, data.test, rates)
+    noisy = {
+        m: d.noisy_modality_curve(model, data.test, m, levels, seed=few.seed)
+        for m, x in data.test.inputs.items()
+        if x.is_floating_point()
+    }
     return {
-        "linear_probe": d.linear_probe(model, data.train, data.test, **few),
+        "linear_probe": d.linear_probe(model, data.train, data.test, sampling=few),
         "gradient_cosine": {m: a.cosine for m, a in alignment.items()},
-        "gradient_norm": d.gradient_norms(model, data.train, **few),
-        "cka": {
-            f"{a} x {b}": v for (a, b), v in d.feature_similarity(model, data.test, **few).items()
-        },
-        "missing": {"rates": rates}
-        | {m: list(a) for m, a in d.missing_modality_curve(model, data.test, rates).items()},
-        "noisy": {"levels": levels}
-        | {
-            m: list(d.noisy_modality_curve(model, data.test, m, levels, seed=seed)) for m in numeric
-        },
+        "gradient_norm": d.gradient_norms(model, data.train, sampling=few),
+        "cka": {f"{a} x {b}": v for (a, b), v in similarity.items()},
+        "missing": {"rates": rates} | {m: list(curve) for m, curve in missing.items()},
+        "noisy": {"levels": levels} | {m: list(curve) for m, curve in noisy.items()},
     }
 
 
-def _table(rows: list[tuple], shared: dict) -> str:
+def _table(rows: list[tuple], settings: dict[str, Any]) -> str:
+    """The rows as CSV text, each with the settings of the measurement."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*HESSIAN_COLUMNS, *SETTINGS))
-    writer.writerows((*row, *(shared[s] for s in SETTINGS)) for row in rows)
+    writer.writerows((*row, *(settings[s] for s in SETTINGS)) for row in rows)
     return text.getvalue()
 
 
 def _json(content: Any) -> str:
-    """JSON without NaN, which is not JSON: null."""
+    """The content as JSON text; values that are not finite become null, for JSON has no NaN."""
 
     def clean(x: Any) -> Any:
         if isinstance(x, dict):

@@ -1,7 +1,7 @@
-"""`Experiment`: everything that determines a run, described in one frozen dataclass.
+"""`Experiment`: the complete description of a run in one frozen dataclass.
 
-It describes and does nothing: `build` makes data, model and trainer of it, `run` trains it. Imports
-no torch.
+It only describes: `experiments.build` makes data, model and trainer from it, and `run_experiment`
+trains it. Imports no torch.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from msam_lib.errors import MsamError, unknown_name
 from msam_lib.experiments.presets import preset
 from msam_lib.labels import format_label
 
-# Of the training's meaning: raised when the same configuration would give other numbers.
+# Of the meaning of a configuration: raised when the same fields would give other numbers.
 VERSION = 1
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One training, completely described; `run(experiment)` trains it.
+    """One training, completely described; `run_experiment(experiment)` trains it.
 
     Args:
         dataset: name of a data set (`python -m msam_lib list datasets`).
@@ -104,7 +104,8 @@ class Experiment:
         """An experiment of the size `"smoke"` (seconds), `"teach"` (a minute) or `"paper"`, with
         changes.
 
-        Each preset has settings for all data sets and more for some; what is given here comes last.
+        A preset has settings for all data sets, and further ones for some; `changes` override them.
+        Dictionaries of options are merged.
         """
         out = preset(name, changes.get("dataset", cls.dataset), changes)
         for key, value in changes.items():
@@ -117,9 +118,9 @@ class Experiment:
         return replace(self, **changes)
 
     def identity(self) -> dict[str, Any]:
-        """What determines the numbers: all fields but the device, and the meaning's version."""
+        """What determines the numbers: all fields but the device, and `VERSION`."""
         out = {k: v for k, v in asdict(self).items() if k != "device"} | {"version": VERSION}
-        if not self.traces:  # measuring nothing more is the run it always was
+        if not self.traces:  # runs from before this field keep their names
             del out["traces"]
         return out
 
@@ -132,9 +133,9 @@ class Experiment:
 
     @property
     def label(self) -> str:
-        """Method and the options that differ from its defaults, as on the command line."""
+        """Method and its options in one word, as on the command line."""
         return format_label(self.method, self.method_options)
 
     def config(self) -> dict[str, Any]:
-        """All fields and the meaning's version, as a run's `config.json` keeps them."""
+        """All fields and `VERSION`, as kept in a run's `config.json`."""
         return asdict(self) | {"version": VERSION}

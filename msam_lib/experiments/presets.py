@@ -1,9 +1,9 @@
 """The sizes of an experiment: `smoke` for tests, `teach` for a laptop, `paper` for a machine with a
 GPU.
 
-A preset is a dictionary of `Experiment` fields for all data sets (`"*"`), and more for some data
-sets or fusions. The radii of the methods were chosen on the validation split (see README, "How the
-radii were chosen").
+A preset is a dictionary of `Experiment` fields for all data sets (`"*"`), and further ones for some
+data sets and fusions. The radii of the methods were chosen on the validation split (see README,
+"How the radii were chosen").
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PRESETS: dict[str, dict[str, Fields]] = {
     },
     "teach": {
         "*": {"epochs": 20, "width": 8, "lr": 0.05, "schedule": "cosine"},
-        # a multilayer perceptron: at -12 dB convolutions need far more pairs than a laptop has time
-        # for
+        # A multilayer perceptron, for at -12 dB convolutions need more pairs than a laptop has time
+        # to train on.
         "avmnist": {
             "encoder": "mlp",
             "width": 16,
@@ -89,13 +89,17 @@ MAXOUT_HIDDEN = {"smoke": (32, 16), "teach": (128, 64), "paper": (2048, 1024)}
 
 
 def preset(name: str, dataset: str, changes: Mapping[str, Any]) -> Fields:
-    """The fields of a preset for a data set and the fusion and method named in `changes`."""
+    """The fields of a preset for a data set, and for the fusion and method named in `changes`.
+
+    Raises:
+        MsamError: an unknown preset.
+    """
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     out = PRESETS[name]["*"] | PRESETS[name].get(dataset, {})
     if changes.get("fusion") == "maxout":
         out = {"fusion_options": {"hidden": MAXOUT_HIDDEN[name]}} | out
-    if name == "teach":
+    if name == "teach":  # the radius of the method, or of its variant (reading or ascent)
         known = RADII.get(dataset, {}).get(str(changes.get("fusion", "late")), {})
         method = str(changes.get("method", "joint"))
         given = changes.get("method_options", {})

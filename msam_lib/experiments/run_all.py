@@ -1,4 +1,4 @@
-"""Many experiments, several at a time: resumable, and none lost because another fails."""
+"""Running many experiments, several at a time; all others finish where one fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from msam_lib._utils.processes import finished
+from msam_lib._utils.processes import finished, process_count
 from msam_lib._utils.progress import progress_bar
 from msam_lib.errors import MsamError
 from msam_lib.experiments.build import load_data, run_experiment
@@ -25,27 +25,28 @@ def run_all(
     progress: bool = True,
     on_done: Callable[[Run], None] | None = None,
 ) -> list[Run]:
-    """Run experiments, several at a time; what is finished already is not run again.
+    """The runs of experiments, trained (or resumed) several at a time unless they are finished.
 
     Args:
         experiments: in the order of the result.
         store: folder of runs; `$MSAM_RUNS` or `runs` by default.
-        jobs: processes, one thread each; one per core, at most 4, by default. 1 stays in this
+        jobs: processes, one thread each; one per core, at most 4, by default. 1 trains in this
             process and shows a bar for every run.
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
         on_done: called with every run as it finishes.
 
     Raises:
-        MsamError: where some failed, after all the others have finished; it names them.
+        MsamError: some failed; raised after all others have finished, with their names and errors.
     """
     experiments = list(experiments)
     folder = default_store() if store is None else Path(store)
-    jobs = min(4, os.cpu_count() or 1) if jobs is None else jobs
+    jobs = process_count(jobs)
     if jobs < 1:
         raise MsamError(f"jobs={jobs}; at least 1 is needed.")
     failed: dict[str, Exception] = {}
     runs = {e.name: Run(folder / e.name) for e in experiments}
     missing = [e for e in experiments if not runs[e.name].finished]
+    # In one process each run shows its bar; in several, one bar counts the runs.
     alone = jobs == 1 or len(missing) < 2
     if not alone:
         _prepare(missing)
@@ -69,7 +70,7 @@ def run_all(
 
 
 def _prepare(experiments: Sequence[Experiment]) -> None:
-    """Load each data set once before the processes start, so that they find its cache."""
+    """Load each data set once before the processes start, so that they only read its cache."""
     seen = set()
     for e in experiments:
         key = (e.dataset, str(sorted(e.data_options.items())))
@@ -79,7 +80,7 @@ def _prepare(experiments: Sequence[Experiment]) -> None:
 
 
 def _run_one(experiment: Experiment, *, folder: Path, progress: bool) -> None:
-    """Run it, and keep how long that took beside the results."""
+    """Run an experiment and write its time (seconds) to `timing.json` in the run's directory."""
     start = time.perf_counter()
     run = run_experiment(experiment, folder, progress=progress)
     record = {"seconds": round(time.perf_counter() - start, 2)}

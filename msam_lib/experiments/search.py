@@ -1,8 +1,8 @@
-"""A small, fair search: the same number of trials for every method, judged on the validation split.
+"""A small search with the same number of trials for every method, by validation accuracy.
 
 A trial is a learning rate and a value of the method's main option (see `msam_lib.catalogue`). The
-choice is stored in `tuned/<dataset>-<fusion>.json`, which `comparison.experiment` reads. The seeds of
-the trials are not those of the tables, and the test split is never looked at.
+choice is stored in `tuned/<dataset>-<fusion>.json`, which `comparison.experiment` reads. The seeds
+of the trials are not those of the tables, and the test split is not used.
 """
 
 from __future__ import annotations
@@ -29,11 +29,16 @@ BUDGET, SEED = 9, 100
 
 
 def trials(case: Case, lr: float, budget: int = BUDGET) -> list[tuple[float, dict[str, Any]]]:
-    """(learning rate, method options) of every trial; as many for each method.
+    """(learning rate, method options) of every trial; equally many for each method.
 
-    Every method meets the same three learning rates (2 lr, lr, lr / 3), with one, two or three
-    values of its main option; a method without one gets further learning rates between and below
-    them.
+    Every method is tried at the same three learning rates (2 lr, lr, lr / 3), with one, two or
+    three values of its main option; a method without one gets further learning rates between and
+    below them.
+
+    Args:
+        case: the method and its fixed options.
+        lr: the preset's learning rate.
+        budget: number of trials: 3, 6 or 9.
 
     Raises:
         MsamError: the budget is not 3, 6 or 9.
@@ -51,7 +56,7 @@ def trials(case: Case, lr: float, budget: int = BUDGET) -> list[tuple[float, dic
 
 
 def _spread(values: Sequence[Any], count: int) -> list[Any]:
-    """`count` of three values: the middle one first."""
+    """The first `count` of middle, last and first of three values, in the values' order."""
     return [values[k] for k in sorted((1, 2, 0)[:count])]
 
 
@@ -70,12 +75,12 @@ def tune(
 ) -> dict[str, dict[str, Any]]:
     """Run every trial of every case and store the best by validation accuracy.
 
-    A case that was tuned before keeps its place in the file; it is tuned again when it is among
-    `cases`. Runs are kept in the store, so that an interrupted search goes on.
+    The choices of cases that are not among `cases` stay in the file. Runs are kept in the store, so
+    that an interrupted search resumes.
 
     Args:
-        dataset, fusion: where.
-        cases: (method, options) of the rows to tune.
+        dataset, fusion: what the cases are tuned for.
+        cases: the methods with the options that are not searched.
         preset: size of the runs.
         budget: trials per case: 3, 6 or 9.
         seeds: of the trials.
@@ -85,7 +90,7 @@ def tune(
         **changes: fields of `Experiment` for all trials, e.g. a smaller part of the data.
 
     Returns:
-        {case: {"lr", "method_options", "val_accuracy", "trials"}} of these cases.
+        {label of the case: {"lr", "method_options", "val_accuracy", "trials"}} of these cases.
     """
     store = default_store() / "tune" if store is None else Path(store)
     lr = Experiment.preset(preset, dataset=dataset, fusion=fusion).lr
@@ -101,6 +106,8 @@ def tune(
         run_all(runs, store, jobs=jobs)
     except MsamError as error:  # a trial that diverges is a bad trial, not the end of the search
         print(error)
+    # Of each case the trial with the best validation accuracy, averaged over seeds; of equal ones
+    # the first.
     done = {e.name: Run(Path(store) / e.name) for e in runs}
     chosen = {}
     for label, plan in plans.items():
@@ -125,6 +132,7 @@ def tune(
 def _trial(
     preset: str, dataset: str, fusion: str, case: Case, lr: float, changes: Mapping[str, Any]
 ) -> Experiment:
+    """The experiment of one trial; the case's options replace those of the preset."""
     return Experiment.preset(
         preset,
         dataset=dataset,
@@ -136,13 +144,13 @@ def _trial(
 
 
 def needs_heads(case: Case, fusion: str) -> bool:
-    """Whether the model needs a head per modality beside this fusion for this method."""
+    """Whether the model needs unimodal heads beside this fusion for this method."""
     wanted = build_method(case.method, **case.options).needs()
     return "unimodal_logits" in wanted and not FUSIONS[fusion].additive
 
 
 def _score(run: Run) -> float:
-    """The best fused accuracy on the validation split; 0 for a run that did not come to its end."""
+    """The best fused validation accuracy over epochs; 0 for a run that has not finished."""
     if not run.finished:
         return 0.0
     rows = run.metrics()
@@ -152,6 +160,7 @@ def _score(run: Run) -> float:
 
 
 def _store(path: Path, chosen: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Add the choices, with the settings of the search, to the file; others in it are kept."""
     record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     same = dict(settings) | {"commit": source_commit()}
     for label, choice in chosen.items():
@@ -162,8 +171,8 @@ def _store(path: Path, chosen: Mapping[str, Any], settings: Mapping[str, Any]) -
 
 
 def tuned(dataset: str, fusion: str, folder: str | os.PathLike[str] = FOLDER) -> dict[str, Any]:
-    """{case: choice} of what `tune` stored for this data set and fusion; where this fusion was not
-    tuned, what was chosen with late fusion; empty where nothing was.
+    """{label of the case: choice} that `tune` stored for this data set and fusion, or for late
+    fusion where this fusion was not tuned; empty where nothing was.
     """
     for name in (f"{dataset}-{fusion}.json", f"{dataset}-late.json"):
         path = Path(folder) / name

@@ -20,7 +20,7 @@ PERTURBATION_RHO = 0.2  # of the strong-versus-weak figure: large enough for an 
 def table_experiments(
     fusion: str, preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = "digits"
 ) -> list[Experiment]:
-    """One experiment per row of the results table and seed; radii come from the preset."""
+    """The experiments of the results table, one per row and seed; radii come from the preset."""
     cases = [Case("joint", {})]
     cases += [Case("unimodal", {})] if fusion in ("late", "concat") else []
     cases += [Case("sam", {}), Case("asam", {}), *(Case("msam", dict(r)) for r in READINGS)]
@@ -48,8 +48,8 @@ def _each(
 
 
 def _traced(experiment: Experiment) -> Experiment:
-    """With Hessian traces where a figure shows them: the embedded data, late fusion, joint, SAM and
-    M-SAM as printed and confined to an encoder.
+    """The experiment, with Hessian traces if a figure shows them: on the embedded data with late
+    fusion, for joint, SAM and M-SAM in the readings literal and encoder.
     """
     shown = experiment.method_options.keys() <= {"rho", "reading"}
     shown &= experiment.method_options.get("reading", "literal") in ("literal", "encoder")
@@ -62,8 +62,8 @@ def _traced(experiment: Experiment) -> Experiment:
 def perturbation_experiments(
     preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = "digits"
 ) -> list[Experiment]:
-    """Strong versus weak: perturb no weights, all, only the dominant encoder's, only the
-    weakest's.
+    """The experiments of the strong-versus-weak comparison: perturb no weights, all of them, only
+    the dominant encoder's, or only the weakest's.
     """
     rho = PERTURBATION_RHO
     alone = {"reading": "encoder", "mixing": 1.0, "rho": rho}
@@ -75,10 +75,10 @@ def perturbation_experiments(
 def suite(
     preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = "digits"
 ) -> list[Experiment]:
-    """Everything that the figures and tables of one data set are drawn from, each run once."""
-    found = [
+    """All experiments that the figures and tables of one data set are drawn from, each once."""
+    experiments = [
         *table_experiments("late", preset, seeds, dataset),
         *table_experiments("maxout", preset, seeds, dataset),
         *perturbation_experiments(preset, seeds, dataset),
     ]
-    return list({e.name: e for e in found}.values())
+    return list({e.name: e for e in experiments}.values())

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]  # the package
 
 
 def code_hash(modules: Iterable[str]) -> str:
-    """SHA-256 of these modules and of all of this package's that they import (line ends as in
-    git).
+    """SHA-256 of the source of these modules and of all modules of this package that importing them
+    executes (with line ends as in git).
     """
     digest = hashlib.sha256()
     for name in closure(frozenset(modules)):
@@ -25,27 +25,27 @@ def code_hash(modules: Iterable[str]) -> str:
 
 @lru_cache(maxsize=64)
 def closure(modules: frozenset[str]) -> tuple[str, ...]:
-    """These modules and all of this package's that importing them executes, by name."""
-    found: set[str] = set()
+    """Names of these modules and of all modules of this package that importing them executes."""
+    reached: set[str] = set()
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in reached:
+            reached.add(name)
             waiting += _imports(name)
-    return tuple(sorted(found))
+    return tuple(sorted(reached))
 
 
 @lru_cache(maxsize=256)
 def _imports(module: str) -> frozenset[str]:
-    """The modules of this package that one module imports, with their packages."""
+    """Names of the modules of this package that one module imports, with their packages."""
     names: set[str] = set()
     for node in _executed(ast.parse(_source(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif node.module is not None:
             names.add(node.module)
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}  # may be modules
     parents = {".".join(n.split(".")[:k]) for n in names for k in range(1, n.count(".") + 1)}
     return frozenset(n for n in names | parents if _path(n) is not None)
 
@@ -55,7 +55,9 @@ def _executed(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
-        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from _executed(ast.Module(node.orelse, []))
+        else:
             yield from _executed(node)
 
 
@@ -69,5 +71,5 @@ def _path(module: str) -> Path | None:
 
 
 def _source(module: str) -> Path:
-    """The file of a module, of this package or of the one where somebody's own figure is made."""
+    """The file of a module, of this package or of another that defines a figure."""
     return _path(module) or Path(str(sys.modules[module].__file__))

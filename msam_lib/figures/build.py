@@ -27,13 +27,14 @@ def build(
     out: str | os.PathLike[str] = "figures",
     check: bool = False,
 ) -> list[str]:
-    """Draw items into a folder, or find out which are stale; see `registry.build_all`."""
+    """Names of the items drawn into a folder, or found stale there; see `registry.build_all`."""
     folder = Path(out)
     wanted = [n for n in items if _available(items[n], folder)] if names is None else list(names)
     if unknown := [n for n in wanted if n not in items]:
         raise unknown_name("figure or table", unknown[0], items)
     if not wanted:
         raise MsamError(f"No frozen results for {out}. `python -m msam_lib figures` makes them.")
+    # What the products are made from: the frozen results of all items (each read once) and code.
     record = folder / "manifest.json"
     manifest: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
     data = {n: _data(n, folder) for n in {s for w in wanted for s in items[w].sources}}
@@ -54,19 +55,19 @@ def build(
             **made_from[name],
             "commit": source_commit(),
         }
-    ordered = {n: manifest[n] for n in items if n in manifest}
+    ordered = {n: manifest[n] for n in items if n in manifest}  # no former items
     record.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return wanted
 
 
 def _made_from(item: FigureItem, digests: Mapping[str, str]) -> dict[str, Any]:
-    """What an item depends on: the data it reads, and all code between them and the product."""
+    """What an item depends on: digests of the data that it reads and of the code that draws it."""
     code = code_hash(item.modules | {__name__})
     return {"data": {n: digests[n] for n in item.sources}, "code": code}
 
 
 def _available(item: FigureItem, folder: Path) -> bool:
-    """Whether the results it is drawn from are here (those of downloaded data may not be)."""
+    """Whether the frozen results of an item are here (those of downloaded data may not be)."""
     try:
         return all(_data(name, folder).exists() for name in item.sources)
     except MsamError:
@@ -74,18 +75,21 @@ def _available(item: FigureItem, folder: Path) -> bool:
 
 
 def _data(name: str, folder: Path) -> Path:
-    own = folder / "data"
-    return find(name, own if (own / f"{name}.csv.gz").exists() else None)
+    """The path of frozen results: those beside the products, or else the usual ones."""
+    beside = folder / "data"
+    return find(name, beside if (beside / f"{name}.csv.gz").exists() else None)
 
 
 def _stale(
     item: FigureItem, folder: Path, entry: Mapping[str, Any], made_from: Mapping[str, Any]
 ) -> bool:
-    there = all((folder / f"{item.name}.{kind}").exists() for kind in item.kinds)
-    return not there or any(entry.get(k) != v for k, v in made_from.items())
+    """Whether a product is missing, or was made from other data or code."""
+    complete = all((folder / f"{item.name}.{kind}").exists() for kind in item.kinds)
+    return not complete or any(entry.get(k) != v for k, v in made_from.items())
 
 
 def _write(product: Figure | Table, stem: Path, kinds: tuple[str, ...]) -> list[str]:
+    """Write a figure or table in every format; returns the names of the files."""
     if isinstance(product, Figure):
         return [p.name for p in save(product, stem, kinds)]
     for kind in kinds:

@@ -41,14 +41,15 @@ ABLATION = (
 )
 
 
+# The functions of an item with `beside` get those frames as well, needed or not.
 def _draw_ranks(frame: pd.DataFrame, search: pd.DataFrame) -> Figure:
-    names, found = ranks(frame)
-    return rank_diagram(names, list(found.average), found.critical_difference, found.blocks)
+    names, result = ranks(frame)
+    return rank_diagram(names, list(result.average), result.critical_difference, result.blocks)
 
 
 def _describe_ranks(frame: pd.DataFrame, search: pd.DataFrame) -> str:
-    names, found = ranks(frame)
-    return rank_alt(names, list(found.average), found.critical_difference)
+    names, result = ranks(frame)
+    return rank_alt(names, list(result.average), result.critical_difference)
 
 
 def _ranks_caption(frame: pd.DataFrame, search: pd.DataFrame) -> str:
@@ -61,6 +62,7 @@ def _ranks_caption(frame: pd.DataFrame, search: pd.DataFrame) -> str:
 
 
 def _describe_front(points: pd.DataFrame, what: str) -> str:
+    """The methods of the Pareto front of accuracy against `what`, panel by panel."""
     parts = []
     for panel, part in points.groupby("panel", sort=False):
         best = part[pareto(part)].sort_values("x")
@@ -70,6 +72,7 @@ def _describe_front(points: pd.DataFrame, what: str) -> str:
 
 
 def _describe_noise(frame: pd.DataFrame) -> str:
+    """The accuracies at the largest share of wrong labels."""
     rows, names = noise_summary(frame)
     worst = rows[rows["noise"] == rows["noise"].max()]
     named = ", ".join(f"{names[r.label]} {r.mean:.0f} %" for r in worst.itertuples())
@@ -77,7 +80,7 @@ def _describe_noise(frame: pd.DataFrame) -> str:
 
 
 def _tested(frame: pd.DataFrame) -> pd.DataFrame:
-    """The summary, if it has accuracies."""
+    """The rows of the summary that the pictures read: test accuracies and costs."""
     return frame[frame["split"].isin(["test", "cost"])]
 
 

@@ -8,7 +8,7 @@ from msam_lib.figures.item import FigureItem
 from msam_lib.labels import display_names
 from msam_lib.plots.table import Cell, Row, Table
 
-# (fusion, quantity of the measurement): heading
+# {(fusion, quantity measured): heading}
 COLUMNS = {
     ("late", "epoch"): "late: epoch",
     ("late", "step"): "late: step",
@@ -27,14 +27,14 @@ CAPTION = (
 
 
 def cost_table(rows: pd.DataFrame) -> Table:
-    """Ratios to joint training, a row per method.
+    """The table of costs as ratios to joint training, a row per method.
 
     Args:
         rows: of the summary of all comparisons with split `"cost"`.
     """
     value = rows.set_index(["label", "fusion", "metric"])["value"].to_dict()
     names = display_names(rows.loc[rows["fusion"].isin(["late", "maxout"]), "label"].unique())
-    made = [
+    table_rows = [
         Row(
             name,
             tuple(
@@ -44,14 +44,15 @@ def cost_table(rows: pd.DataFrame) -> Table:
         )
         for label, name in names.items()
     ]
-    return Table(CAPTION, tuple(COLUMNS.values()), tuple(made))
+    return Table(CAPTION, tuple(COLUMNS.values()), tuple(table_rows))
 
 
 def describe_costs(rows: pd.DataFrame) -> str:
-    """The cheapest and the most expensive in words."""
-    own = rows[(rows["fusion"] == "late") & (rows["metric"] == "epoch")].set_index("label")["value"]
-    names = display_names(own.index)
-    order = own.sort_values()
+    """The alternative text: the two cheapest methods and the three most expensive."""
+    late = rows[(rows["fusion"] == "late") & (rows["metric"] == "epoch")]
+    cost = late.set_index("label")["value"]
+    names = display_names(cost.index)
+    order = cost.sort_values()
     ends = [f"{names[k]} {v:.2f}" for k, v in [*order.head(2).items(), *order.tail(3).items()]]
     return (
         "Time of an epoch against joint training's, cheapest and most expensive: "

@@ -1,4 +1,4 @@
-"""Curves, landscapes and curvature of the suite on the embedded data, and the same curves on
+"""Figures of the suite on the embedded data (curves, landscapes, curvature), and the same curves on
 AV-MNIST.
 """
 
@@ -35,7 +35,12 @@ EMBEDDED = "digits"
 
 
 def convergence(fusion: str, figure: str) -> FigureItem:
-    """Accuracy over epochs on the embedded data."""
+    """The figure of accuracies over epochs on the embedded data.
+
+    Args:
+        fusion: late or maxout.
+        figure: the paper's figure that it answers to.
+    """
     words = FUSIONS[fusion].words
     return FigureItem(
         name=f"convergence_{fusion}",
@@ -52,7 +57,7 @@ def convergence(fusion: str, figure: str) -> FigureItem:
 
 
 def dominance(fusion: str, data: str = EMBEDDED) -> FigureItem:
-    """Shares of the modalities over epochs."""
+    """The figure of the modalities' shares over epochs, on the named data set."""
     words = FUSIONS[fusion].words + (", AV-MNIST" if data == "avmnist" else "")
     return FigureItem(
         name=_name("dominance", fusion, data),
@@ -68,7 +73,7 @@ def dominance(fusion: str, data: str = EMBEDDED) -> FigureItem:
 
 
 def perturbed(data: str = EMBEDDED) -> FigureItem:
-    """The strong-versus-weak comparison."""
+    """The figure of the strong-versus-weak comparison, on the named data set."""
     return FigureItem(
         name=_name("strong_versus_weak", "", data),
         title="Perturbing the strong or the weak encoder",
@@ -84,7 +89,7 @@ def perturbed(data: str = EMBEDDED) -> FigureItem:
 
 
 def _name(kind: str, fusion: str, data: str) -> str:
-    """File names name the data set, except where it is the embedded one."""
+    """The name of an item; it names the data set, except where it is the embedded one."""
     return "_".join(filter(None, [kind, fusion, "" if data == EMBEDDED else data]))
 
 

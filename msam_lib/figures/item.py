@@ -1,4 +1,4 @@
-"""What a figure or table of the registry is."""
+"""`FigureItem`: one figure or table of the registry."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Frames = Mapping[str, pd.DataFrame]
 
 @dataclass(frozen=True, kw_only=True)
 class FigureItem:
-    """One figure or table. Everything it shows and says comes from frozen results.
+    """One figure or table. All its content, captions included, comes from frozen results.
 
     Args:
         name: of its files; a table's begins with `table_`.
         title: a few words.
         caption: what is shown and how it was measured; a text, or called like `draw`.
-        paper_reference: the figure or table of the paper it answers to; "" for one of our own.
+        paper_reference: the figure or table of the paper that it corresponds to; "" for none.
         needs: name of the frozen results it is drawn from.
         beside: names of further frozen results that it reads.
         select: all rows of `needs` -> the rows it shows.
@@ -60,6 +60,7 @@ class FigureItem:
         return frozenset(_module(part) for part in parts if callable(part))
 
     def _shown(self, frames: Frames) -> tuple[pd.DataFrame, ...]:
+        """The arguments of `draw`, `describe` and `caption`."""
         return (self.select(frames[self.needs]), *(frames[name] for name in self.beside))
 
     def build(self, frames: Frames) -> Product:
@@ -67,11 +68,11 @@ class FigureItem:
         return self.draw(*self._shown(frames))
 
     def alt(self, frames: Frames) -> str:
-        """What is to be seen, in words, from {name: all rows} of its sources."""
+        """The alternative text, from {name: all rows} of its sources."""
         return self.describe(*self._shown(frames))
 
     def full_caption(self, frames: Frames) -> str:
-        """The caption with number of seeds and radii."""
+        """The caption with number of seeds and radii, from {name: all rows} of its sources."""
         shown = self._shown(frames)
         caption = self.caption if isinstance(self.caption, str) else self.caption(*shown)
         return " ".join(
@@ -80,6 +81,7 @@ class FigureItem:
 
 
 def _module(function: Callable[..., object]) -> str:
+    """The module that a function, or the function of a partial, is written in."""
     while isinstance(function, functools.partial):
         function = function.func
     return function.__module__

@@ -50,23 +50,23 @@ OLDER = (
 
 
 def paired_table(frame: pd.DataFrame, search: pd.DataFrame, what: str = FUSED) -> Table:
-    """A minus B over all comparisons.
+    """The table of differences A minus B (points), a row per pair, a column per comparison.
 
     Args:
         frame: tidy rows of comparisons, at the reported epoch or at all epochs.
         search: the frozen trials of every search.
         what: `FUSED` or `WEAKEST`.
     """
-    found = compared(measured(frame), what)
+    tables = compared(measured(frame), what)
     labels = {label for pair in PAIRS for label in pair}
     names = display_names(sorted(labels), {name: row.title for name, row in METHODS.items()})
     rows = [
-        Row(f"{names[a]} - {names[b]}", tuple(_cell(t, a, b) for t in found.values()))
+        Row(f"{names[a]} - {names[b]}", tuple(_cell(t, a, b) for t in tables.values()))
         for a, b in PAIRS
     ]
-    older = uneven(search, found)
+    older = uneven(search, tables)
     notes = (*NOTES, OLDER.format("; ".join(older))) if older else NOTES
-    return Table(_caption(what), tuple(where.name for where in found), tuple(rows), notes=notes)
+    return Table(_caption(what), tuple(where.name for where in tables), tuple(rows), notes=notes)
 
 
 def _caption(what: str) -> str:
@@ -74,6 +74,11 @@ def _caption(what: str) -> str:
 
 
 def _cell(accuracy: pd.DataFrame, a: str, b: str) -> Cell:
+    """The cell of a minus b over the seeds that both have; rank 1 where the interval leaves out 0.
+
+    Args:
+        accuracy: percent, a row per method, a column per seed.
+    """
     if not {a, b} <= set(accuracy.index):
         return Cell()
     both = accuracy.loc[[a, b]].dropna(axis=1)
@@ -85,7 +90,7 @@ def _cell(accuracy: pd.DataFrame, a: str, b: str) -> Cell:
 
 
 def describe_paired(table: Table) -> str:
-    """How often each difference is clear, in words."""
+    """The alternative text: in how many comparisons each difference is clearly not 0."""
     counts = []
     for row in table.rows:
         known = [c for c in row.cells if np.isfinite(c.mean)]

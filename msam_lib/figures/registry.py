@@ -1,4 +1,4 @@
-"""The registry of every figure and table that this project regenerates, and their building.
+"""The registry of every figure and table that this project regenerates; `build_all` draws them.
 
 Products are drawn from frozen results (`figures/data`) alone. `manifest.json` records from which
 data and with which code, so `build_all(check=True)` finds stale ones without drawing. No torch.
@@ -30,18 +30,21 @@ def build_all(
     out: str | os.PathLike[str] = "figures",
     check: bool = False,
 ) -> list[str]:
-    """Draw items from frozen results, or find out which are stale.
+    """Draw items from frozen results, or list those that are stale.
 
     Writes `<name>.pdf`, `.svg` and `.png` for figures, `.md`, `.tex`, `.csv` and `.html` for
     tables, and `manifest.json`. Frozen results are read from `<out>/data` where it has them.
 
     Args:
-        names: which items; by default all whose frozen results are here.
+        names: the items; by default all whose frozen results are here.
         out: folder of the products.
         check: draw nothing; an item is stale where a product is missing, or where data that it
             reads or a module that it imports has changed since it was drawn.
 
     Returns:
         Names of the items drawn, or (check) of those that are stale.
+
+    Raises:
+        MsamError: an unknown name, or no frozen results.
     """
     return build(ITEMS, names, out, check)

@@ -1,4 +1,4 @@
-"""What the search for learning rates decides: a picture, and the words about it for other items."""
+"""The search for learning rates: its figure, and what captions of other items say of it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ SHOWN = ("joint", "sam", "msam", "msam:reading=encoder", "mmpareto", "masam")
 
 
 def describe_search(search: pd.DataFrame, where: Comparison) -> tuple[str, list[str]]:
-    """What stands behind a table: the number of trials, and a note where methods did not meet the
-    same learning rates (searches from before `search.trials` gave them the same ones).
+    """The search behind a table: (number of trials, notes for below the table).
+
+    A note says where methods were not tried at the same learning rates (in searches from before
+    `experiments.search.trials` gave all of them the same).
 
     Args:
         search: the frozen trials of every search.
         where: data set and fusion; a fusion that was not searched took late fusion's choices.
 
     Returns:
-        ("9 trials for each method", []), or with a note; of the preset's values where nothing was
-        tuned.
+        Such as ("9 trials for each method", []); "no trials: ..." where nothing was tuned.
     """
     rows = search[search["dataset"] == where.dataset]
     rows = rows[rows["fusion"] == (where.fusion if where.fusion in set(rows["fusion"]) else "late")]
     if rows.empty:
         return "no trials: the preset's values", []
+    # Trials per method, and each method's largest learning rate: unequal ones favour some methods.
     trials = rows.groupby("label")["lr"]
     counts, largest = trials.size(), trials.max()
     number = " to ".join(str(c) for c in sorted({counts.min(), counts.max()}))
@@ -53,9 +55,9 @@ def uneven(search: pd.DataFrame, comparisons: Iterable[Comparison]) -> list[str]
 
 def searches(frame: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """{panel: trials} of the methods shown, late fusion first, and their names."""
-    own = frame[frame["label"].isin(SHOWN)]
-    found = {row.words: own[own["fusion"] == name] for name, row in FUSIONS.items()}
-    return {k: v for k, v in found.items() if len(v)}, display_names(own["label"].unique())
+    shown = frame[frame["label"].isin(SHOWN)]
+    panels = {row.words: shown[shown["fusion"] == name] for name, row in FUSIONS.items()}
+    return {k: v for k, v in panels.items() if len(v)}, display_names(shown["label"].unique())
 
 
 def _draw(frame: pd.DataFrame) -> Figure:

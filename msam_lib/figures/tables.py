@@ -1,4 +1,4 @@
-"""The tables of results: the paper's own on one data set, and those of all methods."""
+"""The tables of results: of the paper's methods on the embedded data, of all on every data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ABSENT = {"Unimodal": "needs per-modality logits, which MaxOut does not have"}
 
 
 def paper_table(fusion: str) -> FigureItem:
-    """Accuracies of the paper's methods on the embedded data, beside the paper's numbers."""
+    """The table of the paper's methods on the embedded data, beside the paper's numbers."""
     words = FUSIONS[fusion].words
     caption = (
         f"Test accuracy in percent with {words}, mean ± half-width of the 95 % Student-t interval "
@@ -50,7 +50,7 @@ def paper_table(fusion: str) -> FigureItem:
 
 
 def methods_table(where: Comparison) -> FigureItem:
-    """All methods on one data set under one fusion."""
+    """The table of all methods on one data set under one fusion."""
     published = PUBLISHED[where.fusion] if where.dataset == "avmnist" else None
     words = FUSIONS[where.fusion].words
 

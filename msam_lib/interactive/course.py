@@ -17,39 +17,40 @@ from msam_lib.plots.teaching import (
     worst_case,
 )
 
-EXTENT = (-1.0, 4.0)
+EXTENT = (-1.0, 4.0)  # of the weight in `two_valleys`
 CURVATURE = np.array([1.0, 3.0])  # of the bowl in `step_explorer`
 
 
 def coalition_explorer(values: Mapping[frozenset[str], float], names: Sequence[str]) -> Explorer:
-    """Toggle modalities and see what each absent one would add.
+    """An explorer of coalitions: choose the modalities present, see what each absent one would add.
 
     Args:
-        values: {coalition: accuracy}, all of them.
+        values: {coalition: accuracy in [0, 1]}, all 2^M of them.
         names: of the modalities.
     """
     every = [frozenset(c) for k in range(len(names) + 1) for c in combinations(names, k)]
-    told = {_words(s, names): s for s in every}
+    coalitions = {_words(s, names): s for s in every}
 
     def draw(present: str) -> Figure:
-        return coalition_bars(values, names, chosen=told[present])
+        return coalition_bars(values, names, chosen=coalitions[present])
 
     def alt(present: str) -> str:
-        s = told[present]
+        s = coalitions[present]
         gains = [
             f"{m} adds {100 * (values[s | {m}] - values[s]):+.0f}" for m in names if m not in s
         ]
         return f"With {present}: {100 * values[s]:.0f} %. " + "; ".join(gains or ["All are there."])
 
-    return Explorer(draw, {"present": list(told)}, alt)
+    return Explorer(draw, {"present": list(coalitions)}, alt)
 
 
 def _words(s: frozenset[str], names: Sequence[str]) -> str:
+    """The coalition's modalities as `"audio + text"`."""
     return " + ".join(m for m in names if m in s) or "none"
 
 
 def two_valleys(x: np.ndarray) -> np.ndarray:
-    """A narrow valley at 0 and a wide one at 2; the narrow one is a little deeper."""
+    """A loss of one weight x (N,): a narrow valley at 0 and a wide one at 2, less deep."""
     narrow, wide = np.exp(-(x**2) / 0.02), np.exp(-((x - 2) ** 2) / 0.7)
     return 1.5 - 1.25 * narrow - 1.1 * wide + 0.05 * (x - 1) ** 2
 
@@ -61,11 +62,11 @@ def slope(x: float, h: float = 1e-5) -> float:
 
 
 def descend(start: float, lr: float, rho: float, steps: int = 200) -> np.ndarray:
-    """SAM's way (steps + 1,) down `two_valleys`; rho = 0 is gradient descent."""
+    """The weights (steps + 1,) that SAM visits on `two_valleys`; rho = 0 is gradient descent."""
     way = [float(start)]
     for _ in range(steps):
         g = slope(way[-1])
-        if rho and g:
+        if rho and g:  # the gradient at the perturbed weight; in one dimension g / |g| is the sign
             g = slope(way[-1] + rho * np.sign(g))
         way.append(float(np.clip(way[-1] - lr * g, *EXTENT)))
     return np.array(way)
@@ -76,10 +77,11 @@ def sam_playground(
     starts: Sequence[float] = (-0.5, 0.05, 1.0),
     lr: float = 0.02,
 ) -> Explorer:
-    """Choose radius and start: what SAM minimises, and where its steps end.
+    """An explorer of SAM on `two_valleys`: choose radius and start, see the worst-case loss and
+    where the steps end.
 
     Args:
-        rhos, starts: what to choose from.
+        rhos, starts: radii and first weights to choose from.
         lr: learning rate.
     """
 
@@ -106,7 +108,14 @@ def sam_playground(
 def msam_step(
     rho: float, share: float, theta: Sequence[float] = (1.0, 0.5)
 ) -> tuple[np.ndarray, ...]:
-    """(theta, eps, gradient here, gradient there, mixture) on the bowl (x^2 + 3 y^2) / 2."""
+    """(theta, eps, gradient at theta, gradient at theta + eps, their mixture), each (2,), of one
+    M-SAM step on the bowl (x^2 + 3 y^2) / 2.
+
+    Args:
+        rho: radius.
+        share: weight of the perturbed gradient in the mixture.
+        theta: the weights.
+    """
     at = np.array(theta, dtype=float)
     here = CURVATURE * at
     eps = rho * here / np.linalg.norm(here)
@@ -117,10 +126,10 @@ def msam_step(
 def step_explorer(
     rhos: Sequence[float] = (0.0, 0.2, 0.4, 0.8), shares: Sequence[float] = (0.5, 0.6, 0.8, 1.0)
 ) -> Explorer:
-    """M-SAM's step on a bowl: move the radius and the dominant modality's share.
+    """An explorer of M-SAM's step on a bowl: choose the radius and the dominant modality's share.
 
     Args:
-        rhos, shares: what to choose from.
+        rhos, shares: radii and shares to choose from.
     """
 
     def draw(rho: float, share: float) -> Figure:
@@ -146,8 +155,8 @@ def step_explorer(
 def accord_explorer(
     angles: Sequence[int] = (0, 30, 60, 90, 120, 150), rhos: Sequence[float] = (0.2, 0.5, 1.0)
 ) -> Explorer:
-    """MASAM's displacement of an encoder: rho times the cosine between the gradients of the fused
-    and of the encoder's own loss, along the fused one; M-SAM's ignores the angle.
+    """An explorer of MASAM's perturbation of an encoder: rho times the cosine between the gradients
+    of the fused and of the encoder's own loss, along the fused one; M-SAM ignores the angle.
 
     Args:
         angles: between the two gradients, in degrees.

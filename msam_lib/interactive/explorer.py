@@ -1,8 +1,7 @@
-"""Interactive parts of the notebooks: a pure `draw(...)` function and the controls that call it.
+"""`Explorer`: a pure `draw(...)` function, and the sliders and menus of a notebook that call it.
 
-An `Explorer` shows sliders and menus above a picture. Everything it can show is in `states`, so a
-test can draw each one: an exception inside a widget's callback would not fail a notebook. Imports
-no torch.
+All that an explorer can show is in `states`, so a test can draw each one: an exception inside a
+widget's callback would not fail a notebook. Imports no torch.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ class Explorer:
         draw: called with one value per control; returns the figure.
         controls: {name: allowed values}. Numbers become a slider, words a menu.
         alt: called like `draw`; returns the alternative text.
-        start: {name: value to begin with}; the first ones by default.
+        start: {name: value shown first}; each control's first one by default.
         play: a control with numbers that gets a play button.
-        titles: {name: what is written beside the control}.
+        titles: {name: text beside the control}.
         note: called like `draw`; returns HTML to show above the picture.
 
     >>> def draw(n, word):
@@ -68,7 +67,7 @@ class Explorer:
 
     @property
     def initial(self) -> dict[str, Any]:
-        """The values shown first."""
+        """{control: value} of the state shown first."""
         first = {name: values[0] for name, values in self.controls.items()}
         return first | dict(self.start)
 
@@ -82,7 +81,7 @@ class Explorer:
 
     def widget(self) -> Any:
         """The controls and the picture as one ipywidgets box."""
-        import ipywidgets as w
+        import ipywidgets as w  # slow to import, and not needed where notebooks are built
 
         parts = {name: self._control(name) for name in self.controls}
         rows: list[Any] = list(parts.values())
@@ -92,6 +91,7 @@ class Explorer:
         return w.VBox([box, w.interactive_output(self.render, parts)])
 
     def _control(self, name: str) -> Any:
+        """The slider or menu of one control."""
         import ipywidgets as w
 
         values, title = list(self.controls[name]), self.titles.get(name, name.replace("_", " "))
@@ -103,7 +103,7 @@ class Explorer:
         return w.Dropdown(layout=w.Layout(width="auto", margin="2px 1.5em 2px 2px"), **options)
 
     def _ipython_display_(self) -> None:
-        """The widget; with `MSAM_STATIC` set, as where notebooks are built, its first picture."""
+        """Show the widget; or its first picture where `MSAM_STATIC` is set (building notebooks)."""
         if os.environ.get("MSAM_STATIC"):
             self.render(**self.initial)
             return

@@ -1,5 +1,5 @@
-"""The notebooks' interactive pictures, ready made: each function returns an `Explorer` over stored
-results. Imports no torch.
+"""Interactive pictures of landscapes, curvature and sharpness: each function returns an `Explorer`
+over stored results. Imports no torch.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ def landscape_viewer(
     azimuths: Sequence[int] = (-150, -105, -60, -15, 30, 75),
     ceiling: float | None = None,
 ) -> Explorer:
-    """Turn a loss surface; choose method and weights. Contours beside it are the same numbers.
+    """An explorer of loss surfaces: choose method, weights and viewpoint. The contours beside the
+    surface show the same values.
 
     Height and colour have one scale per choice of weights, over all methods.
 
     Args:
         landscapes: {(method, weights): plane}.
         elevations, azimuths: viewpoints to choose from, in degrees.
-        ceiling: of the drawn losses.
+        ceiling: of the drawn losses, in nats.
     """
     methods = list(dict.fromkeys(m for m, _ in landscapes))
     blocks = list(dict.fromkeys(b for _, b in landscapes))
@@ -71,12 +72,12 @@ def landscape_viewer(
 def curvature_scrubber(
     frame: pd.DataFrame, metric: str = "hessian_trace", quantity: str = "trace of the Hessian"
 ) -> Explorer:
-    """Move through the epochs: the curvature of each modality's encoder, method by method, with
-    95 % intervals.
+    """An explorer of curvature: choose an epoch, see the curvature of each modality's encoder under
+    every method, with 95 % intervals.
 
     Args:
         frame: tidy rows of one data set and one fusion with probes of that metric.
-        metric, quantity: the probe, and its name on the axis.
+        metric, quantity: the metric, and its name on the axis.
     """
     names = choose(frame[frame["metric"] == metric], None)
     points = bands(frame[frame["label"].isin(names)], metric)
@@ -91,11 +92,11 @@ def curvature_scrubber(
         for shift, (m, look) in zip(
             np.linspace(-0.12, 0.12, len(looks)), looks.items(), strict=True
         ):
-            own = now[now["modality"] == m].set_index("label").reindex(names)
+            means = now[now["modality"] == m].set_index("label").reindex(names)
             x = np.arange(len(names)) + shift
-            error = np.vstack([own["mean"] - own["low"], own["high"] - own["mean"]])
+            error = np.vstack([means["mean"] - means["low"], means["high"] - means["mean"]])
             style = {"color": look.color, "marker": look.marker, "label": m, "ls": "none"}
-            ax.errorbar(x, own["mean"], _bars(error), capsize=2, elinewidth=1, **style)
+            ax.errorbar(x, means["mean"], _bars(error), capsize=2, elinewidth=1, **style)
         ax.set(
             ylabel=quantity,
             ylim=(min(0.0, float(points["mean"].min())), 1.05 * highest),
@@ -121,14 +122,15 @@ def _bars(error: np.ndarray) -> np.ndarray | None:
 
 
 def gap_explorer(frame: pd.DataFrame, chosen: str = "fused") -> Explorer:
-    """Choose a measure of sharpness and the weights it is taken over: each run against its gap.
+    """An explorer of sharpness against the gap: choose a measure and the weights that it is taken
+    over, see one point per run.
 
     Args:
         frame: rows of `results.sharpness.gaps`.
-        chosen: the weights shown first.
+        chosen: the weights shown first: a modality's encoder, or `"fused"` for all.
     """
     measures = {str(m): NAMES.get(str(m), str(m)) for m in frame["measure"].unique()}
-    found = {
+    by_choice = {
         (m, w): frame[(frame["measure"] == m) & (frame["modality"] == w)]
         for m in measures
         for w in frame["modality"].unique()
@@ -136,10 +138,10 @@ def gap_explorer(frame: pd.DataFrame, chosen: str = "fused") -> Explorer:
     names = display_names(frame["label"].unique())
 
     def draw(measure: str, weights: str) -> Figure:
-        return gap_by_method(found[measure, weights], names)
+        return gap_by_method(by_choice[measure, weights], names)
 
     def alt(measure: str, weights: str) -> str:
-        rows = found[measure, weights].groupby("label")[["value", "gap"]].mean()
+        rows = by_choice[measure, weights].groupby("label")[["value", "gap"]].mean()
         parts = [f"{names[k]} {r.value:.3g} and gap {r.gap:.1f} %" for k, r in rows.iterrows()]
         return f"{measures[measure]} of {weights}, mean over seeds: " + "; ".join(parts) + "."
 

@@ -1,4 +1,4 @@
-"""The live training panel: choose, start, pause, stop, and watch who dominates."""
+"""The live training panel: choose, start, pause and stop a training, and watch its dominance."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from msam_lib import catalogue
@@ -21,18 +22,18 @@ from msam_lib.plots.live import leading, live_alt, live_picture
 from msam_lib.plots.style import bundle
 
 COLUMNS = ("epoch", "step", "split", "modality", "metric", "value")
-EVERY = 0.7  # seconds between two pictures, at least
+INTERVAL = 0.7  # seconds between two pictures, at least
 FIRST_PICTURE = "Press Start."
 
 
 class LivePanel:
-    """Controls over a `LiveRun`, for a notebook; the run it leaves is an ordinary run directory.
+    """Controls of a `LiveRun` for a notebook; its run is kept as an ordinary run directory.
 
     Args:
-        datasets: to choose from.
-        fusions: to choose from.
-        methods: to choose from; all registered ones by default.
-        epochs: shown first.
+        datasets: data sets to choose from.
+        fusions: fusions to choose from.
+        methods: methods to choose from; by default all of the catalogue.
+        epochs: the number shown first.
         preset: size of the trainings; `$MSAM_PRESET` or teach by default.
         store: folder of runs; `$MSAM_RUNS` or `runs` by default.
     """
@@ -62,31 +63,29 @@ class LivePanel:
         }
 
     def draw(self) -> Figure:
-        """The run so far."""
+        """The picture of the run so far."""
         live = self.live
         if live is None:
-            import pandas as pd
-
             return live_picture(pd.DataFrame(columns=list(COLUMNS)))
         return live_picture(live.frame(), list(live.losses), epochs=live.experiment.epochs)
 
     def status(self) -> str:
-        """One line on where the training stands."""
+        """One line on the state of the training."""
         live = self.live
         if live is None:
             return FIRST_PICTURE
         if live.error is not None:
             return f"Failed: {live.error}"
-        told = f"{live.state} · epoch {live.epoch} of {live.experiment.epochs}"
+        text = f"{live.state} · epoch {live.epoch} of {live.experiment.epochs}"
         modality, share = leading(live.frame())
         if modality:
-            told += f" · dominant: {modality}, {100 * share:.0f} %"
+            text += f" · dominant: {modality}, {100 * share:.0f} %"
         if live.state == "stopped":
-            told += f" · kept in {live.run.path}; Start goes on from there"
-        return told
+            text += f" · kept in {live.run.path}; Start resumes from there"
+        return text
 
     def experiment(self) -> Experiment:
-        """What the controls say."""
+        """The experiment that the controls describe."""
         c = self.controls
         options = {"rho": c["rho"].value} if _has_rho(c["method"].value) else {}
         return Experiment.preset(
@@ -100,7 +99,12 @@ class LivePanel:
         )
 
     def start(self) -> None:
-        """Start what the controls say; where it was paused or stopped, it goes on."""
+        """Start the experiment that the controls describe, or resume it where it was paused or
+        stopped.
+
+        Raises:
+            MsamError: another one is running.
+        """
         live, wanted = self.live, self.experiment()
         if live is not None and live.experiment == wanted:
             live.start()
@@ -112,19 +116,19 @@ class LivePanel:
         self.refresh()
 
     def pause(self) -> None:
-        """Hold; Start goes on."""
+        """Pause the training; Start resumes it."""
         if self.live is not None:
             self.live.pause()
         self.refresh()
 
     def stop(self) -> None:
-        """End after the step at work; the whole epochs are kept."""
+        """End the training after the present step; finished epochs are kept."""
         if self.live is not None:
             self.live.stop()
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw the run so far and say where it stands."""
+        """Draw the run so far, and update status line and buttons."""
         with self._lock:
             self._drawn = time.monotonic()
             alt = FIRST_PICTURE if self.live is None else live_alt(self.live.frame())
@@ -137,15 +141,15 @@ class LivePanel:
             self.buttons["stop"].disabled = state not in ("running", "paused")
 
     def _changed(self, live: LiveRun) -> None:
-        """In the training thread: a new picture now and then. Its errors must not end the
-        training.
+        """Called in the training thread: draws a new picture at most every `INTERVAL` seconds, and
+        one at the end. Errors of drawing must not end the training.
         """
         ended = live.state not in ("running", "paused")
-        if ended or time.monotonic() - self._drawn > EVERY:
+        if ended or time.monotonic() - self._drawn > INTERVAL:
             self._guarded(self.refresh)()
 
     def _guarded(self, action: Callable[[], None]) -> Callable[..., None]:
-        """ipywidgets swallows what a callback raises: here it is kept, and shown."""
+        """The action as a callback that keeps and shows its errors, which ipywidgets would drop."""
 
         def guarded(*_: Any) -> None:
             try:
@@ -184,7 +188,7 @@ class LivePanel:
         self.buttons = {
             name: w.Button(description=name.capitalize(), icon=icon, tooltip=tip)
             for name, icon, tip in [
-                ("start", "play", "start, or go on"),
+                ("start", "play", "start, or resume"),
                 ("pause", "pause", "hold after this step"),
                 ("stop", "stop", "end; what was trained is kept"),
             ]
@@ -193,13 +197,14 @@ class LivePanel:
         for name, button in self.buttons.items():
             button.on_click(self._guarded(getattr(self, name)))
 
-        def applies(*_: Any) -> None:
+        # The radius is greyed out where the method has none.
+        def update_rho(*_: Any) -> None:
             self.controls["rho"].disabled = not _has_rho(self.controls["method"].value)
 
         if "joint" in o["method"]:
             self.controls["method"].value = "joint"
-        self.controls["method"].observe(applies, names="value")
-        applies()
+        self.controls["method"].observe(update_rho, names="value")
+        update_rho()
         self.refresh()
         wrap = w.Layout(flex_flow="row wrap")
         return w.VBox(
@@ -212,7 +217,7 @@ class LivePanel:
         )
 
     def _ipython_display_(self) -> None:
-        """The widget; with `MSAM_STATIC` set, as where notebooks are built, only words."""
+        """Show the widget; or a sentence where `MSAM_STATIC` is set (building notebooks)."""
         if os.environ.get("MSAM_STATIC"):
             print("A panel that trains while you watch: open this notebook in JupyterLab.")
             return
@@ -222,4 +227,5 @@ class LivePanel:
 
 
 def _has_rho(method: str) -> bool:
+    """Whether a method has a radius among its options."""
     return "rho" in inspect.signature(METHODS[method]).parameters

@@ -1,10 +1,10 @@
-"""Training that goes on in the background while a notebook stays usable: start, pause, stop."""
+"""Training in the background while a notebook stays usable: start, pause, stop."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from msam_lib.errors import MsamError
 from msam_lib.experiments.build import build_trainer
 from msam_lib.experiments.experiment import Experiment
+from msam_lib.methods.base import Logs
 from msam_lib.training import History, Run, Trainer, default_store
 
 
@@ -20,11 +21,11 @@ class _Stopped(Exception):
 
 
 class LiveRun:
-    """One experiment in a background thread. What it leaves is an ordinary run directory: stopped,
-    it goes on from its last whole epoch, here or with `run_experiment`.
+    """One experiment in a background thread, kept in an ordinary run directory: after a stop it
+    resumes from its last finished epoch, here or with `run_experiment`.
 
-    Torch's random numbers are shared by all threads: one live training at a time gives the same
-    numbers as `run_experiment`, two at once do not.
+    Torch's random number generator is shared by all threads: one live training at a time gives the
+    same results as `run_experiment`, two at once do not.
 
     Args:
         experiment: what to train.
@@ -53,10 +54,10 @@ class LiveRun:
         return f"LiveRun({self.experiment.label!r}, {self.state}, epoch {self.epoch})"
 
     def start(self) -> LiveRun:
-        """Begin, or go on after `pause` or `stop`.
+        """Start the training, or resume it after `pause` or `stop`; returns this run.
 
         Raises:
-            MsamError: while it is running.
+            MsamError: it is running.
         """
         if self.state == "paused" and self.alive:
             self.state = "running"
@@ -72,32 +73,34 @@ class LiveRun:
         return self
 
     def pause(self) -> LiveRun:
-        """Hold after the step at work; `start` goes on with the next one, as if nothing was."""
+        """Pause after the present step; `start` resumes with the next one. Returns this run."""
         if self.state == "running":
             self._go.clear()
             self.state = "paused"
         return self
 
     def stop(self, timeout: float | None = 60) -> LiveRun:
-        """End after the step at work, and wait for that. Every whole epoch is kept."""
+        """End after the present step and wait for that, at most `timeout` seconds; finished epochs
+        are kept. Returns this run.
+        """
         self._stop.set()
-        self._go.set()
+        self._go.set()  # a paused thread has to wake up to end
         return self.wait(timeout)
 
     def wait(self, timeout: float | None = None) -> LiveRun:
-        """Wait until the training has ended, at most `timeout` seconds."""
+        """Wait until the training has ended, at most `timeout` seconds; returns this run."""
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
         return self
 
     @property
     def alive(self) -> bool:
-        """Whether the thread is at work or paused."""
+        """Whether the thread is running or paused."""
         return self._thread is not None and self._thread.is_alive()
 
     @property
     def epoch(self) -> int:
-        """Whole epochs so far."""
+        """Number of finished epochs."""
         return 0 if self._trainer is None else self._trainer.epoch
 
     def frame(self) -> pd.DataFrame:
@@ -105,10 +108,11 @@ class LiveRun:
         if self._trainer is None:
             return self.run.metrics()
         history = History()
-        history.records = list(self._trainer.history.records)
+        history.records = list(self._trainer.history.records)  # a copy: the thread adds to them
         return history.frame()
 
     def _work(self) -> None:
+        """Train to the end, and record how it ended; runs in the thread."""
         try:
             if not self.run.finished:
                 self._trainer = build_trainer(self.experiment, self.store, progress=False)
@@ -117,12 +121,13 @@ class LiveRun:
             self.state = "finished"
         except _Stopped:
             self.state = "stopped"
-        except Exception as error:  # shown by whoever watches; a thread has nobody to raise it to
+        except Exception as error:  # nobody catches what a thread raises; the panel shows it
             self.error, self.state = error, "failed"
         if self.on_change is not None:
             self.on_change(self)
 
-    def _step(self, steps: int, logs: Mapping[str, float]) -> None:
+    def _step(self, steps: int, logs: Logs) -> None:
+        """After every step: record the loss, wait while paused, leave when stopped."""
         while self.losses and self.losses[-1][0] >= steps:  # of an epoch that is run again
             self.losses.pop()
         self.losses.append((steps, float(logs["loss"])))

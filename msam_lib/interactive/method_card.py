@@ -1,16 +1,16 @@
-"""Method cards: what one method does, what it costs and where it worked, as measured here."""
+"""Method cards: what a method does, its measured cost, its accuracy against joint training's."""
 
 from __future__ import annotations
 
 import html
 import inspect
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from msam_lib import catalogue
+from msam_lib._utils.docstrings import split_docstring
 from msam_lib.errors import unknown_name
 from msam_lib.methods import METHODS
 from msam_lib.results.comparison import against_joint
@@ -24,17 +24,17 @@ COSTS = {
 
 @dataclass(frozen=True)
 class Card:
-    """Everything about one method that its class and the frozen comparison tell.
+    """What the catalogue, the class and the frozen comparison say of one method.
 
     Args:
         name, title, kind: see `catalogue.MethodRow`.
         reference, passes, caveat: see `methods.Method`.
-        requires, fusions, modalities: what it needs; fusions is empty where all will do.
+        requires, fusions, modalities: what it needs; fusions is empty where any will do.
         text: its docstring without the arguments.
         arguments: {argument: description}.
         options: {argument: default}.
         cost: {quantity of `COSTS`: ratio to joint training}, late fusion, two modalities.
-        results: see `against_joint`.
+        results: see `results.comparison.against_joint`.
     """
 
     name: str
@@ -59,6 +59,9 @@ def card(name: str, frame: pd.DataFrame) -> Card:
     Args:
         name: see `python -m msam_lib list methods`.
         frame: the frozen comparison of all methods, `results.load("methods")`.
+
+    Raises:
+        MsamError: an unknown method.
     """
     if name not in METHODS:
         raise unknown_name("method", name, METHODS)
@@ -84,26 +87,8 @@ def card(name: str, frame: pd.DataFrame) -> Card:
     )
 
 
-def split_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """(what it says before its arguments, {argument: description}).
-
-    >>> split_docstring("Does.\\n\\nArgs:\\n    a, b: one\\n        and two.")
-    ('Does.', {'a, b': 'one and two.'})
-    """
-    head, _, rest = text.partition("\nArgs:\n")
-    section = re.split(r"\n(?=\S)", rest)[0]
-    found: dict[str, str] = {}
-    last = ""
-    for line in section.splitlines():
-        if start := re.match(r"    (\w[\w, ]*): (.*)", line):
-            last, found[start[1]] = start[1], start[2]
-        elif last and line.strip():
-            found[last] += " " + line.strip()
-    return head.strip(), found
-
-
 def _facts(c: Card) -> list[tuple[str, str]]:
-    """(what, value) lines that both forms of a card show."""
+    """The (name, value) rows that both forms of a card show."""
     cost = ", ".join(f"{COSTS[q]} {v:.2f} ×" for q, v in c.cost.items())
     works = f"fusion {', '.join(c.fusions)}" if c.fusions else "any fusion"
     works += "" if c.modalities == "any" else f", {c.modalities} modalities"
@@ -119,7 +104,7 @@ def _facts(c: Card) -> list[tuple[str, str]]:
 
 
 def as_html(c: Card) -> str:
-    """A short card for a notebook."""
+    """The card without options and results, as HTML for a notebook."""
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left">{html.escape(k)}</th>'
         f'<td style="text-align:left">{html.escape(v)}</td></tr>'
@@ -133,14 +118,14 @@ def as_html(c: Card) -> str:
 
 
 def as_markdown(c: Card) -> str:
-    """The whole card as a page: text, facts, options, results."""
+    """The whole card as a page of Markdown: text, facts, options, results."""
     lines = [f"# {c.title}", "", c.text, "", "| | |", "| --- | --- |"]
     lines += [f"| {k} | {v.replace('|', chr(92) + '|')} |" for k, v in _facts(c)]
     lines += ["", f'In code: `ml.build_method("{c.name}")`.', ""]
     if c.options:
         lines += ["## Options", "", "| option | default | meaning |", "| --- | --- | --- |"]
-        told = {k.strip(): v for names, v in c.arguments.items() for k in names.split(",")}
-        lines += [f"| `{k}` | `{v!r}` | {told.get(k, '')} |" for k, v in c.options.items()]
+        words = c.arguments
+        lines += [f"| `{k}` | `{v!r}` | {words.get(k, '')} |" for k, v in c.options.items()]
         lines += [""]
     lines += ["## Measured here", ""]
     fused = c.results[c.results["modality"] == "fused"]

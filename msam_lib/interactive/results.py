@@ -1,5 +1,5 @@
 """Interactive pictures of stored results: epochs, methods, label noise. Imports torch only where a
-method's card is read.
+method's card is shown.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from msam_lib.interactive.method_card import Card, as_html, card
 from msam_lib.labels import display_names
 from msam_lib.plots.browser import epoch_view, gains
 from msam_lib.plots.comparison import dot_chart
-from msam_lib.results.comparison import against_joint
+from msam_lib.results.comparison import accuracy_rows, against_joint, with_noise
 from msam_lib.results.frame import reported_epoch
 from msam_lib.results.rows import choose, metric_rows
 from msam_lib.results.summary import summary
 
 
 def epoch_scrubber(frame: pd.DataFrame, *, split: str = "test") -> Explorer:
-    """Move through the epochs of a training: accuracies, and who contributes how much.
+    """An explorer of trainings: choose a method and an epoch, see accuracies and contributions.
 
     Args:
         frame: tidy rows of one data set and one fusion, all epochs.
@@ -43,12 +43,12 @@ def epoch_scrubber(frame: pd.DataFrame, *, split: str = "test") -> Explorer:
         return epoch_view(accuracy, shares, epoch, f"{method}, epoch {epoch}")
 
     def alt(method: str, epoch: int) -> str:
-        told = []
+        parts = []
         for metric in ("accuracy", "contribution"):
             rows = points[method, metric]
             now = rows[rows["epoch"] == epoch].set_index("modality")["mean"]
-            told.append(f"{metric} " + ", ".join(f"{m} {v:.0f} %" for m, v in now.items()))
-        return f"{method} after epoch {epoch}: {'; '.join(told)}."
+            parts.append(f"{metric} " + ", ".join(f"{m} {v:.0f} %" for m, v in now.items()))
+        return f"{method} after epoch {epoch}: {'; '.join(parts)}."
 
     epochs = sorted(int(e) for e in means["contribution"]["epoch"].unique())
     return Explorer(
@@ -67,13 +67,14 @@ def _by_epoch(frame: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
 
 
 def method_browser(frame: pd.DataFrame) -> Explorer:
-    """Choose a method: its card, and its accuracies against joint training's on every data set.
+    """An explorer of the methods: choose one, see its card and its accuracies against joint
+    training's on every data set.
 
     Args:
         frame: the frozen comparison of all methods, `results.load("methods")`.
     """
-    there = set(frame["label"])
-    names = {row.title: m for m, row in METHODS.items() if m in there and m != "joint"}
+    measured = set(frame["label"])
+    names = {row.title: m for m, row in METHODS.items() if m in measured and m != "joint"}
 
     @functools.cache
     def known(method: str) -> Card:
@@ -85,8 +86,8 @@ def method_browser(frame: pd.DataFrame) -> Explorer:
     def alt(method: str) -> str:
         rows = against_joint(frame, names[method])
         fused = rows[rows["modality"] == "fused"]
-        told = ", ".join(f"{r.comparison} {r.mean:+.1f}" for r in fused.itertuples())
-        return f"{method}, fused test accuracy minus joint training's in points: {told}."
+        differences = ", ".join(f"{r.comparison} {r.mean:+.1f}" for r in fused.itertuples())
+        return f"{method}, fused test accuracy minus joint training's in points: {differences}."
 
     def note(method: str) -> str:
         return as_html(known(method))
@@ -97,7 +98,8 @@ def method_browser(frame: pd.DataFrame) -> Explorer:
 
 
 def noise_explorer(frame: pd.DataFrame) -> Explorer:
-    """Choose how many training labels are wrong, and what to look at: every method, best on top.
+    """An explorer of label noise: choose the share of wrong labels and the accuracy to show, see
+    every method, the best on top.
 
     Args:
         frame: the frozen runs under label noise, `results.load("noise_digits")`; a label is
@@ -117,8 +119,8 @@ def noise_explorer(frame: pd.DataFrame) -> Explorer:
 
     def alt(wrong_labels: int, accuracy_of: str) -> str:
         best = chosen(wrong_labels, accuracy_of).sort_values("mean", ascending=False)
-        told = ", ".join(f"{r.name} {r.mean:.1f}" for r in best.itertuples(index=False))
-        return f"{wrong_labels} % wrong labels, test accuracy of {accuracy_of} in percent: {told}."
+        means = ", ".join(f"{r.name} {r.mean:.1f}" for r in best.itertuples(index=False))
+        return f"{wrong_labels} % wrong labels, test accuracy of {accuracy_of} in percent: {means}."
 
     titles = {"wrong_labels": "wrong labels (%)", "accuracy_of": "accuracy of"}
     controls = {"wrong_labels": noises, "accuracy_of": quantities}
@@ -126,15 +128,12 @@ def noise_explorer(frame: pd.DataFrame) -> Explorer:
 
 
 def noise_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean and 95 % interval (percent) by method, noise and modality: columns name, kind, noise,
-    quantity, mean, low, high.
+    """Mean and 95 % interval (percent) by method, noise and modality: columns name, kind, noise (a
+    share), quantity, mean, low, high.
     """
-    ends = reported_epoch(frame)
-    own = ends[(ends["split"] == "test") & (ends["metric"] == "accuracy")]
-    pairs = own["label"].str.rpartition("@")
-    own = own.assign(label=pairs[0], noise=pairs[2].astype(float))
+    accuracy = with_noise(accuracy_rows(reported_epoch(frame)))
     parts = []
-    for noise, part in own.groupby("noise"):
+    for noise, part in accuracy.groupby("noise"):
         rows = summary(part)
         methods = part.drop_duplicates("label").set_index("label")["method"]
         names = display_names(rows["label"].unique())

@@ -1,4 +1,4 @@
-"""Interactive tables: every comparison of methods, sorted as one likes. Imports no torch."""
+"""Interactive tables: the comparisons of methods, sorted by a chosen column. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from msam_lib.catalogue import METHODS
 from msam_lib.interactive.explorer import Explorer
 from msam_lib.labels import display_names
 from msam_lib.plots.comparison import dot_chart
+from msam_lib.results.comparison import accuracy_rows
 from msam_lib.results.frame import reported_epoch
 from msam_lib.results.summary import intervals
 
@@ -24,10 +25,9 @@ def measured(frame: pd.DataFrame) -> pd.DataFrame:
     Args:
         frame: rows of one frozen comparison, one or more fusions.
     """
-    ends = reported_epoch(frame)
-    own = ends[(ends["split"] == "test") & (ends["metric"] == "accuracy")]
     keys = ["dataset", "fusion", "label", "method", "modality"]
-    rows = intervals(own.groupby(keys)["value"]).reset_index()
+    accuracy = accuracy_rows(reported_epoch(frame)).groupby(keys)["value"]
+    rows = intervals(accuracy).reset_index()
     return pd.DataFrame(
         {
             "comparison": rows["dataset"] + ", " + rows["fusion"],
@@ -45,8 +45,8 @@ def table_explorer(
     frames: Mapping[str, pd.DataFrame],
     paper: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Explorer:
-    """Choose a comparison, what to sort by (the fused accuracy or the weakest modality's), and a
-    method to highlight; the paper's numbers stand beside ours where there are any.
+    """An explorer of the comparisons: choose one, the accuracy to sort by (fused, or of the weakest
+    modality), and a method to highlight; the paper's numbers are shown where there are any.
 
     Args:
         frames: {data set: frozen comparison}.
@@ -54,29 +54,29 @@ def table_explorer(
     """
     rows = pd.concat([measured(f) for f in frames.values()], ignore_index=True)
     comparisons = list(dict.fromkeys(rows["comparison"]))
-    weakest = {}
+    weakest = {}  # {comparison: the modality with the lowest accuracy, averaged over methods}
     for c in comparisons:
         alone = rows[(rows["comparison"] == c) & (rows["quantity"] != "fused")]
         weakest[c] = str(alone.groupby("quantity")["mean"].mean().idxmin())
 
     def chosen(comparison: str, sort_by: str) -> tuple[str, pd.DataFrame]:
         quantity = "fused" if sort_by == "fused" else weakest[comparison]
-        own = rows[(rows["comparison"] == comparison) & (rows["quantity"] == quantity)]
+        selected = rows[(rows["comparison"] == comparison) & (rows["quantity"] == quantity)]
         if quantity == "fused" and paper and comparison in paper:
-            own = own.assign(paper=own["name"].map(paper[comparison]))
-        return quantity, own
+            selected = selected.assign(paper=selected["name"].map(paper[comparison]))
+        return quantity, selected
 
     def draw(comparison: str, sort_by: str, highlight: str) -> Figure:
-        quantity, own = chosen(comparison, sort_by)
+        quantity, selected = chosen(comparison, sort_by)
         label = f"test accuracy of {quantity} (%), {comparison}"
-        return dot_chart(own, xlabel=label, marked=(highlight,))
+        return dot_chart(selected, xlabel=label, marked=(highlight,))
 
     def alt(comparison: str, sort_by: str, highlight: str) -> str:
-        quantity, own = chosen(comparison, sort_by)
-        best = own.sort_values("mean", ascending=False)
-        told = ", ".join(f"{r.name} {r.mean:.1f}" for r in best.head(3).itertuples(index=False))
-        text = f"{comparison}, accuracy of {quantity} in percent, best first: {told}."
-        if highlight not in set(own["name"]):
+        quantity, selected = chosen(comparison, sort_by)
+        best = selected.sort_values("mean", ascending=False)
+        leaders = ", ".join(f"{r.name} {r.mean:.1f}" for r in best.head(3).itertuples(index=False))
+        text = f"{comparison}, accuracy of {quantity} in percent, best first: {leaders}."
+        if highlight not in set(selected["name"]):
             return f"{text} {highlight} is not in this comparison."
         place = list(best["name"]).index(highlight) + 1
         return f"{text} {highlight} is number {place} of {len(best)}."

@@ -1,4 +1,4 @@
-"""Weights perturbed temporarily: `with displaced(parameters, eps): ...`, restored to the last bit."""
+"""Weights perturbed temporarily and restored bit for bit: `with displaced(parameters, eps):`."""
 
 from __future__ import annotations
 

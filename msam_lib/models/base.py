@@ -1,4 +1,4 @@
-"""`Model`: what methods, contributions and diagnostics ask of a model, and `Output`, its answer."""
+"""`Model`, the interface that methods, contributions and diagnostics use, and its `Output`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def summed(tensors: Iterable[Tensor]) -> Tensor:
 
 @dataclass
 class Output:
-    """What a forward pass gives.
+    """The result of a forward pass.
 
     Args:
         logits: (N, C), fused.
-        features: {m: (N, D_m)}, what the encoders gave; empty for a model that cannot be split.
+        features: {m: (N, D_m)} of the encoders; empty for a model that cannot be split.
         unimodal: {m: (N, C)}, each modality's own logits; empty where the fusion has none.
     """
 
@@ -36,10 +36,10 @@ class Output:
 
 
 class Model(nn.Module):
-    """Base class: `MultimodalModel`, and `WrappedModel` for somebody's own module.
+    """Base class of `MultimodalModel`, and of `WrappedModel` for any other module.
 
-    A model that can be split (`splittable`) is `fuse(encode(inputs))`; of any other, only whole
-    forward passes can be asked for.
+    A model that can be split (`splittable`) is `fuse(encode(inputs))`; any other has whole forward
+    passes only.
 
     Args:
         modalities: names, in order.
@@ -83,23 +83,24 @@ class Model(nn.Module):
     def absent_features(
         self, inputs: Inputs, modalities: Iterable[str] | None = None
     ) -> dict[str, Tensor]:
-        """{m: (1, D_m)}: the feature that stands for a modality that is not there."""
+        """{m: (1, D_m)}: the features of the inputs that replace absent modalities."""
         raise self._whole("absent_features")
 
     def _whole(self, name: str) -> UnsupportedSetting:
+        """The error for a method that only a model that can be split has."""
         return UnsupportedSetting(
             f"{type(self).__name__}.{name}: this model cannot be split into encoders and fusion. "
             "Use a MultimodalModel."
         )
 
     def set_baseline(self, baseline: Mapping[str, Tensor] | None) -> None:
-        """What replaces an absent modality: {m: one sample}, e.g. the training mean; None means
-        zeros.
+        """Set the inputs that replace absent modalities: {m: one sample}, e.g. the training mean;
+        None sets zeros.
         """
         self.baseline = {m: x[None] if x.dim() else x for m, x in (baseline or {}).items()}
 
     def replacement(self, modality: str, x: Tensor) -> Tensor:
-        """What stands in for an absent input of shape (N, ...): zeros, or the baseline."""
+        """The replacement of an absent input, of its shape (N, ...): zeros, or the baseline."""
         sample = self.baseline.get(modality)
         return torch.zeros_like(x) if sample is None else sample.to(x).expand_as(x)
 
@@ -113,10 +114,10 @@ class Model(nn.Module):
             )
 
     def known(self, modality: str) -> str:
-        """`modality`, if the model has it.
+        """The modality's name, if the model has it.
 
         Raises:
-            MsamError: for an unknown modality.
+            MsamError: an unknown modality.
         """
         if modality not in self.modalities:
             raise unknown_name("modality", modality, self.modalities)

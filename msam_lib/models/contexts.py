@@ -1,5 +1,5 @@
-"""Context managers that change how a module runs and leave no trace: evaluation mode, frozen
-statistics.
+"""Context managers that change how a module runs and restore it: evaluation mode, frozen batch
+statistics, replayed dropout.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; afterwards every sub-module has its own mode back."""
+    """Evaluation mode inside; afterwards every sub-module has its former mode."""
     modes = [(m, m.training) for m in module.modules() if m.training]
     for m, _ in modes:
         m.training = False
@@ -27,11 +27,11 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """Batch normalisation with the batch's own statistics, but no running statistic moves.
+    """Batch normalisation in training mode without updates of its running statistics inside.
 
-    The second pass of a sharpness-aware step must not advance the statistics again, at weights that
-    the network never has. Switching `track_running_stats` off does exactly this; the common
-    `momentum = 0` still advances `num_batches_tracked`.
+    The second pass of a sharpness-aware step must not update them at the perturbed weights.
+    Switching `track_running_stats` off does exactly this; the common `momentum = 0` still advances
+    `num_batches_tracked`.
     """
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     for m in norms:
@@ -44,12 +44,16 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
 
 
 class RandomState:
-    """Replays dropout: `with state.replay():` draws the masks that were drawn after
+    """Replays dropout: `with state.replay():` draws the same masks as were drawn after
     `RandomState(...)`.
 
     The second pass of a sharpness-aware step is the gradient of the *same* function at other
-    weights, so its dropout masks have to be those of the first. Does nothing where no dropout is
-    active.
+    weights, so its dropout masks have to be those of the first. Where no dropout is active, nothing
+    is stored or replayed.
+
+    Args:
+        module: the model.
+        device: where it runs.
     """
 
     def __init__(self, module: nn.Module, device: torch.device) -> None:
@@ -71,9 +75,7 @@ class RandomState:
 
     @contextmanager
     def replay(self) -> Iterator[None]:
-        """Inside, the generators start again where they stood; afterwards they go on where they
-        were.
-        """
+        """The stored state of the random number generators inside; afterwards their former one."""
         if self.states is None:
             yield
             return

@@ -1,7 +1,6 @@
-"""Encoders: one modality in, one feature vector (N, D) out; `encoder.dim` is D.
+"""Encoders: from the inputs of one modality to features (N, D); `encoder.dim` is D.
 
-None of them knows which modality it serves. `build_encoder` picks the family that fits a
-`Modality`.
+No encoder knows which modality it reads. `build_encoder` chooses one that fits a `Modality`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from msam_lib.errors import MsamError, unknown_name
 
 
 class Encoder(nn.Module):
-    """Base class: a module that knows the size `dim` of its feature vector."""
+    """Base class: a module with features of size `dim`."""
 
     dim: int
 
@@ -48,7 +47,14 @@ class SmallCNN(Encoder):
 
 
 class MLP(Encoder):
-    """Fully connected layers with ReLU on the flattened input: (N, ...) -> (N, dim)."""
+    """Fully connected layers with ReLU on the flattened input: (N, ...) -> (N, dim).
+
+    Args:
+        inputs: values per sample.
+        dim: size of the features.
+        hidden: width of the hidden layers.
+        depth: number of hidden layers.
+    """
 
     def __init__(self, inputs: int, dim: int = 64, *, hidden: int = 64, depth: int = 1) -> None:
         super().__init__()
@@ -90,8 +96,7 @@ class ResNet18(Encoder):
         channels: 1 for spectrograms and grey images, 3 for colour.
         width: channels of the first stage; 64 is the published network (11.2 million parameters).
         small_stem: a 3x3 stride-1 stem without max pooling, for images of about 32 pixels; the
-            published stem (7x7 stride 2, then max pooling) leaves a 28x28 image one pixel at the
-            end.
+            published stem (7x7 stride 2, then max pooling) reduces a 28x28 image to one pixel.
     """
 
     def __init__(self, channels: int = 1, width: int = 64, *, small_stem: bool = False) -> None:
@@ -144,8 +149,15 @@ class TransformerEncoder(_Transformer):
     """Transformer over a sequence of vectors: (N, T, inputs) -> (N, dim); all-zero steps are
     padding.
 
-    Vaswani et al., NeurIPS 2017, with the normalisation before each block. The paper's UR-Funny
-    setting is dim 768, 4 heads, 8 layers.
+    Vaswani et al., NeurIPS 2017, with the normalisation before each block. The M-SAM paper's
+    setting for UR-Funny is dim 768, 4 heads, 8 layers.
+
+    Args:
+        inputs: size of the vectors.
+        dim: size of the features.
+        depth: number of layers.
+        heads: attention heads.
+        dropout: probability.
     """
 
     def __init__(
@@ -161,8 +173,8 @@ class TransformerEncoder(_Transformer):
 class TokenEncoder(_Transformer):
     """Transformer over characters or words: (N, T) integers -> (N, dim); 0 is padding.
 
-    Integers may arrive as floats (a zeroed input keeps its type); they are rounded to the nearest
-    symbol.
+    Integers may come as floats (a zeroed input keeps its type); they are rounded to the nearest
+    symbol. Arguments as of `TransformerEncoder`, but `vocabulary`, the number of symbols.
     """
 
     def __init__(
@@ -195,7 +207,7 @@ ENCODERS = ("small_cnn", "resnet18", "mlp", "transformer", "tokens")
 
 
 def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) -> Encoder:
-    """The encoder for one modality; `"auto"` goes by `modality.kind`.
+    """The encoder for one modality; `"auto"` chooses by `modality.kind`.
 
     Args:
         modality: kind and shape of one sample.
@@ -204,7 +216,7 @@ def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) ->
         width: base width. Features have `4 * width` dimensions, `8 * width` for `resnet18`.
 
     Raises:
-        MsamError: for an unknown kind or one that cannot read this modality.
+        MsamError: an unknown kind, or one that cannot read this modality.
 
     >>> build_encoder(Modality("image", (1, 8, 8)), width=4).dim
     16

@@ -13,7 +13,7 @@ CALLS = ("dict", "kwargs", "args")
 
 
 class WrappedModel(Model):
-    """Somebody's own module behind the interface of `MultimodalModel`; made by `wrap`.
+    """Any module behind the interface of `Model`; made by `wrap`.
 
     It cannot be split into encoders and fusion, so contributions take one stacked forward in
     evaluation mode, and modalities are left out by zeroing their inputs.
@@ -72,17 +72,21 @@ def wrap(
     call: str = "dict",
     encoders: Mapping[str, nn.Module] | None = None,
 ) -> WrappedModel:
-    """Your own module, ready for `method.step`. Its parameters stay its own: optimise them as
-    before.
+    """Your own module as a `Model`, for methods and diagnostics. Its parameters are those of the
+    module and are optimised as before.
 
     Args:
         module: returns logits (N, C), or an `Output`.
         modalities: names of the inputs, in the order of the module's arguments.
-        call: how the module wants its inputs: `"dict"` is `module({name: x})`, `"kwargs"` is
+        call: how the module is called: `"dict"` is `module({name: x})`, `"kwargs"` is
             `module(name=x)`, `"args"` is `module(x, ...)` in the order of `modalities`.
-        encoders: {modality: sub-module}, for what needs to know which parameters belong to a
-            modality.
+        encoders: {modality: sub-module}, for methods and diagnostics that need to know which
+            parameters belong to a modality.
 
+    Raises:
+        MsamError: an unknown `call`.
+
+    >>> import torch
     >>> model = wrap(nn.Bilinear(3, 4, 2), ["x1", "x2"], call="args")
     >>> model({"x1": torch.ones(5, 3), "x2": torch.ones(5, 4)}).logits.shape
     torch.Size([5, 2])

@@ -35,30 +35,34 @@ class Place(NamedTuple):
 
 
 def label_points(ax: Axes, rows: pd.DataFrame, points: pd.DataFrame, height: float = 0.06) -> None:
-    """Names beside points with a thin line, each at the nearest place that covers no other name, as
-    few points as possible, and whose line crosses no other line, name or point where that can be.
+    """Write names beside points, each joined to its point by a thin line.
+
+    A name takes the nearest place that covers no other name and as few points as possible, and
+    whose line crosses no other line, name or point where that can be avoided.
 
     Args:
         ax: panel with the points, whose upper limit is raised to make room.
-        rows: columns name, x, y: the points to name.
-        points: columns x, y: all points of the panel.
+        rows: columns name, x, y (in data units): the points to name.
+        points: columns x, y (in data units): all points of the panel.
         height: of a name, in parts of the panel.
     """
+    # Some panel is left free above the points for their names.
     ax.margins(0.06, 0.1)
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.25 * (high - low))
+    # Points in parts of the panel, as complex numbers: segments and distances are differences.
     to_axes = ax.transData + ax.transAxes.inverted()
-    spots = to_axes.transform(points[["x", "y"]].to_numpy()) @ [1, 1j]
-    own = {r.name: complex(*to_axes.transform((r.x, r.y))) for r in rows.itertuples()}
+    points_at = to_axes.transform(points[["x", "y"]].to_numpy()) @ [1, 1j]
+    anchors = {r.name: complex(*to_axes.transform((r.x, r.y))) for r in rows.itertuples()}
     placed: dict[str, Place] = {}
-    for _ in range(4):  # the first pass places them, the next ones mend what came later
-        for name in sorted(own, key=lambda n: -own[n].imag):
+    for _ in range(4):  # the first pass places the names, the others improve each given all others
+        for name in sorted(anchors, key=lambda n: -anchors[n].imag):
             others = [p for n, p in placed.items() if n != name]
-            wide = 0.028 * len(name)
-            lefts = np.linspace(0.02, max(0.02, 0.99 - wide), 15)
+            width = 0.028 * len(name)  # in parts of the panel, of the font size below
+            lefts = np.linspace(0.02, max(0.02, 0.99 - width), 15)
             grid = itertools.product(lefts, np.linspace(0.03, 0.97, 32))
-            free = [Place((left, left + wide, middle), own[name]) for left, middle in grid]
-            placed[name] = _best(free, others, spots, height)
+            spots = [Place((left, left + width, mid), anchors[name]) for left, mid in grid]
+            placed[name] = _best(spots, others, points_at, height)
     for row in rows.itertuples():
         left, _, middle = placed[row.name].box
         ax.annotate(
@@ -73,31 +77,31 @@ def label_points(ax: Axes, rows: pd.DataFrame, points: pd.DataFrame, height: flo
         )
 
 
-def _best(free: list[Place], others: list[Place], spots: np.ndarray, height: float) -> Place:
-    """The place of the smallest cost, tried from the nearest on: a place can't cost less than its
-    distance.
-    """
-    ordered = sorted(free, key=lambda p: (p.distance, p.box))
+def _best(places: list[Place], others: list[Place], points_at: np.ndarray, height: float) -> Place:
+    """The place of the smallest cost, which is its distance plus its penalty."""
+    ordered = sorted(places, key=lambda p: (p.distance, p.box))
     best, least = ordered[0], np.inf
     for place in ordered:
-        if place.distance >= least:
+        if place.distance >= least:  # nor can a farther one cost less
             break
-        cost = place.distance + _faults(place, others, spots, height)
+        cost = place.distance + _penalty(place, others, points_at, height)
         if cost < least:
             best, least = place, cost
     return best
 
 
-def _faults(place: Place, others: list[Place], spots: np.ndarray, height: float) -> float:
-    """How bad a place is for a name: over names or points, or with lines that cross."""
+def _penalty(place: Place, others: list[Place], points_at: np.ndarray, height: float) -> float:
+    """What counts against a place for a name: covered points or names, lines that cross."""
     left, right, middle = place.box
-    inside = (spots.real > left - 0.02) & (spots.real < right + 0.02)
-    total = 0.3 * float((inside & (abs(spots.imag - middle) < height / 2 + 0.02)).sum())
-    near = abs(_along(*place.line)[:, None] - spots[None]).min(axis=0) < 0.015
-    total += 0.05 * float((near & (abs(spots - place.point) > 1e-9)).sum())
+    # Points that the name covers, then points other than its own that its line touches.
+    inside = (points_at.real > left - 0.02) & (points_at.real < right + 0.02)
+    total = 0.3 * float((inside & (abs(points_at.imag - middle) < height / 2 + 0.02)).sum())
+    touched = abs(_along(*place.line)[:, None] - points_at[None]).min(axis=0) < 0.015
+    total += 0.05 * float((touched & (abs(points_at - place.point) > 1e-9)).sum())
+    # Names that it covers, lines that cross its line, lines that run through a name.
     for other in others:
-        a, b, their_middle = other.box
-        if left < b and a < right and abs(middle - their_middle) < height:
+        their_left, their_right, their_middle = other.box
+        if left < their_right and their_left < right and abs(middle - their_middle) < height:
             total += 10
         total += _cross(*place.line, *other.line)
         total += _meets(*place.line, other.box, height)
@@ -106,13 +110,14 @@ def _faults(place: Place, others: list[Place], spots: np.ndarray, height: float)
 
 
 def _along(a: complex, b: complex) -> np.ndarray:
-    """Points of the segment from a to b."""
+    """40 points of the segment from a to b, both included."""
     return a + np.linspace(0, 1, 40) * (b - a)
 
 
 def _cross(a: complex, b: complex, c: complex, d: complex) -> bool:
     """Whether the segments from a to b and from c to d cross, points as complex numbers."""
 
+    # Positive where r is to the left of the line from p to q, negative where to the right.
     def side(p: complex, q: complex, r: complex) -> float:
         return ((q - p).conjugate() * (r - p)).imag
 

@@ -1,4 +1,4 @@
-"""One method at a time: its accuracies against joint training's; a run, epoch by epoch."""
+"""Pictures of one method: its accuracies against joint training's; a run, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from msam_lib.errors import MsamError
-from msam_lib.plots.series import DASHED, epoch_axis, legend
+from msam_lib.plots.series import DASHED, count_axis, legend
 from msam_lib.plots.style import FUSED, GREY, TEXT_WIDTH, Look, palette, panels, styled
 
 WEAK_AND_FUSED = {"weakest modality": Look("#B2182B", "D", 1.4, 4.5), "fused": FUSED}
@@ -22,25 +22,38 @@ def gains(rows: pd.DataFrame, *, limit: float | None = None) -> Figure:
     of the modality which is weakest alone under joint training (named beside the line).
 
     Args:
-        rows: of `cards.against_joint`.
+        rows: of `results.comparison.against_joint`.
         limit: half-width of the axis; from the data by default.
 
     Raises:
         MsamError: no rows.
     """
     if rows.empty:
-        raise MsamError("No comparison holds this method beside joint training.")
+        raise MsamError(
+            "No comparison has this method beside joint training. Choose another method, or run "
+            "`python -m msam_lib comparison`."
+        )
     names = list(dict.fromkeys(rows["comparison"]))
     shown = pd.concat([_fused_and_weakest(rows[rows["comparison"] == n]) for n in names])
     figure = Figure(figsize=(TEXT_WIDTH, 0.32 * len(names) + 1.1), layout="constrained")
     ax = figure.subplots()
     ax.axvline(0, color=GREY, lw=0.9, ls=DASHED)
+    # The two markers of a comparison stand a little above and below its line; NaN: no interval.
     for (what, look), shift in zip(WEAK_AND_FUSED.items(), (-0.15, 0.15), strict=True):
-        own = shown[shown["what"] == what].set_index("comparison").reindex(names)
-        error = np.nan_to_num([own["mean"] - own["low"], own["high"] - own["mean"]])
-        style = {"color": look.color, "marker": look.marker, "ls": "none", "label": what}
+        means = shown[shown["what"] == what].set_index("comparison").reindex(names)
+        error = np.nan_to_num([means["mean"] - means["low"], means["high"] - means["mean"]])
         y = np.arange(len(names)) + shift
-        ax.errorbar(own["mean"], y, xerr=error, ms=look.size, elinewidth=0.8, **style)
+        ax.errorbar(
+            means["mean"],
+            y,
+            xerr=error,
+            color=look.color,
+            marker=look.marker,
+            ls="none",
+            label=what,
+            ms=look.size,
+            elinewidth=0.8,
+        )
     weakest = shown[shown["what"] == "weakest modality"].set_index("comparison")["modality"]
     ticks = [f"{n} ({weakest[n]})" if n in weakest else n for n in names]
     ax.set_yticks(range(len(names)), ticks)
@@ -54,10 +67,10 @@ def gains(rows: pd.DataFrame, *, limit: float | None = None) -> Figure:
 
 
 def _fused_and_weakest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of one comparison's rows the fused one and the weakest modality's, told apart by `what`."""
+    """The rows of the fused model and of the weakest modality, named in the column `what`."""
     fused = rows[rows["modality"] == "fused"].assign(what="fused")
     alone = rows[rows["modality"] != "fused"]
-    joint = alone["accuracy"] - alone["mean"]
+    joint = alone["accuracy"] - alone["mean"]  # joint training's accuracy: this method's less gain
     return pd.concat([alone.loc[[joint.idxmin()]].assign(what="weakest modality"), fused])
 
 
@@ -73,15 +86,17 @@ def epoch_view(accuracy: pd.DataFrame, shares: pd.DataFrame, epoch: int, title: 
     """
     figure, (left, right) = panels(2, columns=2, aspect=0.62)
     looks = palette(accuracy["modality"])
+    # Left: all epochs, with a larger marker at the chosen one.
     for m, look in looks.items():
-        own = accuracy[accuracy["modality"] == m].sort_values("epoch")
-        left.plot(own["epoch"], own["mean"], color=look.color, lw=look.width)
-        now = own[own["epoch"] == epoch]
+        curve = accuracy[accuracy["modality"] == m].sort_values("epoch")
+        left.plot(curve["epoch"], curve["mean"], color=look.color, lw=look.width)
+        now = curve[curve["epoch"] == epoch]
         style = {"color": look.color, "marker": look.marker, "mec": "white", "clip_on": False}
         left.plot(now["epoch"], now["mean"], ms=look.size + 3, zorder=5, **style)
     left.axvline(epoch, color=GREY, lw=0.9)
     left.set(ylim=(0, 100), xlabel="epoch", ylabel="test accuracy (%)", title=title)
-    epoch_axis(left, int(accuracy["epoch"].max()))
+    count_axis(left, int(accuracy["epoch"].max()))
+    # Right: the shares at that epoch; they may be negative, and room is left for the numbers.
     now = shares[shares["epoch"] == epoch].set_index("modality")["mean"]
     order = [m for m in looks if m in now.index]
     bars = right.barh(order, [now[m] for m in order], color=[looks[m].color for m in order])
@@ -99,8 +114,7 @@ def epoch_view(accuracy: pd.DataFrame, shares: pd.DataFrame, epoch: int, title: 
 def two_modalities(
     runs: Mapping[str, pd.DataFrame], kinds: Mapping[str, str], names: Mapping[str, str]
 ) -> Figure:
-    """Small multiples, one per method: each modality's own accuracy (%) over epochs, and the fused
-    one.
+    """Accuracy (%) over epochs of each modality alone and of the fused model, a panel per method.
 
     Args:
         runs: {method: columns epoch, modality, value (accuracy in [0, 1])}.
@@ -113,11 +127,10 @@ def two_modalities(
     for ax, method in zip(axes, order, strict=True):
         frame = runs[method]
         for m, look in looks.items():
-            own = frame[frame["modality"] == m].sort_values("epoch")
-            ax.plot(own["epoch"], 100 * own["value"], color=look.color, lw=look.width - 0.2)
-            ax.plot(
-                own["epoch"].iloc[-1:], 100 * own["value"].iloc[-1:], look.marker, color=look.color
-            )
+            curve = frame[frame["modality"] == m].sort_values("epoch")
+            ax.plot(curve["epoch"], 100 * curve["value"], color=look.color, lw=look.width - 0.2)
+            end = curve.iloc[-1:]
+            ax.plot(end["epoch"], 100 * end["value"], look.marker, color=look.color)
         title = textwrap.fill(names[method], 14)
         ax.set_title(f"{title}\n({kinds[method]})", fontsize=7)
         ax.set(ylim=(0, 100), yticks=(0, 50, 100))
@@ -131,11 +144,11 @@ def two_modalities(
 def logged_curves(
     frame: pd.DataFrame, metric: str, names: Mapping[str, str], *, ylabel: str
 ) -> Figure:
-    """What a method logged for each modality, mean over the steps of each epoch; a panel per label,
-    thin lines for the seeds.
+    """What a method logged for each modality over epochs: a panel per label, thin lines for the
+    seeds and a thick one for their mean.
 
     Args:
-        frame: tidy rows with split `"step"`.
+        frame: tidy rows with split `"step"`: means over the steps of an epoch.
         metric: what was logged, e.g. `"accord"`.
         names: {label: title of its panel}.
         ylabel: of the vertical axis.
@@ -145,19 +158,18 @@ def logged_curves(
     """
     rows = frame[(frame["split"] == "step") & (frame["metric"] == metric)]
     if rows.empty:
-        there = sorted(frame.loc[frame["split"] == "step", "metric"].unique())
-        raise MsamError(f"No {metric!r} among what was logged: {', '.join(there)}.")
+        logged = sorted(frame.loc[frame["split"] == "step", "metric"].unique())
+        raise MsamError(f"No {metric!r} among what was logged: {', '.join(logged)}.")
     figure, axes = panels(len(names), columns=3, aspect=0.75, sharex=True, sharey=True)
     looks = palette(rows["modality"])
     for ax, (label, title) in zip(axes, names.items(), strict=True):
-        own = rows[rows["label"] == label]
+        of_label = rows[rows["label"] == label]
         for m, look in looks.items():
-            part = own[own["modality"] == m].pivot_table(
-                index="epoch", columns="seed", values="value"
-            )
-            ax.plot(part.index, part, color=look.color, lw=0.5, alpha=0.5)
-            every = max(1, len(part) // 5)
-            mean = part.mean(axis=1)
+            part = of_label[of_label["modality"] == m]
+            values = part.pivot_table(index="epoch", columns="seed", values="value")
+            ax.plot(values.index, values, color=look.color, lw=0.5, alpha=0.5)
+            every = max(1, len(values) // 5)
+            mean = values.mean(axis=1)
             ax.plot(mean, color=look.color, marker=look.marker, markevery=every, lw=look.width)
         ax.set(title=title, xlabel="epoch")
     axes[0].set_ylabel(ylabel)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from msam_lib.errors import MsamError
+from msam_lib.plots import series
 from msam_lib.plots._labels import label_points
-from msam_lib.plots.noise import COLORS
 from msam_lib.plots.style import GREY, TEXT_WIDTH, panels, styled
 
 # What a method changes, with colour and marker.
@@ -32,8 +31,8 @@ def rank_diagram(
 ) -> Figure:
     """Average rank of every method, best on top, with a bar as long as the critical difference.
 
-    Methods whose ranks lie within the bar of the best one (shaded) cannot be told from it (Nemenyi
-    test at 5 %).
+    Methods whose ranks lie within the bar of the best one (shaded) cannot be distinguished from it
+    (Nemenyi test at 5 %).
 
     Args:
         names, ranks: of the methods.
@@ -55,11 +54,11 @@ def rank_diagram(
 
 
 def rank_alt(names: Sequence[str], ranks: Sequence[float], critical_difference: float) -> str:
-    """Best and worst in words."""
+    """What `rank_diagram` shows, in words: the five best methods and the last one."""
     order = np.argsort(ranks)
-    told = ", ".join(f"{names[i]} {ranks[i]:.1f}" for i in order[:5])
+    best = ", ".join(f"{names[i]} {ranks[i]:.1f}" for i in order[:5])
     return (
-        f"Average ranks of {len(names)} methods. Best: {told}. Critical difference "
+        f"Average ranks of {len(names)} methods. Best: {best}. Critical difference "
         f"{critical_difference:.1f}; last {names[order[-1]]} with {ranks[order[-1]]:.1f}."
     )
 
@@ -74,11 +73,11 @@ def accuracy_against(
     named: Sequence[str] = (),
     log: bool = False,
 ) -> Figure:
-    """One point per method: accuracy against its cost, its imbalance, ... Colour and marker say
-    what the method changes.
+    """One point per method: accuracy against cost, imbalance or another number. Colour and marker
+    say what the method changes.
 
     Args:
-        points: columns name, kind (see `KIND_STYLES`), x, y and, if there, panel (one panel each).
+        points: columns name, kind (see `KIND_STYLES`), x, y and, optionally, panel.
         xlabel, ylabel: what the axes are.
         front: `"left"` names the methods that no cheaper one beats (the Pareto front).
         named: further methods to name.
@@ -89,8 +88,8 @@ def accuracy_against(
     """
     if points.empty:
         raise MsamError("No methods to draw.")
-    own = points if "panel" in points else points.assign(panel="")
-    groups = list(own.groupby("panel", sort=False))
+    shown = points if "panel" in points else points.assign(panel="")
+    groups = list(shown.groupby("panel", sort=False))
     figure, axes = panels(len(groups), columns=2, aspect=0.8)
     for ax, (title, part) in zip(axes, groups, strict=True):
         for kind, (color, marker) in KIND_STYLES.items():
@@ -108,14 +107,15 @@ def accuracy_against(
             )
         if log:
             ax.set_xscale("log")
-        told = set(named) | (set(part.loc[pareto(part), "name"]) if front else set())
-        label_points(ax, part[part["name"].isin(told)], part)
+        labelled = set(named) | (set(part.loc[pareto(part), "name"]) if front else set())
+        label_points(ax, part[part["name"].isin(labelled)], part)
         ax.set_xlabel(xlabel)
         ax.set_title(title)
     axes[0].set_ylabel(ylabel)
+    # One legend for all panels, without the kinds that no panel has.
     handles, labels = axes[0].get_legend_handles_labels()
-    there = [k for k in KIND_STYLES if (own["kind"] == k).any()]
-    kept = [(h, k) for h, k in zip(handles, labels, strict=True) if k in there]
+    kinds = [k for k in KIND_STYLES if (shown["kind"] == k).any()]
+    kept = [(h, k) for h, k in zip(handles, labels, strict=True) if k in kinds]
     figure.legend(
         [h for h, _ in kept], [k for _, k in kept], loc="outside upper center", ncols=len(kept)
     )
@@ -123,8 +123,11 @@ def accuracy_against(
 
 
 def pareto(points: pd.DataFrame) -> np.ndarray:
-    """Which points no other one beats: none has a smaller or equal x with a larger y (or the same y
-    with a smaller x).
+    """Mask (N,) of the Pareto front: points such that no other has x no larger and y no smaller,
+    one of them strictly.
+
+    Args:
+        points: columns x (smaller is better) and y (larger is better).
     """
     x, y = points["x"].to_numpy(), points["y"].to_numpy()
     beaten = [
@@ -139,8 +142,8 @@ def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) ->
     """One line per method: mean and interval, the best on top.
 
     Args:
-        rows: columns name, kind (see `KIND_STYLES`), mean, low, high (NaN where unknown), in percent, and
-            if there, paper: what a paper gives.
+        rows: columns name, kind (see `KIND_STYLES`), mean, low, high (percent; NaN where unknown)
+            and, optionally, paper: the number that a paper gives.
         xlabel: what was measured.
         marked: names to highlight.
 
@@ -149,23 +152,41 @@ def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) ->
     """
     if rows.empty:
         raise MsamError("No methods to draw.")
-    own = rows.sort_values("mean", ascending=False).reset_index(drop=True)
-    figure = Figure(figsize=(TEXT_WIDTH, 0.17 * len(own) + 0.9), layout="constrained")
+    ordered = rows.sort_values("mean", ascending=False).reset_index(drop=True)
+    figure = Figure(figsize=(TEXT_WIDTH, 0.17 * len(ordered) + 0.9), layout="constrained")
     ax = figure.subplots()
     for kind, (color, marker) in KIND_STYLES.items():
-        part = own[own["kind"] == kind]
+        part = ordered[ordered["kind"] == kind]
         if part.empty:
             continue
         error = np.vstack([part["mean"] - part["low"], part["high"] - part["mean"]])
-        style = {"color": color, "marker": marker, "ls": "none", "ms": 4.5, "label": kind}
-        ax.errorbar(part["mean"], part.index, xerr=np.nan_to_num(error), elinewidth=0.8, **style)
-    if "paper" in own and own["paper"].notna().any():
-        style = {"marker": "|", "color": GREY, "ls": "none", "ms": 11, "mew": 2.2}
-        ax.plot(own["paper"], own.index, label="the paper's", **style)
-    for place in own.index[own["name"].isin(marked)]:
+        ax.errorbar(
+            part["mean"],
+            part.index,
+            xerr=np.nan_to_num(error),
+            color=color,
+            marker=marker,
+            ls="none",
+            ms=4.5,
+            label=kind,
+            elinewidth=0.8,
+        )
+    if "paper" in ordered and ordered["paper"].notna().any():
+        ax.plot(
+            ordered["paper"],
+            ordered.index,
+            label="the paper's",
+            marker="|",
+            color=GREY,
+            ls="none",
+            ms=11,
+            mew=2.2,
+        )
+    # A band behind the highlighted methods, and their names in bold.
+    for place in ordered.index[ordered["name"].isin(marked)]:
         ax.axhspan(place - 0.5, place + 0.5, color="#F3E9B5", lw=0, zorder=0)
-    ax.set_yticks(range(len(own)), own["name"])
-    for tick, name in zip(ax.get_yticklabels(), own["name"], strict=True):
+    ax.set_yticks(range(len(ordered)), ordered["name"])
+    for tick, name in zip(ax.get_yticklabels(), ordered["name"], strict=True):
         tick.set(fontsize=7, fontweight="bold" if name in marked else "normal")
     ax.invert_yaxis()
     ax.set(xlabel=xlabel)
@@ -177,7 +198,7 @@ def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) ->
 def noise_curves(
     summary: pd.DataFrame, names: Mapping[str, str], *, xlabel: str = "wrong training labels (%)"
 ) -> Figure:
-    """Accuracy over the share of wrong training labels, one line per method with its interval.
+    """Accuracy (%) over the share of wrong training labels, one line per method with its interval.
 
     Args:
         summary: columns label, noise (share), mean, low, high (in percent).
@@ -187,10 +208,12 @@ def noise_curves(
     figure, (ax,) = panels(1)
     for k, (label, name) in enumerate(names.items()):
         rows = summary[summary["label"] == label].sort_values("noise")
-        style: dict[str, Any] = {"color": COLORS[k % 8], "marker": "os^Dv<>p"[k % 8], "ms": 4}
-        x = 100 * rows["noise"] + 0.7 * (k - (len(names) - 1) / 2)  # side by side, to be told apart
+        # The methods stand side by side, so that no interval hides another.
+        x = 100 * rows["noise"] + 0.7 * (k - (len(names) - 1) / 2)
         error = np.nan_to_num([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
-        ax.errorbar(x, rows["mean"], error, label=name, elinewidth=0.7, lw=1, **style)
+        ax.errorbar(
+            x, rows["mean"], error, label=name, ms=4, elinewidth=0.7, lw=1, **series.cycled(k)
+        )
     ax.set(xlabel=xlabel, ylabel="test accuracy (%)")
     ax.set_xticks(100 * np.sort(summary["noise"].unique()))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,4 +1,4 @@
-"""Curvature: Hessian traces over epochs, and the density of the eigenvalues."""
+"""Pictures of curvature: Hessian traces over epochs, and the density of the eigenvalues."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from msam_lib.errors import MsamError
 from msam_lib.plots import series
-from msam_lib.plots.style import TEXT_WIDTH, Look, palette, panels, styled
+from msam_lib.plots.style import TEXT_WIDTH, palette, panels, styled
 from msam_lib.results.rows import choose, metric_rows
 
 LEVEL = 1.96  # of a normal 95 % interval
 
 
 def bands(frame: pd.DataFrame, metric: str, split: str = "probe") -> pd.DataFrame:
-    """Mean and interval by label, modality and epoch: columns label, modality, epoch, mean, low,
-    high.
+    """Mean and 95 % interval by label, modality and epoch, in the metric's units: columns label,
+    modality, epoch, mean, low, high.
 
-    With several seeds the interval is theirs (95 %, Student t); with one it is that of the
-    estimate, from the rows `<metric>_se`, where there are any.
+    With several seeds the interval is the Student-t interval over them; with one seed it is that of
+    the estimate, from the rows `<metric>_se`, where there are any.
     """
     from scipy.stats import t
 
-    own = metric_rows(frame, metric, split)
+    rows = metric_rows(frame, metric, split)
     errors = frame[(frame["metric"] == f"{metric}_se") & (frame["split"] == split)]
     keys = ["label", "modality", "epoch"]
-    out = own.groupby(keys, sort=False)["value"].agg(["mean", "std", "count"]).reset_index()
+    out = rows.groupby(keys, sort=False)["value"].agg(["mean", "std", "count"]).reset_index()
     se = errors.groupby(keys)["value"].mean().rename("se").reset_index()
     out = out.merge(se, on=keys, how="left")
     several = out["count"] > 1
@@ -39,27 +38,6 @@ def bands(frame: pd.DataFrame, metric: str, split: str = "probe") -> pd.DataFram
     half = half.where(several, LEVEL * out["se"])
     out["low"], out["high"] = out["mean"] - half, out["mean"] + half
     return out[[*keys, "mean", "low", "high"]]
-
-
-def curve(ax: Axes, part: pd.DataFrame, look: Look, name: str) -> None:
-    """One line with its band; `part` has columns epoch, mean, low, high."""
-    part = part.sort_values("epoch")
-    ax.plot(
-        part["epoch"],
-        part["mean"],
-        color=look.color,
-        marker=look.marker,
-        lw=look.width,
-        ms=look.size,
-        mec="white",
-        mew=0.5,
-        markevery=max(1, len(part) // 6),
-        label=name,
-    )
-    if part["low"].notna().any():
-        ax.fill_between(
-            part["epoch"], part["low"], part["high"], color=look.color, alpha=0.18, lw=0
-        )
 
 
 @styled
@@ -74,8 +52,8 @@ def trace_curves(
     scale: str = "linear",
     columns: int = 4,
 ) -> Figure:
-    """A number per block over epochs (the Hessian's trace, by default): a panel per method, one
-    scale.
+    """A number per block (by default the Hessian's trace) over epochs: a panel per method, all on
+    one scale.
 
     Args:
         frame: tidy rows of one data set and one fusion (label, seed, epoch, split, modality,
@@ -83,7 +61,7 @@ def trace_curves(
         labels: methods, in this order; all by default.
         titles: {label or method: name}.
         blocks: modalities, `"fusion"`, and `"fused"` for all weights; the modalities by default.
-        metric, ylabel: another number kept by a probe.
+        metric, ylabel: another metric recorded by a probe, and its name on the axis.
         scale: of the vertical axis, `"linear"`, `"log"` or `"symlog"` (traces can be negative).
         columns: panels side by side, at most.
     """
@@ -95,9 +73,10 @@ def trace_curves(
     looks = palette(points["modality"])
     figure, axes = panels(len(shown), columns=columns, sharex=True, sharey=True)
     for ax, (label, name) in zip(axes, shown.items(), strict=True):
-        own = points[points["label"] == label]
+        curves = points[points["label"] == label]
         for m, look in looks.items():
-            curve(ax, own[own["modality"] == m], look, m)
+            part = curves[curves["modality"] == m]
+            series.line(ax, part, look, name=m, factor=1, marks=6, clip_on=True)
         ax.set_yscale(scale)
         ax.set_title(series.wrap(name))
         ax.set_xlabel("epoch")
@@ -114,13 +93,13 @@ def trace_alt(
     metric: str = "hessian_trace",
     quantity: str = "trace of the Hessian",
 ) -> str:
-    """The last measured values in words."""
+    """What `trace_curves` shows, in words: the last measured value of every modality."""
     points = bands(frame, metric)
     names = choose(frame, None, titles)
     parts = []
     for label, name in names.items():
-        own = points[(points["label"] == label) & ~points["modality"].isin(["fused", "fusion"])]
-        last = own[own["epoch"] == own["epoch"].max()]
+        part = points[(points["label"] == label) & ~points["modality"].isin(["fused", "fusion"])]
+        last = part[part["epoch"] == part["epoch"].max()]
         numbers = zip(last["modality"], last["mean"], strict=True)
         parts.append(f"{name}: " + ", ".join(f"{m} {v:.3g}" for m, v in numbers))
     return (
@@ -146,13 +125,13 @@ def spectral_density_plot(
         MsamError: nothing to draw.
     """
     if not densities:
-        raise MsamError("No spectrum to draw.")
+        raise MsamError("No spectrum to draw; pass at least one, {name: spectral_density(...)}.")
     looks = palette(densities)
     figure = Figure(figsize=(TEXT_WIDTH * 0.7, TEXT_WIDTH * 0.42), layout="constrained")
     ax = figure.subplots()
     for name, look in looks.items():
-        d = densities[name]
-        x, y = d.density(width=width) if hasattr(d, "density") else d
+        entry = densities[name]
+        x, y = entry.density(width=width) if hasattr(entry, "density") else entry
         ax.semilogy(x, np.maximum(y, floor), color=look.color, lw=look.width, label=name)
         ax.fill_between(x, floor, np.maximum(y, floor), color=look.color, alpha=0.12, lw=0)
     ax.set(xlabel="eigenvalue", ylabel="density", ylim=(floor, None))
@@ -170,11 +149,11 @@ def estimates(
     xlabel: str = "probes",
     ylabel: str = "trace of the Hessian",
 ) -> Figure:
-    """Estimates with their standard errors against what they cost, beside the exact value.
+    """Estimates with their standard errors against the number of probes, beside the exact value.
 
     Args:
-        counts: of probes.
-        means, errors: estimates and standard errors.
+        counts: (K,) numbers of probes.
+        means, errors: (K,) estimates and standard errors.
         exact: drawn as a line.
         xlabel, ylabel: what was counted and what was estimated.
     """

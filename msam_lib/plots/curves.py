@@ -1,4 +1,4 @@
-"""Accuracy over epochs: one panel per method, one line per modality and one for the whole model."""
+"""Pictures of accuracy over epochs: a panel per method, a line per modality and for the model."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def accuracy_curves(
     best = unimodal_accuracy(reference, split) if reference is not None else {}
     figure, axes = panels(len(shown), columns=columns, sharex=True, sharey=True)
     for ax, (label, name) in zip(axes, shown.items(), strict=True):
-        own = points[points["label"] == label]
+        curves = points[points["label"] == label]
         for m, look in looks.items():
             if m in best:
                 ax.axhline(100 * best[m], color=look.color, lw=0.9, ls=series.DASHED)
-            part = own[own["modality"] == m]
+            part = curves[curves["modality"] == m]
             if len(part):
                 series.line(ax, part, look, name=m, bounds=(0, 100))
         ax.set(title=series.wrap(name), ylim=(0, 100), yticks=range(0, 101, 25))
-        series.epoch_axis(ax, points["epoch"].max())
+        series.count_axis(ax, points["epoch"].max())
     figure.supxlabel("epoch (0: before training)", fontsize=8)
     figure.supylabel(f"{_words(metric)}, {split} split (%)", fontsize=8)
     dashed = Line2D([], [], color=GREY, lw=0.9, ls=series.DASHED)
@@ -81,14 +81,15 @@ def curves_alt(
     """What `accuracy_curves` shows, in words, from the same rows."""
     shown = choose(frame, labels, titles, without=["unimodal"])
     picked = _with_fused(frame[frame["label"].isin(shown)], metric, split)
+    # The values at the last epoch, and where drawn, the dashed lines.
     last = summary(picked[picked["epoch"] == picked["epoch"].max()])
     parts = []
     for label, name in shown.items():
         value = last[last["label"] == label].set_index("modality")["mean"]
-        own = ", ".join(
+        by_modality = ", ".join(
             f"{m} {series.percent(value[m])}" for m in palette(value.index) if m != "fused"
         )
-        parts.append(f"{name}: fused {series.percent(value['fused'])} ({own})")
+        parts.append(f"{name}: fused {series.percent(value['fused'])} ({by_modality})")
     text = (
         f"{len(shown)} panels of {split} accuracy over {int(frame['epoch'].max())} epochs, mean of "
         f"{seeds_in_words(picked)}. At the end, {'; '.join(parts)}."
@@ -101,9 +102,7 @@ def curves_alt(
 
 
 def _with_fused(frame: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
-    """Rows of a modality's metric, and the whole model's accuracy, which has no other
-    definition.
-    """
+    """The rows of a metric, with those of the fused accuracy, which has only one definition."""
     picked = metric_rows(frame, metric, split)
     if metric == "accuracy":
         return picked

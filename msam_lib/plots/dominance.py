@@ -1,4 +1,4 @@
-"""Who contributes: shares of the modalities over epochs, and per class."""
+"""Pictures of dominance: shares of the modalities over epochs, and per class."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def contribution_curves(
     titles: Mapping[str, str] | None = None,
     columns: int = 4,
 ) -> Figure:
-    """Each modality's share of the accuracy (%, Shapley) over epochs, one panel per method; a line
-    marks the equal share 1/M.
+    """Each modality's share of the accuracy (%, Shapley) over epochs, a panel per method; a dashed
+    line marks the equal share 1/M.
 
     Args:
         frame: tidy rows of one data set and one fusion, all epochs.
@@ -49,11 +49,11 @@ def contribution_curves(
     figure, axes = panels(len(shown), columns=columns, sharex=True, sharey=True)
     for ax, (label, name) in zip(axes, shown.items(), strict=True):
         ax.axhline(100 / len(looks), color=GREY, lw=0.9, ls=series.DASHED)
-        own = points[points["label"] == label]
+        curves = points[points["label"] == label]
         for m, look in looks.items():
-            series.line(ax, own[own["modality"] == m], look, name=m, bounds=(0, 100))
+            series.line(ax, curves[curves["modality"] == m], look, name=m, bounds=(0, 100))
         ax.set(title=series.wrap(name), ylim=(0, 100), yticks=range(0, 101, 25))
-        series.epoch_axis(ax, points["epoch"].max())
+        series.count_axis(ax, points["epoch"].max())
     figure.supxlabel("epoch (0: before training)", fontsize=8)
     figure.supylabel(f"contribution, {split} split (%)", fontsize=8)
     equal = Line2D([], [], color=GREY, lw=0.9, ls=series.DASHED)
@@ -80,11 +80,17 @@ def contribution_alt(
 
 
 def class_shares(frame: pd.DataFrame, modality: str | None = None) -> tuple[str, pd.DataFrame]:
-    """(modality, its mean share per label and class) at the chosen epoch of each run.
+    """(modality, its mean share per label and class) at the reported epoch of each run.
 
     Args:
         frame: tidy rows with metrics `contribution/<class>`.
         modality: whose share; by default the one with the largest share overall.
+
+    Returns:
+        The modality, and shares in [0, 1], a row per label, a column per class.
+
+    Raises:
+        MsamError: no contributions by class, or an unknown modality.
     """
     rows = one_epoch_per_run(frame)
     rows = rows[rows["metric"].str.startswith("contribution/") & (rows["split"] == "test")]
@@ -94,9 +100,9 @@ def class_shares(frame: pd.DataFrame, modality: str | None = None) -> tuple[str,
         modality = str(rows.groupby("modality")["value"].mean().idxmax())
     if modality not in set(rows["modality"]):
         raise unknown_name("modality", modality, rows["modality"].unique())
-    own = rows[rows["modality"] == modality]
-    number = own["metric"].str.removeprefix("contribution/").astype(int).rename("class")
-    return modality, own.groupby(["label", number])["value"].mean().unstack("class")
+    class_rows = rows[rows["modality"] == modality]
+    number = class_rows["metric"].str.removeprefix("contribution/").astype(int).rename("class")
+    return modality, class_rows.groupby(["label", number])["value"].mean().unstack("class")
 
 
 @styled
@@ -122,13 +128,14 @@ def class_heatmap(
     shares = shares.reindex(list(shown))
     ticks = [str(c) for c in shares.columns] if classes is None else list(classes)
     if len(ticks) != shares.shape[1]:
-        raise MsamError(f"{len(ticks)} class names for {shares.shape[1]} classes.")
+        raise MsamError(f"{len(ticks)} class names for {shares.shape[1]} classes; one each.")
     equal = 1 / len(modalities_of(frame))
     width, _ = figure_size()
     figure = Figure(figsize=(width, 0.95 + 0.27 * len(shown)), layout="constrained")
     ax = figure.subplots()
-    norm = TwoSlopeNorm(100 * equal, 0, 100)
+    norm = TwoSlopeNorm(100 * equal, 0, 100)  # the middle of the colours is the equal share
     image = ax.imshow(100 * shares, cmap="RdBu_r", norm=norm, aspect="auto")
+    # The numbers are written white on dark cells, by the luminance of the cell (Rec. 601).
     for (i, j), value in np.ndenumerate(shares.to_numpy()):
         if np.isfinite(value):
             red, green, blue, _ = image.cmap(norm(100 * value))

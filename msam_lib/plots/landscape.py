@@ -1,18 +1,24 @@
-"""Loss landscapes: the surface from two sides and its contours, several methods on one scale."""
+"""Pictures of loss landscapes: surfaces from two sides, contours and lines, on one scale."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.plots.style import GREY, TEXT_WIDTH, styled
 from msam_lib.results.landscape import Landscape
 
+Grids = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, z, each (I, J)
 VIEWS = ((32.0, -58.0), (32.0, 32.0))  # elevation and azimuth in degrees
 LABELS = {"loss": "loss (nats)", "accuracy": "accuracy (%)"}
+CMAPS = {"loss": "viridis", "accuracy": "viridis_r"}  # dark is good in both
 
 
 def values(landscape: Landscape, quantity: str = "loss") -> np.ndarray:
@@ -26,14 +32,18 @@ def values(landscape: Landscape, quantity: str = "loss") -> np.ndarray:
     if quantity == "loss":
         return landscape.loss
     if landscape.accuracy is None:
-        raise MsamError("This landscape has no accuracy (it was made with a loss of its own).")
+        raise MsamError("This landscape has no accuracy: its loss was given. Draw quantity='loss'.")
     return 100 * landscape.accuracy
 
 
 def shared_limits(
     landscapes: Mapping[str, Landscape], quantity: str = "loss", ceiling: float | None = None
 ) -> tuple[float, float]:
-    """The lowest and highest number over all methods; with `ceiling`, at most that."""
+    """The lowest and highest finite value (nats or percent) over all methods, at most `ceiling`.
+
+    Raises:
+        MsamError: no value is finite.
+    """
     every = np.concatenate([values(s, quantity).ravel() for s in landscapes.values()])
     every = every[np.isfinite(every)]
     if not every.size:
@@ -57,13 +67,13 @@ def surfaces(
     1).
 
     Colour and height have the same limits in every panel, so the columns can be compared by eye.
-    What lies above `ceiling` is cut off flat. A training path is drawn into the contours where
-    there is one.
+    Values above `ceiling` are drawn at it. A training path is drawn into the contours where there
+    is one.
 
     Args:
         landscapes: {title: plane}.
-        quantity: `"loss"` or `"accuracy"`.
-        ceiling: of the drawn values; by default the highest there is.
+        quantity: `"loss"` (nats) or `"accuracy"` (percent).
+        ceiling: of the drawn values; by default the highest of them.
         views: (elevation, azimuth) in degrees, one row of surfaces each.
         levels: contour lines.
 
@@ -71,7 +81,7 @@ def surfaces(
         MsamError: nothing to draw, or a line among the planes.
     """
     if not landscapes:
-        raise MsamError("No landscape to draw.")
+        raise MsamError("No landscape to draw; pass at least one, {title: plane}.")
     if any(s.y is None for s in landscapes.values()):
         raise MsamError("A line has no surface; draw it with `lines`.")
     low, high = shared_limits(landscapes, quantity, ceiling)
@@ -79,49 +89,31 @@ def surfaces(
     side = min(TEXT_WIDTH / count, 2.4)
     figure = Figure(figsize=(max(side * count, 2.6), side * rows * 0.8 + 0.6), layout="constrained")
     grid = figure.add_gridspec(rows, count)
-    cmap, flat = "viridis" if quantity == "loss" else "viridis_r", None
-    lines = np.linspace(low, high, levels + 1)
+    at = np.linspace(low, high, levels + 1)
     for k, (title, s) in enumerate(landscapes.items()):
-        z = np.clip(np.nan_to_num(values(s, quantity), nan=high, posinf=high), low, high)
-        x, y = np.meshgrid(s.x, np.asarray(s.y), indexing="ij")
+        x, y, z = _cut(s, quantity, (low, high))
         for r, (elevation, azimuth) in enumerate(views):
             ax = figure.add_subplot(grid[r, k], projection="3d")
-            ax.plot_surface(
-                x,
-                y,
-                z,
-                cmap=cmap,
-                vmin=low,
-                vmax=high,
-                rcount=60,
-                ccount=60,
-                lw=0.15,
-                edgecolor="#00000030",
-                rasterized=True,  # hundreds of polygons would make a vector file of a megabyte
+            # Hundreds of polygons would make a vector file of a megabyte: they become an image.
+            _surface(
+                ax, (x, y, z), (low, high), quantity, 1.3, rcount=60, ccount=60, rasterized=True
             )
             ax.view_init(elevation, azimuth)
-            ax.set(zlim=(low, high), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+            # The ticks of a plane of span 1 (or near it); those of others are at its borders.
+            ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
             if np.abs(x).max() < 0.9 or np.abs(x).max() > 2:
-                ax.set(xticks=[s.x[0], 0, s.x[-1]], yticks=[s.y[0], 0, s.y[-1]])
-            ax.tick_params(labelsize=6, pad=-3)
-            ax.zaxis.set_major_locator(_few())
-            ax.set_box_aspect((1, 1, 0.8), zoom=1.3)
+                ax.set(xticks=[x.min(), 0, x.max()], yticks=[y.min(), 0, y.max()])
             if r == 0:
                 ax.set_title(title)
-        flat = figure.add_subplot(grid[-1, k], aspect="equal" if _square(s) else "auto")
-        drawn = flat.contourf(
-            x, y, z, levels=lines, cmap=cmap, extend="max" if ceiling else "neither"
-        )
-        flat.contour(x, y, z, levels=lines, colors="white", linewidths=0.3)
-        flat.plot(0, 0, marker="+", color="white", ms=7, mew=1.2)
+        ax = figure.add_subplot(grid[-1, k], aspect="equal" if _square(s) else "auto")
+        drawn = _contours(ax, (x, y, z), at, quantity, "max" if ceiling else "neither")
         if s.path is not None:
-            flat.plot(*s.path.T, color="white", lw=1, marker="o", ms=2)
-        flat.grid(False)
-        flat.set_xlabel(_axis_name(s, "block"))
+            ax.plot(*s.path.T, color="white", lw=1, marker="o", ms=2)
+        ax.set_xlabel(_axis_name(s, "block"))
         if k == 0:
-            flat.set_ylabel(_axis_name(s, "other"))
+            ax.set_ylabel(_axis_name(s, "other"))
     figure.colorbar(
-        drawn, ax=figure.axes, label=LABELS[quantity], shrink=0.5, pad=0.02, ticks=_few()
+        drawn, ax=figure.axes, label=LABELS[quantity], shrink=0.5, pad=0.02, ticks=MaxNLocator(4)
     )
     return figure
 
@@ -141,50 +133,71 @@ def view(
 
     Args:
         landscape: a plane.
-        limits: of height and colour; `shared_limits` makes them the same for several methods. What
-            lies outside is cut off flat.
+        limits: of height and colour, in nats or percent; `shared_limits` makes them the same for
+            several methods. Values outside are drawn at them.
         elevation, azimuth: of the viewpoint, in degrees.
-        quantity: `"loss"` or `"accuracy"`.
+        quantity: `"loss"` (nats) or `"accuracy"` (percent).
         levels: contour lines.
         title: above both.
     """
     low, high = limits
-    cmap = "viridis" if quantity == "loss" else "viridis_r"
-    z = np.clip(np.nan_to_num(values(landscape, quantity), nan=high, posinf=high), low, high)
-    x, y = np.meshgrid(landscape.x, np.asarray(landscape.y), indexing="ij")
-    lines_at = np.linspace(low, high, levels + 1)
+    x, y, z = _cut(landscape, quantity, limits)
     figure = Figure(figsize=(TEXT_WIDTH, TEXT_WIDTH * 0.45), layout="constrained")
     ax = figure.add_subplot(1, 2, 1, projection="3d")
-    ax.plot_surface(x, y, z, cmap=cmap, vmin=low, vmax=high, lw=0.15, edgecolor="#00000030")
+    _surface(ax, (x, y, z), limits, quantity, 1.1)
     ax.view_init(elevation, azimuth)
-    ax.set(zlim=limits)
-    ax.tick_params(labelsize=6, pad=-3)
-    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
-        axis.set_major_locator(_few())
-    ax.set_box_aspect((1, 1, 0.8), zoom=1.1)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
     flat = figure.add_subplot(1, 2, 2, aspect="equal" if _square(landscape) else "auto")
-    drawn = flat.contourf(x, y, z, levels=lines_at, cmap=cmap)
-    flat.contour(x, y, z, levels=lines_at, colors="white", linewidths=0.3)
-    flat.plot(0, 0, marker="+", color="white", ms=7, mew=1.2)
+    drawn = _contours(flat, (x, y, z), np.linspace(low, high, levels + 1), quantity)
     flat.set(xlabel=_axis_name(landscape, "block"), ylabel=_axis_name(landscape, "other"))
-    flat.grid(False)
-    figure.colorbar(drawn, ax=flat, label=LABELS[quantity], shrink=0.85, ticks=_few())
+    figure.colorbar(drawn, ax=flat, label=LABELS[quantity], shrink=0.85, ticks=MaxNLocator(4))
     if title:
         figure.suptitle(title)
     return figure
 
 
-def _few():
-    from matplotlib.ticker import MaxNLocator
+def _cut(s: Landscape, quantity: str, limits: tuple[float, float]) -> Grids:
+    """Coordinates x, y (I, J) of a plane and its values (I, J), brought between the limits; a loss
+    that is not finite counts as high.
+    """
+    low, high = limits
+    z = np.clip(np.nan_to_num(values(s, quantity), nan=high, posinf=high), low, high)
+    x, y = np.meshgrid(s.x, np.asarray(s.y), indexing="ij")
+    return x, y, z
 
-    return MaxNLocator(4)
+
+def _surface(
+    ax: Any, xyz: Grids, limits: tuple[float, float], quantity: str, zoom: float, **options: Any
+) -> None:
+    """Draw a surface x, y, z (I, J) into three-dimensional axes."""
+    low, high = limits
+    style = {"cmap": CMAPS[quantity], "lw": 0.15, "edgecolor": "#00000030"} | options
+    ax.plot_surface(*xyz, vmin=low, vmax=high, **style)
+    ax.set(zlim=limits)
+    ax.tick_params(labelsize=6, pad=-3)
+    ax.zaxis.set_major_locator(MaxNLocator(4))
+    ax.set_box_aspect((1, 1, 0.8), zoom=zoom)
+
+
+def _contours(
+    ax: Axes, xyz: Grids, levels: np.ndarray, quantity: str, extend: str = "neither"
+) -> ContourSet:
+    """Draw the contours of x, y, z (I, J), with a cross at the model itself."""
+    drawn = ax.contourf(*xyz, levels=levels, cmap=CMAPS[quantity], extend=extend)
+    ax.contour(*xyz, levels=levels, colors="white", linewidths=0.3)
+    ax.plot(0, 0, marker="+", color="white", ms=7, mew=1.2)
+    ax.grid(False)
+    return drawn
 
 
 def _square(s: Landscape) -> bool:
+    """Whether both axes are equally long."""
     return s.y is not None and np.isclose(np.ptp(s.x), np.ptp(s.y))
 
 
 def _axis_name(s: Landscape, which: str) -> str:
+    """What moves along the first axis (`which` is `"block"`) or the second (`"other"`)."""
     kind, block = s.meta.get("kind"), s.meta.get(which, s.meta.get("block", ""))
     if kind == "eigen plane":
         return f"eigenvector {1 if which == 'block' else 2}"
@@ -198,11 +211,14 @@ def _axis_name(s: Landscape, which: str) -> str:
 
 @styled
 def lines(landscapes: Mapping[str, Landscape], *, quantity: str = "loss") -> Figure:
-    """Lines through the weights, one curve per entry, in one panel.
+    """Loss or accuracy along lines through the weights, one curve per entry, in one panel.
 
     Args:
         landscapes: {name: line}, as `line` and `interpolate` make them.
-        quantity: `"loss"` or `"accuracy"`.
+        quantity: `"loss"` (nats) or `"accuracy"` (percent).
+
+    Raises:
+        MsamError: nothing to draw, or a plane among the lines.
     """
     if not landscapes or any(s.y is not None for s in landscapes.values()):
         raise MsamError("`lines` draws lines; draw planes with `surfaces`.")
@@ -210,22 +226,23 @@ def lines(landscapes: Mapping[str, Landscape], *, quantity: str = "loss") -> Fig
     ax = figure.subplots()
     for style, (name, s) in zip(_styles(), landscapes.items(), strict=False):
         ax.plot(s.x, values(s, quantity), label=name, **style)
-    for x in (
-        (0, 1) if any(s.meta.get("kind") == "interpolation" for s in landscapes.values()) else (0,)
-    ):
+    # The model is at 0; where a line joins two models, the second one is at 1.
+    joins = any(s.meta.get("kind") == "interpolation" for s in landscapes.values())
+    for x in (0, 1) if joins else (0,):
         ax.axvline(x, color=GREY, lw=0.7, zorder=0)
     ax.set(xlabel="position along the direction", ylabel=LABELS[quantity])
     ax.legend()
     return figure
 
 
-def _styles():
+def _styles() -> list[dict[str, Any]]:
+    """Eighteen pairs of colour and dashes."""
     colors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8C5A00", "#222222"]
     return [{"color": c, "linestyle": dash} for dash in ("-", "--", ":") for c in colors]
 
 
 def surfaces_alt(landscapes: Mapping[str, Landscape]) -> str:
-    """What is to be seen, in words: how far each method's loss rises around its minimum."""
+    """What `surfaces` shows, in words: how far each method's loss rises around its minimum."""
     parts = [
         f"{name}: loss {s.at_origin:.2f} in the centre, {s.rise():.2f} above it on average"
         for name, s in landscapes.items()

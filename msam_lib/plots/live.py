@@ -1,4 +1,4 @@
-"""A training as it goes on: loss, accuracies and contributions of one run so far."""
+"""Pictures of a training in progress: loss, accuracies and contributions of one run so far."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from msam_lib.plots.series import DASHED, legend, percent
+from msam_lib.plots.series import DASHED, count_axis, legend, percent
 from msam_lib.plots.style import GREY, palette, panels, styled
 
 
@@ -18,12 +17,11 @@ from msam_lib.plots.style import GREY, palette, panels, styled
 def live_picture(
     frame: pd.DataFrame, losses: Sequence[tuple[int, float]] = (), *, epochs: int | None = None
 ) -> Figure:
-    """Loss by step, test accuracy (%) and contribution (%) by epoch, of one run that may not have
-    ended.
+    """Loss by step, test accuracy (%) and contribution (%) by epoch, of one run that may be going.
 
     Args:
         frame: columns epoch, split, modality, metric, value; may be empty.
-        losses: (step, training loss) pairs; the epochs' means, out of the frame, by default.
+        losses: (step, training loss in nats) pairs; by default the epochs' means in the frame.
         epochs: how many there will be; the last one so far by default.
     """
     figure, axes = panels(3, columns=3, aspect=0.85)
@@ -37,12 +35,12 @@ def live_picture(
     _loss(axes[0], losses)
     for ax, metric in zip(axes[1:], ("accuracy", "contribution"), strict=True):
         for m, look in looks.items():
-            own = test[(test["metric"] == metric) & (test["modality"] == m)]
-            if len(own):
+            part = test[(test["metric"] == metric) & (test["modality"] == m)]
+            if len(part):
                 style = {"color": look.color, "marker": look.marker, "lw": look.width}
-                ax.plot(own["epoch"], 100 * own["value"], ms=look.size - 1, **style)
-        ax.set(xlim=(0, last), ylim=(0, 100), yticks=range(0, 101, 25), xlabel="epoch")
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+                ax.plot(part["epoch"], 100 * part["value"], ms=look.size - 1, **style)
+        ax.set(ylim=(0, 100), yticks=range(0, 101, 25), xlabel="epoch")
+        count_axis(ax, last)
     if names:
         axes[2].axhline(100 / len(names), color=GREY, lw=0.9, ls=DASHED)
     axes[1].set_title("test accuracy (%)")
@@ -52,7 +50,7 @@ def live_picture(
 
 
 def _loss(ax: Axes, losses: Sequence[tuple[int, float]], window: int = 20) -> None:
-    """Every step in grey, a running mean over `window` steps in ink."""
+    """Draw the loss of every step in grey and its running mean over `window` steps in black."""
     ax.set(title="training loss", xlabel="step")
     if not losses:
         return
@@ -62,18 +60,17 @@ def _loss(ax: Axes, losses: Sequence[tuple[int, float]], window: int = 20) -> No
         smooth = np.convolve(values, np.ones(window) / window, "valid")
         ax.plot(steps[window - 1 :], smooth, color="#222222", lw=1.6)
     ax.set_ylim(0, 1.05 * float(values.max()))
-    ax.set_xlim(0, max(1, int(steps[-1])))
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    count_axis(ax, max(1, int(steps[-1])))
 
 
 def leading(frame: pd.DataFrame) -> tuple[str, float]:
     """(modality, share) of the largest contribution on the test split in the last epoch;
     ("", nan) before anything was measured.
     """
-    own = frame[(frame["split"] == "test") & (frame["metric"] == "contribution")]
-    if own.empty:
+    rows = frame[(frame["split"] == "test") & (frame["metric"] == "contribution")]
+    if rows.empty:
         return "", float("nan")
-    share = own[own["epoch"] == own["epoch"].max()].set_index("modality")["value"]
+    share = rows[rows["epoch"] == rows["epoch"].max()].set_index("modality")["value"]
     return str(share.idxmax()), float(share.max())
 
 
@@ -84,8 +81,9 @@ def live_alt(frame: pd.DataFrame) -> str:
     rows = frame[(frame["split"] == "test") & (frame["metric"] == "accuracy")]
     epoch = int(rows["epoch"].max())
     value = rows[rows["epoch"] == epoch].set_index("modality")["value"]
-    told = ", ".join(f"{m} {percent(value[m])}" for m in palette(value.index))
+    accuracies = ", ".join(f"{m} {percent(value[m])}" for m in palette(value.index))
     modality, share = leading(frame)
     return (
-        f"After epoch {epoch}: test accuracy {told}. {modality} contributes most, {percent(share)}."
+        f"After epoch {epoch}: test accuracy {accuracies}. "
+        f"{modality} contributes most, {percent(share)}."
     )

@@ -1,4 +1,4 @@
-"""How dominance turns with the noise of one modality; accuracy when a modality is disturbed."""
+"""Pictures of disturbed modalities: dominance as one gets noisier, accuracy as one is disturbed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from msam_lib.plots import series
 from msam_lib.plots.style import GREY, palette, panels, styled
-
-COLORS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
 
 
 @styled
@@ -22,7 +21,7 @@ def share_against_noise(
 
     Args:
         shares: {noise: {modality: share in [0, 1]}}.
-        mark: a noise to point at.
+        mark: one of the noises, marked in the picture.
         xlabel: what the noise is.
     """
     noises = sorted(shares)
@@ -66,11 +65,10 @@ def robustness_curves(
     """
     figure, axes = panels(len(curves), columns=3, aspect=0.85, sharey=True)
     lines = {}
-    for ax, (title, own) in zip(axes, curves.items(), strict=True):
-        for k, (method, values) in enumerate(own.items()):
-            style = {"color": COLORS[k % len(COLORS)], "marker": "os^Dv<>p"[k % 8], "ms": 4}
+    for ax, (title, by_method) in zip(axes, curves.items(), strict=True):
+        for k, (method, values) in enumerate(by_method.items()):
             shown = [100 * v for v in values]
-            (lines[method],) = ax.plot(x, shown, mec="white", mew=0.4, **style)
+            (lines[method],) = ax.plot(x, shown, ms=4, mec="white", mew=0.4, **series.cycled(k))
         ax.set(title=title, xlabel=xlabel, ylim=(0, 102), yticks=range(0, 101, 25))
     axes[0].set_ylabel(ylabel)
     figure.legend(

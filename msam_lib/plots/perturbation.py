@@ -37,13 +37,14 @@ def strong_versus_weak(
     parts = {f"weaker modality: {weak}": weak, f"stronger modality: {strong}": strong}
     parts["both together" if picked["modality"].nunique() == 3 else "all together"] = "fused"
     looks = palette(picked["modality"])
-    means = summary(picked).set_index(["modality", "label"])
+    means = summary(picked).set_index(["modality", "label"])  # in [0, 1]
     width, _ = figure_size()
     figure = Figure(figsize=(width, 0.75 + 0.3 * len(shown)), layout="constrained")
     axes = figure.subplots(1, 3, sharex=True, sharey=True)
     for ax, (title, m) in zip(axes, parts.items(), strict=True):
         look = looks[m]
         for y, label in enumerate(shown):
+            # Hollow markers for the seeds just below the label's line; mean and interval above it.
             rows = picked[(picked["modality"] == m) & (picked["label"] == label)]
             ax.plot(
                 100 * rows["value"],
@@ -99,20 +100,21 @@ def strong_versus_weak_alt(frame: pd.DataFrame, *, split: str = "test") -> str:
 
 def extremes(rows: pd.DataFrame, label: str) -> tuple[str, str]:
     """(weakest, strongest) modality by the mean accuracy under `label`."""
-    own = rows[(rows["label"] == label) & (rows["modality"] != "fused")]
-    means = own.groupby("modality")["value"].mean()
+    alone = rows[(rows["label"] == label) & (rows["modality"] != "fused")]
+    means = alone.groupby("modality")["value"].mean()
     return str(means.idxmin()), str(means.idxmax())
 
 
 def _picked(
     frame: pd.DataFrame, perturbed: Mapping[str, str] | None, split: str
 ) -> tuple[dict[str, str], pd.DataFrame]:
+    """({label: what was perturbed}, rows of their accuracies), one epoch of each run."""
     shown = dict(perturbed or roles(list(frame["label"].unique())))
     if len(shown) < 2:
         raise MsamError(
             "Fewer than two runs to compare. Needed: joint, sam, and msam with reading='encoder', "
-            "mixing=1.0 and target='dominant' or 'weakest' (see msam_lib.experiments.suite.perturbed)."
+            "mixing=1.0 and target='dominant' or 'weakest' (see experiments.suite)."
         )
-    choose(frame, list(shown))
+    choose(frame, list(shown))  # raises where rows of several data sets or fusions are mixed
     picked = one_epoch_per_run(frame[frame["label"].isin(shown)])
     return shown, metric_rows(picked, "accuracy", split)

@@ -1,4 +1,4 @@
-"""Pictures of the data itself: what the samples of each modality look like."""
+"""Pictures of data: what the samples of each modality look like."""
 
 from __future__ import annotations
 
@@ -42,17 +42,23 @@ class Samples(Protocol):
 
 
 def sample_grid(data: Samples, *, n: int = 5, split: str = "train", first: int = 0) -> Figure:
-    """One column per sample and one row per modality, with the class above.
+    """Samples of a split as a grid: a column per sample with its class above, a row per modality.
 
     Args:
         data: a loaded data set.
-        n: how many samples, at least 1.
+        n: number of samples, at least 1; fewer are shown at the end of the split.
         split: train, val or test.
-        first: the first sample shown.
+        first: index of the first sample.
+
+    Raises:
+        MsamError: there is no such split or sample.
     """
     part: Part | None = getattr(data, split, None)
     if part is None or not 0 <= first < len(part) or n < 1:
-        raise MsamError(f"split={split!r}, first={first}, n={n}: there is no such sample.")
+        raise MsamError(
+            f"split={split!r}, first={first}, n={n}: there is no such sample. Use train, val or "
+            "test, an index within that split, and n of at least 1."
+        )
     n = min(n, len(part) - first)
     names = part.modalities
     figure, axes = plt.subplots(
@@ -71,7 +77,12 @@ def sample_grid(data: Samples, *, n: int = 5, split: str = "train", first: int =
 
 
 def draw_sample(ax: Axes, x: np.ndarray, modality: Kind) -> None:
-    """One sample of one modality, without ticks."""
+    """Draw one sample of one modality, without ticks.
+
+    Args:
+        x: the sample, shaped as `data.Modality` says for its kind.
+        modality: gives the kind.
+    """
     ax.set(xticks=[], yticks=[])
     if modality.kind in ("image", "spectrogram"):
         grey = modality.kind == "image"

@@ -1,8 +1,9 @@
-"""What several plots share: choosing rows, lines with bands, legends, words for numbers."""
+"""What several plots share: lines with bands, axes of counts, legends, numbers as text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,22 +12,43 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from msam_lib.plots.style import Look
+from msam_lib.plots.style import GREY, Look
 
 DASHED = (0, (4, 2))
+# Of lines that are not modalities, such as methods: distinct in colour and in marker.
+COLORS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
+MARKERS = "os^Dv<>p"
+
+
+def cycled(k: int) -> dict[str, Any]:
+    """Colour and marker of the k-th method of a picture; they repeat after eight."""
+    return {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k % len(MARKERS)]}
 
 
 def line(
-    ax: Axes, part: pd.DataFrame, look: Look, *, name: str, bounds: tuple[float, float]
+    ax: Axes,
+    part: pd.DataFrame,
+    look: Look,
+    *,
+    name: str,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+    factor: float = 100,
+    marks: int = 5,
+    clip_on: bool = False,
 ) -> None:
-    """Mean over seeds in percent, by epoch, with its interval as a band inside the bounds.
+    """Draw a mean over epochs as a line with its interval as a band.
 
     Args:
-        part: rows of `summary(..., by=["epoch"])` of one modality.
+        part: columns epoch, mean, low, high (NaN where unknown) of one modality.
+        look: of the modality.
+        name: in the legend.
+        bounds: the band is cut at these values, in the units drawn.
+        factor: of the values drawn; 100 shows shares in percent.
+        marks: about how many markers stand on the line.
+        clip_on: cut markers at the panel's border.
     """
     part = part.sort_values("epoch")
-    x, y = part["epoch"].to_numpy(), 100 * part["mean"].to_numpy()
-    step = max(1, len(x) // 5)
+    x, y = part["epoch"].to_numpy(), factor * part["mean"].to_numpy()
     ax.plot(
         x,
         y,
@@ -36,18 +58,18 @@ def line(
         ms=look.size,
         mec="white",
         mew=0.5,
-        markevery=step,
+        markevery=max(1, len(x) // marks),
         label=name,
-        clip_on=False,  # markers at the first and last epoch are whole
+        clip_on=clip_on,
     )
-    low, high = 100 * part["low"].to_numpy(), 100 * part["high"].to_numpy()
+    low, high = factor * part["low"].to_numpy(), factor * part["high"].to_numpy()
     if np.isfinite(low).any():
         low, high = np.clip(low, *bounds), np.clip(high, *bounds)
         ax.fill_between(x, low, high, color=look.color, alpha=0.18, lw=0)
 
 
-def epoch_axis(ax: Axes, last: int) -> None:
-    """From epoch 0 to the last one, with whole numbers."""
+def count_axis(ax: Axes, last: int) -> None:
+    """Let the horizontal axis of epochs or steps run from 0 to `last`, with ticks at integers."""
     ax.set_xlim(0, last)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
 
@@ -55,7 +77,12 @@ def epoch_axis(ax: Axes, last: int) -> None:
 def legend(
     figure: Figure, looks: Mapping[str, Look], extra: Sequence[tuple[str, Line2D]] = ()
 ) -> None:
-    """One legend for the whole figure, above the panels."""
+    """Draw one legend for the whole figure, above the panels.
+
+    Args:
+        looks: {name: look} of its entries.
+        extra: (name, line) of further ones.
+    """
     entries = [
         (name, Line2D([], [], color=k.color, marker=k.marker, lw=k.width, ms=k.size))
         for name, k in looks.items()
@@ -72,11 +99,11 @@ def legend(
 
 
 def percent(value: float) -> str:
-    """A share as `"87 %"`."""
+    """A share in [0, 1] as `"87 %"`."""
     return f"{100 * value:.0f} %"
 
 
 def wrap(name: str, width: int = 12) -> str:
-    """A title on two lines: the options below the method's name where it is long."""
+    """A title, on two lines (options below the method's name) where it exceeds `width` letters."""
     head, bracket, tail = name.partition(" (")
     return name if len(name) <= width or not bracket else f"{head}\n({tail}"

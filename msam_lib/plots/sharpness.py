@@ -1,4 +1,4 @@
-"""Sharpness against the generalisation gap, and the alignment of gradients over training."""
+"""Pictures of sharpness against the generalisation gap, and of the alignment of gradients."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ def sharpness_against_gap(
     log: bool = True,
     columns: int = 3,
 ) -> Figure:
-    """One panel per measure, one point per run (and modality): does flat mean general?
+    """The gap (%) against each measure of sharpness: a panel per measure, a point per run and
+    modality.
 
     Args:
-        frame: columns `measure`, `value`, `gap` (percent), and, if there, `modality` (colour and
-            marker).
+        frame: columns `measure`, `value` (units in `NAMES`), `gap` (percent) and, optionally,
+            `modality` (shown by colour and marker).
         correlations: {measure: result of `kendall_tau`}, written into the panels.
         measures: which, in this order.
         log: a logarithmic axis for the measures that are positive everywhere.
@@ -52,12 +53,12 @@ def sharpness_against_gap(
     missing = [c for c in ("measure", "value", "gap") if c not in frame]
     if missing:
         raise MsamError(f"The frame has columns {list(frame.columns)}; it also needs {missing}.")
-    own = frame if "modality" in frame else frame.assign(modality="fused")
-    chosen = list(measures or own["measure"].unique())
-    looks = palette(own["modality"])
+    points = frame if "modality" in frame else frame.assign(modality="fused")
+    chosen = list(measures or points["measure"].unique())
+    looks = palette(points["modality"])
     figure, axes = panels(len(chosen), columns=columns, aspect=0.9, sharey=True)
     for k, (ax, measure) in enumerate(zip(axes, chosen, strict=True)):
-        rows = own[own["measure"] == measure]
+        rows = points[points["measure"] == measure]
         for m, look in looks.items():
             part = rows[rows["modality"] == m]
             style = {"color": look.color, "marker": look.marker, "s": 6 * look.size, "label": m}
@@ -67,9 +68,9 @@ def sharpness_against_gap(
         ax.set_xlabel(NAMES.get(measure, measure))
         if k % columns == 0:
             ax.set_ylabel("normalised gap (%)")
-        found = (correlations or {}).get(measure)
-        if found is not None and np.isfinite(found.tau):
-            text = f"τ = {found.tau:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        correlation = (correlations or {}).get(measure)
+        if correlation is not None and np.isfinite(correlation.tau):
+            text = f"τ = {correlation.tau:.2f} [{correlation.low:.2f}, {correlation.high:.2f}]"
             ax.set_title(text, color=GREY)
     if len(looks) > 1:
         series.legend(figure, looks)
@@ -77,7 +78,9 @@ def sharpness_against_gap(
 
 
 def _log_axis(ax: Axes, values: pd.Series) -> None:
-    """Logarithmic, labelled at 1, 2 and 5 of every decade, or at 1 alone over several decades."""
+    """Make the horizontal axis logarithmic, labelled at 1, 2 and 5 of every decade, or at 1 alone
+    over several decades.
+    """
     ax.set_xscale("log")
     wide = values.max() / values.min() > 30
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
@@ -87,7 +90,7 @@ def _log_axis(ax: Axes, values: pd.Series) -> None:
 
 @styled
 def gap_by_method(rows: pd.DataFrame, names: Mapping[str, str]) -> Figure:
-    """One measure of sharpness against the gap, one point per run, one mark per method, with
+    """The gap (%) against one measure of sharpness, a point per run and a marker per method, with
     Kendall's tau.
 
     Args:
@@ -100,11 +103,10 @@ def gap_by_method(rows: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     if rows.empty:
         raise MsamError("No rows to draw: choose a measure and weights that were measured.")
     figure, (ax,) = panels(1, aspect=0.55)
-    marks = "os^Dv<>p"
     colors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", GREY]
     for k, (label, name) in enumerate(names.items()):
         part = rows[rows["label"] == label]
-        style = {"color": colors[k % 8], "marker": marks[k % 8], "ms": 6, "mec": "white"}
+        style = {"color": colors[k % 8], "marker": series.MARKERS[k % 8], "ms": 6, "mec": "white"}
         ax.plot(part["value"], part["gap"], ls="none", label=name, **style)
     if (rows["value"] > 0).all():
         _log_axis(ax, rows["value"])
@@ -118,7 +120,7 @@ def gap_by_method(rows: pd.DataFrame, names: Mapping[str, str]) -> Figure:
 
 
 def sharpness_alt(frame: pd.DataFrame, correlations: Mapping[str, Any]) -> str:
-    """The correlations in words."""
+    """What `sharpness_against_gap` shows, in words: the correlations."""
     runs = int(frame.groupby("measure").size().max())
     parts = [
         f"{NAMES.get(m, m)} τ = {c.tau:.2f} (95 % from {c.low:.2f} to {c.high:.2f})"
@@ -128,12 +130,12 @@ def sharpness_alt(frame: pd.DataFrame, correlations: Mapping[str, Any]) -> str:
 
 
 def alignment_curves(frame: pd.DataFrame, **options: Any) -> Figure:
-    """Cosine between each modality's own gradient and the fused one over epochs; options as
+    """Cosine between each modality's own gradient and the fused one over epochs; options as for
     `trace_curves`.
 
     Args:
-        frame: tidy rows with metric `gradient_cosine` and split `probe`, as `AlignmentProbe` keeps
-            them.
+        frame: tidy rows with metric `gradient_cosine` and split `probe`, as `AlignmentProbe`
+            records them.
     """
     figure = trace_curves(
         frame, metric="gradient_cosine", ylabel="cosine of own and fused gradient", **options

@@ -50,7 +50,7 @@ ALIASES = {"image": "visual", "video": "visual", "speech": "audio", "sound": "au
 
 
 def modality_order(names: Iterable[str]) -> list[str]:
-    """Audio, visual, text, then others by name; `"fused"` last."""
+    """The names in drawing order: audio, visual, text, then others by name; `"fused"` last."""
     first = list(LOOKS)
 
     def rank(name: str) -> tuple[int, str]:
@@ -71,10 +71,12 @@ def palette(names: Iterable[str]) -> dict[str, Look]:
     """
     order = modality_order(names)
     out: dict[str, Look] = {}
+    # Known names (or aliases, where the name itself is not among them) come first ...
     for name in order:
         known = ALIASES.get(name, name)
         if known in LOOKS and LOOKS[known] not in out.values():
             out[name] = LOOKS[known]
+    # ... and the others take the looks that are left; when none is, a grey initial.
     free = [look for look in (*LOOKS.values(), *SPARE) if look not in out.values()]
     for name in order:
         if name == "fused":
@@ -118,12 +120,16 @@ def settings(context: str = "paper") -> Any:  # a dict; matplotlib types its key
 
 
 def theme(context: str = "notebook") -> None:
-    """Give all further pictures of this process the project's look."""
+    """Set the project's look for all further pictures of this process.
+
+    Args:
+        context: `"paper"` or `"notebook"`; see `settings`.
+    """
     mpl.rcParams.update(settings(context))
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the project's look without touching the global settings."""
+    """The function, drawing in the project's look without changing the global settings."""
 
     @functools.wraps(draw)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -153,8 +159,16 @@ def figure_size(
 def panels(
     count: int, *, columns: int = 4, aspect: float = 0.85, **options: Any
 ) -> tuple[Figure, np.ndarray]:
-    """A figure with `count` panels on a shared scale, and those panels as a flat array; no pyplot
-    state.
+    """A figure (without pyplot's state) and its panels as a flat array.
+
+    Args:
+        count: number of panels.
+        columns: panels side by side, at most.
+        aspect: height of a panel over its width.
+        **options: of `Figure.subplots`, such as `sharey=True`.
+
+    Raises:
+        MsamError: no panels.
     """
     if count < 1:
         raise MsamError("Nothing to draw: no method is left after the selection of rows.")
@@ -163,9 +177,10 @@ def panels(
     rows = -(-count // columns)
     figure = Figure(figsize=figure_size("full", rows, columns, aspect), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **options).ravel()
+    # Where the last row is not full, panels without one below them keep their tick labels.
     for i, ax in enumerate(axes):
         ax.set_visible(i < count)
-        if i < count <= i + columns:  # nothing below it
+        if i < count <= i + columns:
             ax.xaxis.set_tick_params(labelbottom=True)
     return figure, axes[:count]
 
@@ -173,8 +188,11 @@ def panels(
 def save(
     figure: Figure, stem: str | os.PathLike[str], formats: Sequence[str] = FORMATS
 ) -> list[Path]:
-    """Write `<stem>.pdf`, `.svg` and `.png` (300 dpi); within one environment the same picture
-    gives the same bytes.
+    """Write `<stem>.pdf`, `.svg` and `.png` (300 dpi) and return their paths; within one
+    environment the same picture gives the same bytes.
+
+    Raises:
+        MsamError: an unknown format.
     """
     if unknown := [f for f in formats if f not in FORMATS]:
         raise unknown_name("format", unknown[0], FORMATS)
@@ -190,9 +208,17 @@ def save(
 def bundle(figure: Figure, alt: str, dpi: int = 110) -> dict[str, str]:
     """The picture as {mime type: content}: `text/html` with the alternative text, `image/png`
     (base64), `text/plain`.
+
+    Args:
+        figure: the picture.
+        alt: its alternative text.
+        dpi: dots per inch.
+
+    Raises:
+        MsamError: the alternative text is empty.
     """
     if not alt.strip():
-        raise MsamError("alt is empty; say in one or two sentences what is to be seen.")
+        raise MsamError("alt is empty; describe the picture in one or two sentences.")
     from PIL import Image  # comes with matplotlib
 
     buffer, small = io.BytesIO(), io.BytesIO()

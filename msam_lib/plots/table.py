@@ -14,9 +14,15 @@ from msam_lib.errors import unknown_name
 
 
 class Cell(NamedTuple):
-    """One value in percent: mean and half-width of its 95 % interval over n seeds (NaN: unknown);
-    rank 1 is best, 2 second, 0 neither; `note` says why a value is missing or weak. With `decimals`
-    it can hold other numbers, too.
+    """One value, in percent unless the table says otherwise.
+
+    Args:
+        mean: over seeds; NaN where missing.
+        half: half-width of the 95 % interval; NaN where unknown.
+        n: number of seeds.
+        rank: 1 best, 2 second best, 0 neither.
+        note: why the value is missing or weak.
+        decimals: digits shown after the point.
     """
 
     mean: float = float("nan")
@@ -36,7 +42,14 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One method. A reference row stands apart and is not ranked."""
+    """One method.
+
+    Args:
+        name: of the method.
+        cells: one per column.
+        paper: the paper's number; "" for none.
+        reference: set apart from the others and not ranked.
+    """
 
     name: str
     cells: tuple[Cell, ...]
@@ -116,6 +129,7 @@ def tex(table: Table) -> str:
     head = ["method", *table.columns, *([table.paper] if table.paper else [])]
     body = []
     for before, row in zip((None, *table.rows), table.rows, strict=False):
+        # A rule between the reference rows and the ranked ones.
         if before is not None and before.reference and not row.reference:
             body.append(r"\midrule")
         paper = _tex(row.paper or "—")
@@ -185,10 +199,12 @@ def html(table: Table) -> str:
 
 
 def _notes(table: Table) -> list[str]:
+    """The numbered reasons, then the table's notes."""
     return [*(f"[{i}] {why}" for i, why in enumerate(table.reasons, 1)), *table.notes]
 
 
 def _number(table: Table, cell: Cell) -> int:
+    """The number of the reason in a cell."""
     return table.reasons.index(cell.note) + 1
 
 

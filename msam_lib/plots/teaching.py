@@ -1,4 +1,4 @@
-"""Pictures of the course: coalitions, a descent in two dimensions, the vectors of a step."""
+"""Pictures of the course: coalitions, a descent in one dimension, the vectors of a step."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def coalition_bars(
     """
     if len(values) != 2 ** len(names):
         raise MsamError(f"{len(values)} coalitions of {len(names)} modalities; all 2^M are needed.")
+    # By size, and within a size in the order of the names.
     order = sorted(
         values, key=lambda s: (len(s), [names.index(m) for m in sorted(s, key=names.index)])
     )
@@ -45,6 +46,7 @@ def coalition_bars(
     colors = [ORANGE if s == chosen else "#B8CDE0" for s in order]
     ax.bar(range(len(order)), heights, color=colors, width=0.7)
     for i, s in enumerate(order):
+        # What a modality adds is written into the bar of the coalition that it would lead to.
         ax.text(i, heights[i] + 1.5, f"{heights[i]:.0f}", ha="center", size=7)
         if chosen is not None and len(s) == len(chosen) + 1 and chosen < s:
             gain = heights[i] - 100 * values[chosen]
@@ -76,12 +78,13 @@ def worst_case(
     extent: tuple[float, float],
     way: np.ndarray | None = None,
 ) -> Figure:
-    """A function of one weight and the highest value within rho of each point; their lowest points.
+    """A loss of one weight and its highest value within rho of each point, with the minimum of
+    either marked.
 
     Args:
         function: x (N,) -> values (N,).
         rho: the radius.
-        extent: (left, right).
+        extent: (left, right) of the weights shown.
         way: (T,) weights visited by a training, drawn as dots on the curve.
     """
     x = np.linspace(*extent, 1201)
@@ -103,7 +106,7 @@ def worst_case(
 def envelope(
     function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, rho: float, points: int = 81
 ) -> np.ndarray:
-    """max over |e| <= rho of function(x + e), for every x (N,)."""
+    """max over |e| <= rho of function(x + e), for every x (N,), on a grid of `points` values e."""
     around = x[:, None] + rho * np.linspace(-1, 1, points)[None]
     return function(around).max(1)
 
@@ -118,7 +121,7 @@ def step_vectors(
     *,
     title: str = "",
 ) -> Figure:
-    """One M-SAM step in two dimensions: where it looks and where it goes.
+    """One M-SAM step in two dimensions: its perturbation, its two gradients and their mixture.
 
     Args:
         theta: (2,) the weights.
@@ -150,11 +153,11 @@ def step_vectors(
 
 @styled
 def accord_vectors(angle: float, rho: float) -> Figure:
-    """Two gradients of one encoder and where MASAM and M-SAM move it.
+    """Two gradients of one encoder and the perturbations of MASAM and M-SAM.
 
     Args:
         angle: between the gradients of the fused and of the encoder's own loss, in radians.
-        rho: radius.
+        rho: the radius of the perturbation.
     """
     figure, (ax,) = panels(1)
     own = np.array([np.cos(angle), np.sin(angle)])
@@ -165,7 +168,7 @@ def accord_vectors(angle: float, rho: float) -> Figure:
         (f"M-SAM moves by {rho:.2f}", (rho, 0.0), GREY, -0.18),
         (f"MASAM moves by {rho * gamma:+.2f}", (rho * gamma, 0.0), ORANGE, -0.36),
     ]
-    for name, (dx, dy), color, shift in arrows:
+    for name, (dx, dy), color, shift in arrows:  # shifted down so that none covers another
         style = {"color": color, "width": 0.008, "angles": "xy", "scale_units": "xy", "scale": 1}
         ax.quiver(0, shift, dx, dy, label=name, **style)
     ax.plot([own[0]] * 2, [0, own[1]], color=GREY, lw=0.8, ls=":")

@@ -1,4 +1,4 @@
-"""Results as tidy frames: loaded from frozen files, chosen, summarised, compared. Imports no torch.
+"""Results as tidy frames: loaded from frozen files, selected, summarised, compared. No torch.
 
 >>> from msam_lib import results
 >>> frame = results.load("digits")

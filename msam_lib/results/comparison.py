@@ -1,4 +1,4 @@
-"""What the comparison of all methods says: accuracies, ranks, differences to joint training."""
+"""The comparison of all methods: accuracies, ranks, differences to joint training."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ FUSED, WEAKEST = "the whole model", "the weakest modality"
 REFERENCE = "unimodal"
 
 
+def accuracy_rows(frame: pd.DataFrame, modality: str | None = None) -> pd.DataFrame:
+    """The rows of test accuracy, in [0, 1], of one modality (or `"fused"`) or of all."""
+    rows = frame[(frame["split"] == "test") & (frame["metric"] == "accuracy")]
+    return rows if modality is None else rows[rows["modality"] == modality]
+
+
 def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:
     """Test accuracy in percent at the reported epoch, one row per (dataset, fusion, label), one
     column per seed; a frame with one epoch of each run (`methods`) holds the reported ones.
@@ -23,11 +29,9 @@ def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:
         MsamError: several epochs, and no validation accuracy to choose by.
     """
     several = frame.groupby("run")["epoch"].nunique().max() > 1
-    ends = reported_epoch(frame) if several else frame
-    own = ends[(ends["split"] == "test") & (ends["metric"] == "accuracy")]
-    own = own[own["modality"] == modality]
+    rows = accuracy_rows(reported_epoch(frame) if several else frame, modality)
     keys = ["dataset", "fusion", "label"]
-    return 100 * own.pivot_table(index=keys, columns="seed", values="value")
+    return 100 * rows.pivot_table(index=keys, columns="seed", values="value")
 
 
 def measured(frame: pd.DataFrame) -> pd.DataFrame:
@@ -37,25 +41,30 @@ def measured(frame: pd.DataFrame) -> pd.DataFrame:
 
 def compared(frame: pd.DataFrame, what: str = FUSED) -> dict[Comparison, pd.DataFrame]:
     """{data set and fusion: accuracies (%) of the whole model, or of the modality that is lowest
-    under joint training}, a row per method, a column per seed.
+    under joint training}, each a row per method, a column per seed.
+
+    Args:
+        frame: tidy rows of comparisons.
+        what: `FUSED` or `WEAKEST`.
     """
     whole = accuracies(frame)
-    found = {}
+    tables = {}
     for key in whole.index.droplevel("label").unique():
         if what == FUSED:
-            found[Comparison(*key)] = whole.xs(key)
+            tables[Comparison(*key)] = whole.xs(key)
             continue
+        # The weakest modality is the same for all methods: the one lowest under joint training.
         names = frame.loc[frame["dataset"] == key[0], "modality"].unique()
         several = [accuracies(frame, m).xs(key) for m in sorted(set(names) - {"fused"})]
-        found[Comparison(*key)] = min(several, key=lambda t: float(t.loc["joint"].mean()))
-    return found
+        tables[Comparison(*key)] = min(several, key=lambda t: float(t.loc["joint"].mean()))
+    return tables
 
 
 def scores(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean fused accuracy (%): a row per comparison, a column per method that is in all of them."""
-    own = frame[(frame["metric"] == "accuracy") & (frame["modality"] == "fused")]
-    own = own[own["label"] != REFERENCE]
-    means = own.pivot_table(index=["dataset", "fusion"], columns="label", values="value")
+    fused = frame[(frame["metric"] == "accuracy") & (frame["modality"] == "fused")]
+    fused = fused[fused["label"] != REFERENCE]
+    means = fused.pivot_table(index=["dataset", "fusion"], columns="label", values="value")
     return 100 * means.dropna(axis=1)
 
 
@@ -67,34 +76,38 @@ def ranks(frame: pd.DataFrame) -> tuple[list[str], Ranks]:
 
 
 def against_cost(frame: pd.DataFrame) -> pd.DataFrame:
-    """Points (cost of an epoch against joint training's, accuracy) of every method on AV-MNIST."""
+    """Points of every method on AV-MNIST: the time x of an epoch as a multiple of joint training's,
+    and the accuracy y (%); columns as of `_points`, without methods whose cost was not measured.
+    """
     costs = frame[(frame["split"] == "cost") & (frame["metric"] == "epoch")]
     cost = costs.set_index(["fusion", "label"])["value"]
-    own = _means(frame, "accuracy")
-    own = own[own["dataset"] == "avmnist"]
-    own["x"] = [
-        cost.get((f, label), np.nan) for f, label in zip(own["fusion"], own["label"], strict=True)
-    ]
-    return own.dropna(subset="x")
+    points = _points(frame)
+    points = points[points["dataset"] == "avmnist"]
+    keys = zip(points["fusion"], points["label"], strict=True)
+    points["x"] = [cost.get(key, np.nan) for key in keys]
+    return points.dropna(subset="x")
 
 
 def against_imbalance(frame: pd.DataFrame) -> pd.DataFrame:
-    """Points (share of the dominant modality in %, accuracy) of every method, two modalities."""
+    """Points of every method with two modalities: the share x of the dominant one in the accuracy
+    (%), and the accuracy y (%); columns as of `_points`.
+    """
     shares = frame[(frame["metric"] == "contribution") & (frame["split"] == "test")]
     keys = ["dataset", "fusion", "label"]
     mean = shares.groupby([*keys, "modality"])["value"].mean()
     largest = 100 * mean.groupby(level=keys).max()
-    own = _means(frame, "accuracy")
-    own = own[own["dataset"].isin(["avmnist", "digits"])]
-    own = own.assign(x=[largest.get(tuple(k), np.nan) for k in own[keys].to_numpy()])
-    return own.dropna(subset="x")
+    points = _points(frame)
+    points = points[points["dataset"].isin(["avmnist", "digits"])]
+    points = points.assign(x=[largest.get(tuple(k), np.nan) for k in points[keys].to_numpy()])
+    return points.dropna(subset="x")
 
 
-def _means(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Mean over seeds of the fused metric in percent as points: name, kind, y, panel."""
-    own = frame[(frame["metric"] == metric) & (frame["modality"] == "fused")]
-    own = own[own["split"] == "test"]
-    means = own.groupby(["dataset", "fusion", "method", "label"])["value"].mean().reset_index()
+def _points(frame: pd.DataFrame) -> pd.DataFrame:
+    """A point per data set, fusion and method, for `plots.comparison.accuracy_against`: columns
+    dataset, fusion, label, name, kind, panel, and y, the fused accuracy (%), mean over seeds.
+    """
+    rows = accuracy_rows(frame, "fused")
+    means = rows.groupby(["dataset", "fusion", "method", "label"])["value"].mean().reset_index()
     names = display_names(means["label"])
     return means.assign(
         name=means["label"].map(names),
@@ -105,30 +118,37 @@ def _means(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def noise_summary(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Accuracy (%) by method and share of wrong labels with its interval, and the names."""
-    ends = reported_epoch(frame)
-    own = ends[(ends["split"] == "test") & (ends["metric"] == "accuracy")]
-    own = own[own["modality"] == "fused"]
-    split = own["label"].str.rpartition("@")
-    own = own.assign(label=split[0], noise=split[2].astype(float))
-    out = 100 * intervals(own.groupby(["label", "noise"])["value"])[["mean", "low", "high"]]
+    """Fused test accuracy with its 95 % interval by method and share of wrong labels: columns
+    label, noise (a share), mean, low, high (percent); and the methods' names to show.
+
+    Args:
+        frame: rows of the frozen runs under label noise, see `with_noise`.
+    """
+    rows = with_noise(accuracy_rows(reported_epoch(frame), "fused"))
+    out = 100 * intervals(rows.groupby(["label", "noise"])["value"])[["mean", "low", "high"]]
     out = out.reset_index()
     return out, display_names(out["label"].unique())
 
 
+def with_noise(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with labels `"method@share"` split: `label` the method, `noise` the share."""
+    parts = rows["label"].str.rpartition("@")
+    return rows.assign(label=parts[0], noise=parts[2].astype(float))
+
+
 def against_joint(frame: pd.DataFrame, label: str) -> pd.DataFrame:
-    """Test accuracy minus joint training's, in points, seed by seed: columns comparison, modality,
-    mean, low, high (95 % Student-t interval), seeds, accuracy (percent, of this method).
+    """Test accuracy minus joint training's, paired by seed: columns comparison, modality, mean,
+    low, high (points; 95 % Student-t interval), seeds, accuracy (percent, of this method).
 
     Args:
         frame: rows of the frozen comparison of all methods.
         label: the method's label.
     """
-    own = frame[(frame["metric"] == "accuracy") & (frame["split"] == "test")]
+    rows = accuracy_rows(frame)
     keys = ["dataset", "fusion", "modality", "seed"]
-    mine = own[own["label"] == label].set_index(keys)["value"]
-    joint = own[own["label"] == "joint"].set_index(keys)["value"]
-    pairs = pd.DataFrame({"accuracy": 100 * mine, "gain": 100 * (mine - joint)}).dropna()
+    accuracy = rows[rows["label"] == label].set_index(keys)["value"]
+    joint = rows[rows["label"] == "joint"].set_index(keys)["value"]
+    pairs = pd.DataFrame({"accuracy": 100 * accuracy, "gain": 100 * (accuracy - joint)}).dropna()
     groups = pairs.groupby(level=keys[:3], sort=False)
     out = intervals(groups["gain"]).rename(columns={"n": "seeds"}).reset_index()
     out["comparison"] = out["dataset"] + ", " + out["fusion"]

@@ -7,8 +7,6 @@ import pandas as pd
 from msam_lib.errors import MsamError, unknown_name
 
 IDENTITY = ["dataset", "fusion", "method", "label", "seed", "preset", "run"]
-
-
 COLUMNS = [*IDENTITY, "epoch", "step", "split", "modality", "metric", "value"]
 
 
@@ -19,6 +17,9 @@ def reported_epoch(frame: pd.DataFrame, select: str = "val") -> pd.DataFrame:
     Args:
         frame: tidy rows.
         select: `"val"` or `"last"`.
+
+    Raises:
+        MsamError: an unknown choice, or a run without validation accuracy.
     """
     if select not in ("val", "last"):
         raise unknown_name("select", select, ["val", "last"])
@@ -32,6 +33,7 @@ def reported_epoch(frame: pd.DataFrame, select: str = "val") -> pd.DataFrame:
                 f"No fused validation accuracy for {', '.join(lacking[:3])}; select='val' needs "
                 "it. Use select='last'."
             )
+        # The best value first, and of equal values the first epoch.
         best = val.sort_values(["value", "epoch"], ascending=[False, True], kind="stable")
         chosen = best.groupby("run")["epoch"].first()
     return frame[frame["epoch"] == frame["run"].map(chosen)].reset_index(drop=True)

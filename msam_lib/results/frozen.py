@@ -1,4 +1,4 @@
-"""Frozen results: small files that hold what the figures need, with where it came from."""
+"""Frozen results: small files that hold what the figures need, with their provenance."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ from msam_lib.results.frame import COLUMNS
 
 
 def write_frozen(target: Path, text: str, record: Mapping[str, Any]) -> Path:
-    """Write CSV text as `<name>.csv.gz`, bytes depending on the text alone, and its provenance
-    beside it.
+    """Write CSV text and, beside it, its provenance; returns the path of the former.
+
+    Args:
+        target: `<folder>/<name>.csv.gz`; its bytes depend on the text alone.
+        text: the CSV text.
+        record: the provenance; the digest of the file is added.
     """
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
@@ -32,12 +36,32 @@ def write_frozen(target: Path, text: str, record: Mapping[str, Any]) -> Path:
     return target
 
 
+def write_frame(
+    target: Path,
+    frame: pd.DataFrame,
+    record: Mapping[str, Any],
+    *,
+    float_format: str | None = "%.6g",
+) -> Path:
+    """Write a frame as frozen results; otherwise as `write_frozen`.
+
+    Args:
+        float_format: of numbers; None writes all digits.
+    """
+    text = frame.to_csv(index=False, lineterminator="\n", float_format=float_format)
+    return write_frozen(target, text, record)
+
+
 def load(name: str = "digits", folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """Frozen results, with their provenance in `frame.attrs["provenance"]` ({} where unknown).
 
     Args:
         name: such as `"digits"` for `digits.csv.gz`.
-        folder: where it lies; `figures/data` here, or else of this source tree.
+        folder: of the file; by default `figures/data` of the working directory, or else of this
+            source tree.
+
+    Raises:
+        MsamError: there is no such file.
     """
     path = find(name, folder)
     text = {c: str for c in COLUMNS if c not in ("seed", "epoch", "step", "value")}
@@ -50,10 +74,10 @@ def load(name: str = "digits", folder: str | os.PathLike[str] | None = None) -> 
 
 
 class Provenance(dict[str, Any]):
-    """Where frozen results came from: read, and never changed.
+    """Where frozen results came from; read only.
 
     pandas copies `attrs` deeply in nearly every operation, which took a fifth of the time of
-    drawing; these are shared.
+    drawing, so a deep copy returns the same object.
     """
 
     def __deepcopy__(self, memo: object) -> Provenance:
@@ -61,28 +85,29 @@ class Provenance(dict[str, Any]):
 
 
 def find(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
-    """The file of frozen results of that name.
+    """The path of the frozen results of that name; folder as for `load`.
 
     Raises:
-        MsamError: where there is none.
+        MsamError: there is no such file.
     """
-    here = Path("figures/data"), Path(__file__).resolve().parents[2] / "figures" / "data"
-    folders = here if folder is None else (Path(folder),)
+    usual = Path("figures/data"), Path(__file__).resolve().parents[2] / "figures" / "data"
+    folders = usual if folder is None else (Path(folder),)
     for place in folders:
         if (place / f"{name}.csv.gz").exists():
             return place / f"{name}.csv.gz"
-    there = sorted(p.name.removesuffix(".csv.gz") for f in folders for p in f.glob("*.csv.gz"))
-    if there:
-        raise unknown_name("frozen results", name, there)
+    available = sorted(p.name.removesuffix(".csv.gz") for f in folders for p in f.glob("*.csv.gz"))
+    if available:
+        raise unknown_name("frozen results", name, available)
     raise MsamError(
         f"No frozen results {name!r} in {folders[0]}. `python -m msam_lib figures` makes them."
     )
 
 
 def sha256(content: bytes) -> str:
-    """Hexadecimal digest."""
+    """The SHA-256 digest of these bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def _beside(path: Path) -> Path:
+    """The path of the provenance of frozen results."""
     return path.with_name(path.name.removesuffix(".csv.gz") + ".provenance.json")

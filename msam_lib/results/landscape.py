@@ -1,4 +1,4 @@
-"""`Landscape`: a line or plane of losses, as it is stored and drawn. Imports no torch."""
+"""`Landscape`: a line or plane of losses, for storing and drawing. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from msam_lib.labels import display_names
 
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """Loss and accuracy over a line (one axis) or a plane (two).
+    """Loss and accuracy along a line (one axis) or over a plane (two axes) of the weights.
 
     Args:
         x: (I,) coordinates along the first direction; 0 is the model itself.
         y: (J,) along the second; None for a line.
         loss: (I, J), `loss[i, j]` at (x[i], y[j]), in nats; (I,) for a line.
-        accuracy: the same shape, in [0, 1]; None where the loss was the caller's own.
-        meta: what it was made with: kind, block, seed, mode, samples, ...
+        accuracy: the same shape, in [0, 1]; None where the caller gave another loss.
+        meta: how it was measured: kind, block, seed, mode, samples, ...
         path: (T, 2) coordinates of a training trajectory, where there is one.
+
+    Raises:
+        MsamError: the shape of the losses does not fit the axes.
 
     >>> x, loss = np.array([-1.0, 0, 1]), np.array([1.0, 0, 1])
     >>> bowl = Landscape(x, None, loss, None, {"kind": "line"})
@@ -46,7 +49,7 @@ class Landscape:
     def __post_init__(self) -> None:
         shape = (len(self.x),) if self.y is None else (len(self.x), len(self.y))
         if self.loss.shape != shape:
-            raise MsamError(f"loss has shape {self.loss.shape}; the axes ask for {shape}.")
+            raise MsamError(f"loss has shape {self.loss.shape}; the axes need {shape}.")
 
     @property
     def at_origin(self) -> float:
@@ -55,19 +58,32 @@ class Landscape:
         return float(self.loss[i] if self.y is None else self.loss[i, int(np.abs(self.y).argmin())])
 
     def rise(self, radius: float | None = None) -> float:
-        """Mean loss above the origin's over the points within `radius` (all, by default): a height
-        to compare.
+        """Mean loss (nats) over the points within `radius` of the origin, without the origin, minus
+        the loss there; over all points by default.
         """
         r = np.abs(self.x) if self.y is None else np.hypot(self.x[:, None], self.y[None, :])
         inside = r > 0 if radius is None else (r > 0) & (r <= radius)
         return float(np.mean(self.loss[inside])) - self.at_origin
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Tidy rows {x, y, metric, value}: the loss and, if measured, the accuracy at every point;
+        y is 0 on a line.
+        """
+        y = np.zeros(1) if self.y is None else self.y
+        grids = {"loss": self.loss, "accuracy": self.accuracy}
+        return [
+            {"x": self.x[i], "y": y[j], "metric": metric, "value": grid.reshape(-1, len(y))[i, j]}
+            for i, j in np.ndindex(len(self.x), len(y))
+            for metric, grid in grids.items()
+            if grid is not None
+        ]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a `.npz` (atomically) and return its path."""
         target = Path(path)
         if target.suffix != ".npz":
             target = target.with_name(target.name + ".npz")
-        arrays = {
+        arrays: dict[str, Any] = {
             "x": self.x,
             "loss": self.loss,
             "meta": np.array(json.dumps(self.meta, sort_keys=True)),
@@ -80,23 +96,23 @@ class Landscape:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Landscape:
-        """What `save` wrote.
+        """The landscape that `save` wrote.
 
         Raises:
             MsamError: there is no such file.
-            DatasetCorrupt: the file is not one of ours, or cut off.
+            DatasetCorrupt: the file was not written by `save`, or is truncated.
         """
         try:
             with np.load(path, allow_pickle=False) as f:
-                found = {k: f[k] for k in f.files}
-            meta = json.loads(str(found.pop("meta")))
+                arrays = {k: f[k] for k in f.files}
+            meta = json.loads(str(arrays.pop("meta")))
             return cls(
-                found["x"],
-                found.get("y"),
-                found["loss"],
-                found.get("accuracy"),
+                arrays["x"],
+                arrays.get("y"),
+                arrays["loss"],
+                arrays.get("accuracy"),
                 meta,
-                found.get("path"),
+                arrays.get("path"),
             )
         except FileNotFoundError:
             raise MsamError(
@@ -110,18 +126,18 @@ class Landscape:
 
 def landscapes(frame: pd.DataFrame) -> Mapping[str, Landscape]:
     """{name of the method: Landscape} from frozen rows, ready for `plots.landscape.surfaces`."""
-    found = {}
+    by_label = {}
     for label, rows in frame.groupby("label", sort=False):
         grids = {
             m: part.pivot_table(index="x", columns="y", values="value")
             for m, part in rows.groupby("metric")
         }
         loss = grids["loss"]
-        found[str(label)] = Landscape(
+        by_label[str(label)] = Landscape(
             loss.index.to_numpy(),
             loss.columns.to_numpy(),
             loss.to_numpy(),
             grids["accuracy"].to_numpy(),
             {"kind": "plane", "block": "all", "other": "all"},
         )
-    return {name: found[label] for label, name in display_names(found).items()}
+    return {name: by_label[label] for label, name in display_names(by_label).items()}

@@ -1,4 +1,4 @@
-"""Which rows of the frozen results a figure or table shows."""
+"""Selecting rows of frozen results: those that a figure or table shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msam_lib.results.frame import reported_epoch
 
 
 def fusion_rows(fusion: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """The methods compared under a fusion: all but the runs of the strong-versus-weak comparison.
+    """A selection of the methods compared under a fusion: without the strong-versus-weak runs.
 
     SAM at that comparison's radius is left out where SAM was also run at another one.
     """
@@ -20,8 +20,12 @@ def fusion_rows(fusion: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def select(frame: pd.DataFrame) -> pd.DataFrame:
         rows = frame[frame["fusion"] == fusion]
         if rows.empty:
-            there = ", ".join(sorted(frame["fusion"].unique()))
-            raise MsamError(f"No runs with fusion {fusion!r}; there is: {there}. Run the suite.")
+            fusions = ", ".join(sorted(frame["fusion"].unique()))
+            raise MsamError(
+                f"No runs with fusion {fusion!r}; there is: {fusions}. Run the suite: "
+                "`python -m msam_lib figures`."
+            )
+        # The runs of that comparison are those with a `target`, and SAM at their radius.
         labels = list(rows["label"].unique())
         options = {label: parse(label)[1] for label in labels}
         special = {label for label in labels if "target" in options[label]}
@@ -35,7 +39,7 @@ def fusion_rows(fusion: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
 
 
 def method_rows(fusion: str, labels: Sequence[str]) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """The rows of some methods under a fusion."""
+    """A selection of some methods' rows under a fusion."""
 
     def select(frame: pd.DataFrame) -> pd.DataFrame:
         rows = fusion_rows(fusion)(frame)
@@ -51,13 +55,13 @@ def strong_weak_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def alone(rows: pd.DataFrame) -> pd.DataFrame | None:
-    """Rows of unimodal training, the reference of the curves."""
-    own = rows[rows["method"] == "unimodal"]
-    return None if own.empty else own
+    """Rows of unimodal training, the reference of the curves; None where there are none."""
+    reference = rows[rows["method"] == "unimodal"]
+    return None if reference.empty else reference
 
 
 def with_reference(fusion: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """The rows of a fusion, and unimodal training from whichever fusion had it."""
+    """A selection of a fusion's rows and those of unimodal training, under whichever fusion."""
     choose = fusion_rows(fusion)
 
     def select(frame: pd.DataFrame) -> pd.DataFrame:
@@ -85,22 +89,24 @@ NONE, ALL, STRONG, WEAK = (
 
 
 def roles(labels: list[str]) -> dict[str, str]:
-    """{label: what was perturbed}, top to bottom, of the labels that belong to this comparison:
-    joint, SAM, and M-SAM with a `target`. SAM must have the targets' radius where it has several.
+    """{label: what was perturbed}, from nothing to the weakest encoder, of the labels of the
+    strong-versus-weak comparison: joint, SAM, and M-SAM with a `target`.
+
+    Where SAM was run at several radii, only the one of M-SAM's runs belongs to the comparison.
     """
-    found: dict[str, list[str]] = {NONE: [], ALL: [], STRONG: [], WEAK: []}
+    by_role: dict[str, list[str]] = {NONE: [], ALL: [], STRONG: [], WEAK: []}
     targets = {"dominant": STRONG, "weakest": WEAK}
     parsed = {label: parse(label) for label in labels}
     for label, (method, options) in parsed.items():
         if method == "joint":
-            found[NONE].append(label)
+            by_role[NONE].append(label)
         elif options.get("target") in targets:
-            found[targets[options["target"]]].append(label)
-    radius = {parsed[label][1].get("rho") for label in found[STRONG] + found[WEAK]}
+            by_role[targets[options["target"]]].append(label)
+    radius = {parsed[label][1].get("rho") for label in by_role[STRONG] + by_role[WEAK]}
     sams = [label for label, (method, _) in parsed.items() if method == "sam"]
     same = [label for label in sams if parsed[label][1].get("rho") in radius]
-    found[ALL] = same if len(sams) > 1 else sams
-    return {label: role for role, of_role in found.items() for label in of_role}
+    by_role[ALL] = same if len(sams) > 1 else sams
+    return {label: role for role, of_role in by_role.items() for label in of_role}
 
 
 def choose(
@@ -112,6 +118,12 @@ def choose(
 ) -> dict[str, str]:
     """{label: display name} of the labels to draw: those given, in their order, or all.
 
+    Args:
+        frame: tidy rows.
+        labels: those to draw; None for all.
+        titles: {label or method: name}.
+        without: methods left out of all.
+
     Raises:
         MsamError: unknown label, or rows of several data sets or fusions.
     """
@@ -119,14 +131,14 @@ def choose(
         if frame[column].nunique() > 1:
             values = ", ".join(sorted(frame[column].unique()))
             raise MsamError(f"Rows of several {column}s ({values}); choose one of them first.")
-    there = list(frame["label"].unique())
+    known = list(frame["label"].unique())
     for label in labels or ():
-        if label not in there:
-            raise unknown_name("label", label, there)
+        if label not in known:
+            raise unknown_name("label", label, known)
     if labels is None:
         left_out = set(without)
         methods = frame.drop_duplicates("label").set_index("label")["method"]
-        labels = [name for name in display_names(there, titles) if methods[name] not in left_out]
+        labels = [name for name in display_names(known, titles) if methods[name] not in left_out]
     names = display_names(labels, titles)
     return {label: names[label] for label in labels}
 
@@ -135,18 +147,20 @@ def metric_rows(frame: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
     """The rows of one metric on one split.
 
     Raises:
-        MsamError: where there are none.
+        MsamError: there are none.
     """
-    found = frame[(frame["metric"] == metric) & (frame["split"] == split)]
-    if found.empty:
-        there = sorted(set(zip(frame["split"], frame["metric"], strict=True)))
-        listed = ", ".join(f"{m} on {s}" for s, m in there if not m.startswith("contribution/"))
+    chosen = frame[(frame["metric"] == metric) & (frame["split"] == split)]
+    if chosen.empty:
+        measured = sorted(set(zip(frame["split"], frame["metric"], strict=True)))
+        listed = ", ".join(f"{m} on {s}" for s, m in measured if not m.startswith("contribution/"))
         raise MsamError(f"No {metric} on {split} in these rows; there is: {listed}.")
-    return found
+    return chosen
 
 
 def one_epoch_per_run(frame: pd.DataFrame) -> pd.DataFrame:
-    """One epoch of each run: the frame itself, or `reported_epoch(frame)` where it holds several."""
+    """The rows of one epoch of each run: all rows, or `reported_epoch(frame)` where a run has
+    several epochs.
+    """
     several = frame.drop_duplicates(["run", "epoch"])["run"].duplicated().any()
     return reported_epoch(frame) if several else frame
 

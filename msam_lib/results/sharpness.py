@@ -16,8 +16,8 @@ IDENTITY = ("dataset", "fusion", "method", "label", "seed")
 
 
 def gaps(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row per run, modality and measure: columns of the run, modality, measure, value, gap (of
-    the fused accuracy, in percent).
+    """One row per run, modality and measure: columns of the run (`IDENTITY`), modality, measure,
+    value, and gap, the run's normalised generalisation gap of the fused accuracy (percent).
     """
     of_run = list(IDENTITY)
     gap = frame[(frame["metric"] == "normalised_gap") & (frame["modality"] == "fused")]
@@ -27,11 +27,16 @@ def gaps(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def correlations(rows: pd.DataFrame, modality: str = "fused") -> dict[str, RankCorrelation]:
-    """{measure: Kendall's tau with the gap} over all runs, for the sharpness of one block."""
-    own = rows[rows["modality"] == modality]
+    """{measure: Kendall's tau with the gap} over all runs, for the sharpness of one block.
+
+    Args:
+        rows: of `gaps`.
+        modality: whose encoder; `"fused"` for all weights.
+    """
+    block_rows = rows[rows["modality"] == modality]
     return {
         str(measure): kendall_tau(part["value"].to_numpy(), part["gap"].to_numpy())
-        for measure, part in own.groupby("measure", sort=False)
+        for measure, part in block_rows.groupby("measure", sort=False)
     }
 
 
@@ -75,8 +80,8 @@ def kendall_tau(
     resamples: int = 2000,
     seed: int = 0,
 ) -> RankCorrelation:
-    """Do runs with a larger measure have a larger gap? (Jiang et al., ICLR 2020, section 4 use the
-    same τ.)
+    """Kendall's rank correlation between a measure and the gap over runs (as in Jiang et al., ICLR
+    2020, section 4), with a bootstrap interval.
 
     τ_b = Σ_{i<j} s_ij t_ij / √(Σ s_ij² · Σ t_ij²), with s_ij and t_ij the signs of the differences.
     The interval resamples whole runs; pairs of a run with itself count as ties.
@@ -100,22 +105,24 @@ def kendall_tau(
         raise MsamError(
             f"The measure has shape {x.shape}, the gap {y.shape}; both need one number per run."
         )
-    whole = ~(np.isnan(x) | np.isnan(y))
-    x, y = x[whole], y[whole]
+    complete = ~(np.isnan(x) | np.isnan(y))
+    x, y = x[complete], y[complete]
     n = len(x)
     if n < 3:
         raise MsamError(f"{n} complete pairs; a rank correlation needs at least 3 runs.")
-    found = kendalltau(x, y)
-    s, t = np.sign(x[:, None] - x), np.sign(y[:, None] - y)
+    result = kendalltau(x, y)
+    # A resample is a vector of counts r; its sum over pairs is r' (s * t) r, ties included.
+    s, t = np.sign(x[:, None] - x), np.sign(y[:, None] - y)  # (n, n)
     draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)  # (R, n)
     count = lambda m: np.einsum("ri,ij,rj->r", draws, m, draws, optimize=True)  # noqa: E731
     with np.errstate(invalid="ignore", divide="ignore"):
-        taus = count(s * t) / np.sqrt(count(s * s) * count(t * t))
+        taus = count(s * t) / np.sqrt(count(s * s) * count(t * t))  # (R,)
+    # A resample in which one side is constant has no τ and is left out.
     tail = 50 * (1 - level)
     taus = taus[np.isfinite(taus)]
     low, high = np.percentile(taus, [tail, 100 - tail]) if len(taus) else (math.nan, math.nan)
     return RankCorrelation(
-        float(found.statistic), float(low), float(high), level, float(found.pvalue), n
+        float(result.statistic), float(low), float(high), level, float(result.pvalue), n
     )
 
 

@@ -1,4 +1,4 @@
-"""Intervals and tests over seeds, written so that three seeds do not look like thirty.
+"""Intervals and tests over a few seeds: Student t, bootstrap, exact permutation test, ranks.
 
 Plain functions of arrays; `msam_lib.results` applies them to frames. Imports no torch.
 """
@@ -27,11 +27,16 @@ class Interval(NamedTuple):
 
 
 class PairedTest(NamedTuple):
-    """Comparison of two methods, seed by seed.
+    """Comparison of two methods a and b, paired by seed; all tests are two-sided.
 
-    `difference` is mean(a - b) with its 95 % Student-t interval `low`, `high`; `p_t` the paired t
-    test, `p_sign` the sign test, `p_permutation` the exact test over all sign patterns (all
-    two-sided). `smallest_p` is the least `p_permutation` that so few seeds can give at all.
+    Args:
+        n: number of seeds.
+        difference: mean(a - b), in the units of the values.
+        low, high: 95 % Student-t interval of the difference.
+        p_t: p value of the paired t test.
+        p_sign: p value of the sign test.
+        p_permutation: p value of the exact test over all sign patterns.
+        smallest_p: the smallest `p_permutation` that n seeds can give, 2^(1-n).
     """
 
     n: int
@@ -57,13 +62,12 @@ class PairedTest(NamedTuple):
 
 
 def t_factor(n: np.ndarray | int, level: float = 0.95) -> np.ndarray:
-    """Half-width of the Student-t interval in standard deviations: t_(n-1) / sqrt(n); NaN for
+    """Half-width of the Student-t interval in standard deviations: t_(n-1) / sqrt(n); NaN where
     n < 2.
     """
     from scipy.special import stdtrit  # scipy.stats would take half a second to import
 
-    if not 0 < level < 1:
-        raise MsamError(f"level={level}; a share between 0 and 1, such as 0.95.")
+    _check_level(level)
     n = np.asarray(n, dtype=float)
     enough = np.where(n < 2, np.nan, n)
     return stdtrit(enough - 1, 0.5 + level / 2) / np.sqrt(enough)
@@ -90,12 +94,12 @@ def bootstrap_interval(
 ) -> Interval:
     """Mean and percentile bootstrap interval (Efron, Ann. Statist. 1979).
 
-    All n^n resamples are taken where they are no more than `resamples`: nothing is random then. It
-    is too narrow for a handful of seeds: at n = 3 its 95 % are more like 70 %; prefer `t_interval`.
+    Where there are no more than `resamples` of them, all n^n resamples are taken, and nothing is
+    random. The interval is too narrow for few seeds: at n = 3 the nominal 95 % cover about 70 %;
+    prefer `t_interval`.
     """
     x = _sample(values)
-    if not 0 < level < 1:
-        raise MsamError(f"level={level}; a share between 0 and 1, such as 0.95.")
+    _check_level(level)
     if len(x) < 2:
         return Interval(float(x.mean()), float("nan"), float("nan"), len(x))
     if len(x) ** len(x) <= resamples:
@@ -107,7 +111,10 @@ def bootstrap_interval(
 
 
 def paired(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> PairedTest:
-    """Compare values of the same seeds; see `PairedTest`.
+    """The comparison of two methods over the same seeds.
+
+    Args:
+        a, b: one value per seed, in the same order.
 
     Raises:
         MsamError: unequal lengths, or fewer than two pairs.
@@ -120,7 +127,7 @@ def paired(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> 
     d = x - y
     n, mean, low, high = len(d), *t_interval(d)[:3]
     error = d.std(ddof=1) / np.sqrt(n)
-    if error > 0:
+    if error > 0:  # where all differences are equal, t is infinite, or undefined at 0
         p_t = float(2 * stdtr(n - 1, -abs(mean) / error))
     else:
         p_t = 1.0 if mean == 0 else 0.0
@@ -128,9 +135,14 @@ def paired(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> 
 
 
 class Ranks(NamedTuple):
-    """Average ranks of k methods over N blocks (1 is best), and Nemenyi's critical difference: two
-    methods whose ranks differ by less cannot be told apart at that level. `p_friedman` tests
-    whether any two differ.
+    """Average ranks of k methods over N blocks.
+
+    Args:
+        average: (k,) ranks; 1 is best.
+        critical_difference: Nemenyi's; two methods whose ranks differ by less cannot be
+            distinguished at that level.
+        p_friedman: p value of Friedman's test of whether any two differ.
+        blocks: N.
     """
 
     average: np.ndarray
@@ -140,7 +152,8 @@ class Ranks(NamedTuple):
 
 
 def average_ranks(scores: np.ndarray, level: float = 0.05) -> Ranks:
-    """Friedman's test and Nemenyi's critical difference (Demsar, JMLR 2006, section 3.2.2).
+    """Average ranks, with Friedman's test and Nemenyi's critical difference (Demsar, JMLR 2006,
+    section 3.2.2).
 
     CD = q sqrt(k (k + 1) / (6 N)), q the studentised range for k groups over sqrt(2). Equal scores
     share their mean rank.
@@ -166,12 +179,19 @@ def average_ranks(scores: np.ndarray, level: float = 0.05) -> Ranks:
         )
     n, k = x.shape
     ranks = rankdata(-x, axis=1).mean(0)
+    # The studentised range for infinite degrees of freedom, as in Demsar's Table 5.
     q = float(studentized_range.ppf(1 - level, k, np.inf)) / np.sqrt(2)
     difference = q * float(np.sqrt(k * (k + 1) / (6 * n)))
     return Ranks(ranks, difference, float(friedmanchisquare(*x.T).pvalue), n)
 
 
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise MsamError(f"level={level}; a share between 0 and 1, such as 0.95.")
+
+
 def _sample(values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The values as a vector (n,), n at least 1."""
     x = np.asarray(values, dtype=float).ravel()
     if len(x) == 0:
         raise MsamError("No values were given; at least one is needed.")
@@ -179,16 +199,19 @@ def _sample(values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _sign(d: np.ndarray) -> float:
-    """Two-sided sign test; differences of zero are left out."""
+    """p value of the two-sided sign test; differences of zero are left out."""
     n, up = int((d != 0).sum()), int((d > 0).sum())
     tail = sum(comb(n, k) for k in range(min(up, n - up) + 1)) / 2**n
     return min(1.0, 2 * tail)
 
 
 def _permutation(d: np.ndarray) -> float:
-    """Share of sign patterns whose mean is at least as far from 0; sampled beyond 2^20."""
+    """p value of the permutation test: the share of sign patterns whose mean is at least as far
+    from 0 as the one seen; of 100,000 drawn ones beyond 2^20.
+    """
     n = len(d)
     if n <= ENUMERATED:
+        # Both signs of one difference after the other; the tolerance counts equal sums as equal.
         sums = np.zeros(1)
         for value in np.abs(d):
             sums = np.concatenate([sums + value, sums - value])

@@ -22,11 +22,15 @@ def summary(frame: pd.DataFrame, *, by: Sequence[str] = (), level: float = 0.95)
     Returns:
         One row per dataset, fusion, method, label, split, modality, metric (and `by`): mean, sd,
         low, high, half (half-width), n; sd and interval are NaN where n = 1.
+
+    Raises:
+        MsamError: several epochs of one run would be averaged.
     """
     keys = ["dataset", "fusion", "method", "label", "split", "modality", "metric", *by]
     if frame.duplicated([*keys, "run"]).any():
         raise MsamError(
-            "Several epochs of one run would be averaged. Take reported_epoch(frame) first, or by=['epoch']."
+            "Several epochs of one run would be averaged. Take reported_epoch(frame) first, or "
+            "by=['epoch']."
         )
     return intervals(frame.groupby(keys, sort=False)["value"], level).reset_index()
 
@@ -48,7 +52,12 @@ def paired_test(
     modality: str = "fused",
     split: str = "test",
 ) -> PairedTest:
-    """Compare two labels of `reported_epoch(frame)` over the seeds that both have (difference a - b).
+    """The comparison of two labels over the seeds that both have; the difference is a - b.
+
+    Args:
+        frame: rows of `reported_epoch`, one data set and one fusion.
+        a, b: labels.
+        metric, modality, split: what is compared.
 
     Raises:
         MsamError: an unknown label, several values per seed, or fewer than two seeds in common.
@@ -63,8 +72,8 @@ def paired_test(
     rows = rows[rows["label"].isin([a, b])]
     if rows.duplicated(["label", "seed"]).any():
         raise MsamError(
-            f"Several values of {metric} per label and seed. Take reported_epoch(frame) of one data set "
-            "and one fusion first."
+            f"Several values of {metric} per label and seed. Take reported_epoch(frame) of one "
+            "data set and one fusion first."
         )
     wide = rows.pivot(index="seed", columns="label", values="value").dropna()
     if a not in wide or b not in wide or len(wide) < 2:

@@ -1,9 +1,9 @@
-"""`evaluate`: everything the tables and curves need of one model on one split, from one pass of the
-encoders.
+"""`evaluate`: all measurements of one model on one split that tables and curves need, from one pass
+of the encoders.
 
-Two definitions of a modality's accuracy circulate in the papers' tables, so both are reported:
+Published tables define a modality's accuracy in several ways, so all are measured:
 
-* `accuracy` of a modality (the convention of this project's tables, for every method and every
+* `accuracy` of a modality (the definition of this project's tables, for every method and every
   fusion): the accuracy of the model's prediction when all other modalities are absent.
 * `accuracy_shapley`: the accuracy of the modality's Shapley share of the *logits*, without the
   empty coalition (AGM, Li et al., ICCV 2023, Eq. 3), which the AGM code base reports for early
@@ -27,11 +27,11 @@ from msam_lib.methods.base import Method
 from msam_lib.models.base import Model
 from msam_lib.models.contexts import evaluating
 
-EXACT_MODALITIES = 6  # dataset-wide coalitions beyond this are left to `shapley_contributions`
+EXACT_MODALITIES = 6  # beyond, the 2^M coalitions are left to `shapley_contributions`
 
 
 class Row(NamedTuple):
-    """One measurement: modality is `"fused"` for the whole model."""
+    """One measurement; modality is `"fused"` for the whole model."""
 
     modality: str
     metric: str
@@ -39,9 +39,14 @@ class Row(NamedTuple):
 
 
 def macro_f1(predicted: Tensor, targets: Tensor, classes: int) -> float:
-    """Unweighted mean over classes of the F1 score, in [0, 1]; a class never seen nor predicted is
-    left out.
+    """Unweighted mean over classes of the F1 score, in [0, 1]; classes that neither occur nor are
+    predicted are left out.
+
+    Args:
+        predicted, targets: (N,) classes.
+        classes: C.
     """
+    # The confusion matrix (C, C); the F1 score of a class is 2 hits over its row and column sums.
     pairs = torch.bincount(targets * classes + predicted, minlength=classes**2).view(
         classes, classes
     )
@@ -52,6 +57,11 @@ def macro_f1(predicted: Tensor, targets: Tensor, classes: int) -> float:
 def calibration_error(logits: Tensor, targets: Tensor, bins: int = 15) -> float:
     """Expected calibration error in [0, 1] over equal-width confidence bins (Guo et al., ICML 2017,
     Eq. 3).
+
+    Args:
+        logits: (N, C).
+        targets: (N,) classes.
+        bins: number of bins.
     """
     confidence, predicted = logits.softmax(-1).max(-1)
     right = (predicted == targets).double()
@@ -69,24 +79,26 @@ def evaluate(
     batch_size: int = 500,
     per_class: bool = False,
 ) -> list[Row]:
-    """Measure a model on a split.
+    """The measurements of a model on a split.
 
     Args:
         model: a `MultimodalModel`, or any module through `wrap`.
         data: the split.
-        method: whose `predict` gives the fused logits; the model's own otherwise.
+        method: its `predict` gives the fused logits; by default the model does.
         batch_size: samples at a time.
-        per_class: also the contributions within each class, as metric `contribution/<class index>`.
+        per_class: measure contributions within each class, too, as metric
+            `contribution/<class index>`.
 
     Returns:
-        Rows of the fused model, `loss` (nats), `accuracy`, `macro_f1`, `calibration_error`, all but
-        the first in [0, 1]; and of each modality, `accuracy`, `accuracy_shapley`, `accuracy_head`,
-        `contribution` (share of the accuracy's Shapley values on this split) and `phi` (the Shapley
-        value itself).
+        Rows of the fused model: `loss` (nats), `accuracy`, `macro_f1` and `calibration_error` (in
+        [0, 1]); and of each modality: `accuracy`, `accuracy_head` (where it has logits), and up to
+        `EXACT_MODALITIES` modalities `accuracy_shapley`, `phi` (its Shapley value of the accuracy)
+        and `contribution` (its share of these).
 
     Raises:
         NonFiniteLoss: the fused logits hold NaN or infinity.
     """
+    # All 2^M coalitions, or, where these are too many, each modality alone.
     names = tuple(model.modalities)
     exact = len(names) <= EXACT_MODALITIES
     masks = coalition_masks(len(names)) if exact else torch.eye(len(names), dtype=torch.bool)
@@ -108,6 +120,7 @@ def evaluate(
         raise NonFiniteLoss(
             f"the model's outputs are NaN or infinite on {bad} of {len(data)} samples"
         )
+    # Coalition k holds the modalities of its binary digits, so modality i alone is number 2^i.
     y = data.targets
     rows = _fused_rows(logits, y)
     alone = [1 << i for i in range(len(names))] if exact else range(len(names))
@@ -123,10 +136,12 @@ def evaluate(
 
 
 def _accuracy(logits: Tensor, targets: Tensor) -> float:
+    """Accuracy in [0, 1] of logits (N, C)."""
     return float((logits.argmax(-1) == targets).double().mean())
 
 
 def _fused_rows(logits: Tensor, y: Tensor) -> list[Row]:
+    """The measurements of the fused logits (N, C)."""
     return [
         Row("fused", "loss", float(F.cross_entropy(logits, y))),
         Row("fused", "accuracy", _accuracy(logits, y)),
@@ -136,9 +151,11 @@ def _fused_rows(logits: Tensor, y: Tensor) -> list[Row]:
 
 
 def _shapley_rows(stack: Tensor, y: Tensor, names: tuple[str, ...]) -> list[Row]:
+    """Shapley values of accuracy and logits, from the logits of all coalitions (2^M, N, C)."""
     values = (stack.argmax(-1) == y).double().mean(-1)  # (2^M,)
     phi = shapley_from_values(values)
     share = normalise(phi)
+    # AGM's definition: the modality's share of the logits, the empty coalition counting as 0.
     without_empty = stack.clone()
     without_empty[0] = 0
     response = shapley_from_values(without_empty)  # (M, N, C)
@@ -150,6 +167,7 @@ def _shapley_rows(stack: Tensor, y: Tensor, names: tuple[str, ...]) -> list[Row]
 
 
 def _class_rows(stack: Tensor, y: Tensor, names: tuple[str, ...]) -> list[Row]:
+    """Contributions within each class, from the logits of all coalitions (2^M, N, C)."""
     right = (stack.argmax(-1) == y).double()  # (2^M, N)
     rows = []
     for c in range(stack.shape[-1]):

@@ -1,4 +1,4 @@
-"""`History`: the tidy rows a run leaves behind, in memory and as a CSV file that survives a
+"""`History`: the measurements of a run as tidy rows, in memory and in a CSV file that survives a
 crash.
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Record(NamedTuple):
-    """One measurement of a run. `step` counts optimizer steps, `epoch` finished epochs (0: before
+    """One measurement of a run; `step` counts optimizer steps, `epoch` finished epochs (0: before
     training).
     """
 
@@ -31,7 +31,7 @@ class History:
     """All measurements of a run, in order.
 
     Args:
-        path: where to keep them as CSV; None keeps them in memory only.
+        path: of the CSV file; None keeps the measurements in memory only.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -39,7 +39,7 @@ class History:
         self.records: list[Record] = []
 
     def extend(self, records: Iterable[Record]) -> None:
-        """Add measurements, and append them to the file (flushed to disk)."""
+        """Add measurements, and append them to the file, flushed to disk."""
         new = list(records)
         self.records += new
         if self.path is not None:
@@ -53,13 +53,14 @@ class History:
                 os.fsync(file.fileno())
 
     def keep_until(self, epoch: int) -> None:
-        """Forget what came after `epoch`, in memory and in the file: a killed epoch will be run
-        again.
+        """Remove the measurements after `epoch`, in memory and in the file, before the epoch that
+        was interrupted is trained again.
         """
         if self.path is not None and self.path.exists():
             self.records = read_records(self.path)
         self.records = [r for r in self.records if r.epoch <= epoch]
         if self.path is not None:
+            # Written under another name and renamed, so that an interruption loses nothing.
             records, self.records = self.records, []
             target, self.path = self.path, self.path.with_suffix(".tmp")
             self.path.unlink(missing_ok=True)
@@ -86,7 +87,7 @@ class History:
 
 
 def read_records(path: str | os.PathLike[str]) -> list[Record]:
-    """The rows of a metrics file; a last line cut off by a kill is left out."""
+    """The rows of a metrics file; an incomplete last line is left out."""
     out = []
     text = Path(path).read_text()
     whole = text[: text.rfind("\n") + 1]  # "0.97" cut to "0.9" would still be a number

@@ -24,7 +24,18 @@ def build_optimizer(
     momentum: float = 0.9,
     weight_decay: float = 1e-4,
 ) -> Optimizer:
-    """SGD with momentum, or AdamW (which takes `momentum` as its beta_1)."""
+    """An optimizer by name.
+
+    Args:
+        parameters: to optimise.
+        name: `"sgd"` or `"adamw"`.
+        lr: learning rate.
+        momentum: of SGD; beta_1 of AdamW.
+        weight_decay: of the optimizer.
+
+    Raises:
+        MsamError: an unknown name.
+    """
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
     if name == "sgd":
@@ -41,16 +52,19 @@ def build_schedule(
     period: int = 0,
     factor: float = 0.1,
 ) -> LambdaLR:
-    """A schedule in optimizer steps.
+    """A learning-rate schedule by name, counted in optimizer steps.
 
     Args:
         optimizer: whose learning rate is scheduled.
         name: `"constant"`; `"step"`: times `factor` after each `period` steps; `"cosine"`: down to
             zero at `steps`.
         steps: optimizer steps of the whole training.
-        warmup: steps of a linear start from 0, before any of them.
-        period: for `"step"`, at least 1.
-        factor: for `"step"`.
+        warmup: steps of a linear increase from 0 at the start, before the schedule.
+        period: for `"step"`, steps between two drops, at least 1.
+        factor: for `"step"`, of each drop.
+
+    Raises:
+        MsamError: an unknown name, or a period that is not allowed.
     """
     if name not in SCHEDULES:
         raise unknown_name("schedule", name, SCHEDULES)
@@ -59,6 +73,7 @@ def build_schedule(
             f"period={period}; schedule 'step' needs the number of steps between two drops."
         )
 
+    # The factor on the learning rate at a step.
     def scale(step: int) -> float:
         if step < warmup:
             return (step + 1) / (warmup + 1)

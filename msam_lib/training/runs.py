@@ -1,10 +1,10 @@
-"""Run directories: what a training leaves on disk, so that it can be resumed, listed and read.
+"""Run directories: the files of a training, from which it can be resumed, listed and read.
 
     runs/<dataset>-<fusion>-<method>-s<seed>-<hash>/
         config.json  environment.json  metrics.csv  checkpoint.pt  model.pt  DONE
 
-`checkpoint.pt` is written under a temporary name and renamed, so a kill leaves the old one or the
-new one.
+`checkpoint.pt` is written under a temporary name and renamed, so an interruption leaves the old one
+or the new one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def default_store() -> Path:
-    """Where runs are kept: `$MSAM_RUNS`, or the folder `runs` here."""
+    """The folder of runs: `$MSAM_RUNS`, or `runs` in the working directory."""
     return Path(os.environ.get("MSAM_RUNS", "runs"))
 
 
@@ -33,7 +33,7 @@ class Run:
     """One run directory.
 
     Args:
-        path: the directory; made where it is missing.
+        path: the directory; `create` makes it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -41,7 +41,14 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, config: dict[str, Any], environment: dict[str, Any]) -> Run:
-        """Open the run directory of this configuration, made new where there is none."""
+        """The run in this directory, which is made where it is missing; files that are there are
+        not overwritten.
+
+        Args:
+            path: the directory.
+            config: content of `config.json`.
+            environment: content of `environment.json`.
+        """
         run = cls(path)
         path.mkdir(parents=True, exist_ok=True)
         for name, content in [("config.json", config), ("environment.json", environment)]:
@@ -59,24 +66,24 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the training came to its end."""
+        """Whether the training is complete."""
         return (self.path / "DONE").exists()
 
     @property
     def state(self) -> str:
-        """`finished`, `resumable` (a checkpoint is there) or `started`."""
+        """`finished`, `resumable` (there is a checkpoint) or `started`."""
         if self.finished:
             return "finished"
         return "resumable" if (self.path / "checkpoint.pt").exists() else "started"
 
     @property
     def config(self) -> dict[str, Any]:
-        """What was asked for."""
+        """The configuration: the fields of its `Experiment`."""
         return self._json("config.json")
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Versions, device, threads, commit at the time the run began."""
+        """Versions, device, threads and commit when the run began."""
         return self._json("environment.json")
 
     def _json(self, name: str) -> dict[str, Any]:
@@ -89,31 +96,35 @@ class Run:
             ) from None
 
     def history(self) -> History:
-        """The file `metrics.csv`, ready to be added to."""
+        """A history that appends to `metrics.csv`."""
         return History(self.path / "metrics.csv")
 
     def metrics(self) -> pd.DataFrame:
-        """The measurements so far, tidy: epoch, step, split, modality, metric, value."""
+        """The measurements so far: columns epoch, step, split, modality, metric, value."""
         history = History()
         if (self.path / "metrics.csv").exists():
             history.records = read_records(self.path / "metrics.csv")
         return history.frame()
 
     def save(self, name: str, content: dict[str, Any]) -> None:
-        """Keep tensors under this name, atomically."""
+        """Write tensors and plain values to the file `name`, atomically."""
         write_atomically(self.path / name, lambda p: torch.save(content, p))
 
     def load(self, name: str, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-        """What `save` kept, or None. Nothing but tensors and plain values is unpickled."""
+        """The content that `save` wrote, or None; only tensors and plain values are unpickled."""
         path = self.path / name
         return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
 
     def mark_done(self) -> None:
-        """The training came to its end."""
+        """Mark the training as complete."""
         (self.path / "DONE").touch()
 
 
 def list_runs(store: str | os.PathLike[str] | None = None) -> list[Run]:
-    """All runs of a store, by name."""
+    """All runs of a store, sorted by name.
+
+    Args:
+        store: folder of runs; by default `default_store()`.
+    """
     store = default_store() if store is None else Path(store)
     return [Run(p.parent) for p in sorted(store.glob("*/config.json"))]

@@ -72,7 +72,7 @@ class Trainer:
         progress: show a bar where somebody watches.
         label: the bar's description.
         on_step: called as `on_step(steps, logs)` after every step. An exception that it raises
-            ends `fit`; with a run directory, the next `fit` goes on from the last whole epoch.
+            ends `fit`; with a run directory, the next `fit` resumes from the last whole epoch.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Trainer:
                 else f"kept in {self.run.path}"
             )
             print(
-                f"Interrupted after epoch {self.epoch}; {kept}. The same call goes on from there."
+                f"Interrupted after epoch {self.epoch}; {kept}. The same call resumes from there."
             )
             raise
         if self.run is not None:

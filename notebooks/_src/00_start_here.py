@@ -11,8 +11,8 @@
 #
 # **Does everything work, and what is there to see?**
 #
-# **You will** check the installation, draw a first figure from results that come with the collection, look at the data and listen to
-# it, and train a first network while you watch.
+# **You will** check the installation, draw a first figure from results that come with the collection, look at the data, listen to
+# them, and train a first network while you watch.
 # **Needs** nothing. **Takes** less than a minute. **Regenerates** the figure *dominance over epochs*.
 
 # %%
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.figures import registry as paper
+from msam_lib.figures.registry import ITEMS
 from msam_lib.plots import show, theme
 
 theme()
@@ -38,16 +38,15 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # *How much* a modality contributes can be measured exactly (notebook 02 of the course shows how): its **contribution**
 # is the average gain in accuracy when it joins the others. The shares of all modalities add up to 1.
 #
-# Below is what was measured after every *epoch* of training (one pass through the training data), on the data set that comes with the
-# collection: with ordinary **joint training**, which puts one loss on the common prediction, and with other training rules, which later
-# notebooks explain. Accuracy is measured on the *test split*, samples that no training sees; bands are 95 % intervals over three *seeds*,
-# repetitions that differ in their random numbers only. (A third part of the data, the *validation split*, is there for choices.)
+# The figure below shows what was measured after every *epoch* of training (one pass through the training data), on the data set that comes
+# with the collection: with ordinary **joint training**, which puts one loss on the common prediction, and with other training rules, which
+# later notebooks explain. Accuracy is measured on the *test split*, samples that no training sees; bands are 95 % intervals over three
+# *seeds*, repetitions that differ in their random numbers only. (A third part of the data, the *validation split*, is used for choices.)
 
 # %%
 frame = results.load("digits")
-item = paper.ITEMS["dominance_late"]
-figure = item.build(frame)
-show(figure, alt=item.alt(frame))
+item = ITEMS["dominance_late"]
+show(item.build({"digits": frame}), alt=item.alt({"digits": frame}))
 
 # %% [markdown]
 # Each line is one modality's share of the accuracy. Where the lines are far apart, one modality dominates.
@@ -62,9 +61,9 @@ from msam_lib.results.rows import fusion_rows
 epoch_scrubber(fusion_rows("late")(frame))
 
 # %% [markdown]
-# *Without a running kernel the last epoch is shown; the figure above holds all of them.*
+# *Without a running kernel the last epoch is shown; the figure above shows all of them.*
 #
-# The numbers were not typed in. They come from runs that are kept with their seeds, device and commit:
+# The numbers were not typed in. They come from runs that are recorded with their seeds, device and commit:
 
 # %%
 facts = frame.attrs["provenance"]
@@ -88,8 +87,8 @@ show(
 )
 
 # %% [markdown]
-# A *spectrogram* shows which pitches (vertical) are loud at which time (horizontal). Here is how a clean recording
-# sounds, before the background noise of the data set:
+# A *spectrogram* shows which frequencies (vertical) are loud at which time (horizontal). This is what a clean recording
+# sounds like, before the background noise of the data set is added:
 
 # %%
 from IPython.display import Audio
@@ -102,9 +101,9 @@ Audio(wave, rate=rate)
 # %% [markdown]
 # ## What can be trained
 #
-# A *method* is a training rule. All of them run through the same training loop, with every *fusion* (the way in which
-# a network joins its modalities) that they support. Choose one: what it changes, what it costs, and how much better or worse than joint
-# training it was on every data set, each modality alone and *fused* (the whole network).
+# A *method* is a training rule. All methods run through the same training loop, with every *fusion* (the way in which
+# a network combines its modalities) that they support. Choose one to see what it changes, what it costs, and how much better or worse than
+# joint training it was on every data set, each modality alone and *fused* (the whole network).
 
 # %%
 from msam_lib.interactive.results import method_browser
@@ -113,17 +112,18 @@ every = results.load("methods")
 method_browser(every)
 
 # %% [markdown]
-# Need them all at once? Notebooks 08 (tables) and 10 (a gallery) are about that. For now the list:
+# Notebooks 08 (tables) and 10 (a gallery) show all of them at once. For now, a list:
 
 # %%
-for name, method in ml.METHODS.items():
-    print(f"{name:18} {method.title:20} changes: {method.changes:10} {method.reference}")
+for name, row in ml.catalogue.METHODS.items():
+    reference = ml.METHODS[name].reference
+    print(f"{name:18} {row.title:20} changes: {row.kind:10} {reference}")
 
 # %% [markdown]
 # ## Train, and watch
 #
-# Choose the data, the method and its *radius* (notebook 03 explains it), and press **Start**. The training goes on in the background: *Pause*
-# holds it, *Stop* ends it, and *Start* goes on where it stopped. The run is kept in a folder like every other run.
+# Choose the data, the method and its *radius* (notebook 03 explains it), and press **Start**. The training runs in the background: *Pause*
+# pauses it, *Stop* ends it, and *Start* resumes it where it stopped. The run is kept in a folder like every other run.
 
 # %%
 from msam_lib.interactive.live_panel import LivePanel
@@ -131,12 +131,13 @@ from msam_lib.interactive.live_panel import LivePanel
 LivePanel(store=STORE)
 
 # %% [markdown]
-# The same without a panel, in two lines; this is what the panel looks like at its end:
+# The same without a panel; this is what the panel shows at the end:
 
 # %%
 from msam_lib.plots.live import live_alt, live_picture
 
-measured = ml.run_experiment(ml.Experiment.preset(PRESET, method="joint", epochs=8), STORE).metrics()
+experiment = ml.Experiment.preset(PRESET, method="joint", epochs=8)
+measured = ml.run_experiment(experiment, STORE).metrics()
 show(live_picture(measured), alt=live_alt(measured))
 
 # %% [markdown]
@@ -157,7 +158,7 @@ print(f"{len(total)} measurements, every one adds up to 1.")
 # modality dominate when the features are mixed early? The cell below lists everything that can be drawn.
 
 # %%
-for name, item in paper.ITEMS.items():
+for name, item in ITEMS.items():
     print(f"{name:34} {item.title}")
 
 # %% [markdown]

@@ -11,7 +11,7 @@
 #
 # **Does a network that sees more also learn more?**
 #
-# **You will** train a network on two modalities at once, train each modality on its own, and compare what
+# **You will** train a network on two modalities at once, train each modality alone, and compare what
 # the encoders have learnt.
 # **Needs** [00 · Start here](00_start_here.ipynb). **Takes** 1 to 2 minutes on two cores. **Regenerates** the convergence curves
 # (accuracy over epochs) of joint and of unimodal training.
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import msam_lib as ml
 from msam_lib import results
+from msam_lib.experiments.collect import collect
 from msam_lib.plots import accuracy_curves, contribution_curves, curves_alt, show, theme
 
 theme()
@@ -31,13 +32,12 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # %% [markdown]
 # ## The two modalities
 #
-# `digits` pairs the image of a digit with the spoken digit. Both are noisy on purpose.
+# `digits` pairs the image of a digit with the spoken digit. Both are deliberately noisy.
 
 # %%
 data = ml.load_dataset("digits")
-{
-    modality: tuple(x.shape) for modality, x in data.train.inputs.items()
-}  # (samples, channels, height, width)
+# (samples, channels, height, width)
+{modality: tuple(x.shape) for modality, x in data.train.inputs.items()}
 
 # %%
 from msam_lib.plots.samples import sample_grid
@@ -59,12 +59,12 @@ model = ml.build_model(data, fusion="late", width=8)
 # %% [markdown]
 # ## Predict
 #
-# The image of a digit is easier to learn here than its sound. Before you go on, write down: *trained jointly, will the audio encoder
+# The image of a digit is easier to learn here than its sound. Before you continue, write down: *trained jointly, will the audio encoder
 # end up (a) as good as, (b) better than, or (c) worse than an audio encoder that is trained alone?*
 #
 # ## Run
 #
-# An `Experiment` describes one training completely. `run()` trains it, or returns the finished run if there is one.
+# An `Experiment` describes one training run completely. `run_experiment` trains it, or returns the finished run if there is one.
 
 # %%
 seeds = (0, 1, 2) if PRESET != "smoke" else (0, 1)
@@ -73,13 +73,13 @@ runs = [
     for method in ("joint", "unimodal")
     for seed in seeds
 ]
-frame = results.collect(runs)
+frame = collect(runs)
 
 # %% [markdown]
 # ## Figure
 #
 # Accuracy on the test split after every epoch. The *fused* line is the whole network. A modality's line is the accuracy of its
-# own head. Under unimodal training the two networks share nothing, and *fused* is their sum, an ensemble.
+# head alone. Under unimodal training the two networks share nothing, and *fused* is their sum, an ensemble.
 
 # %%
 labels = ["joint", "unimodal"]
@@ -87,9 +87,8 @@ figure = accuracy_curves(frame, labels=labels, metric="accuracy_head")
 show(figure, alt=curves_alt(frame, labels=labels, metric="accuracy_head"))
 
 # %%
-end = results.reported_epoch(
-    frame
-)  # the epoch with the best validation accuracy, never chosen on the test split
+# The epoch with the best validation accuracy, never chosen on the test split.
+end = results.reported_epoch(frame)
 heads = end[(end.split == "test") & (end.metric == "accuracy_head")]
 heads.pivot_table(index="modality", columns="label", values="value", aggfunc="mean").round(3)
 
@@ -112,8 +111,8 @@ if PRESET != "smoke":
 # %% [markdown]
 # ## Epoch by epoch
 #
-# Accuracies and contributions of one training, side by side. A *contribution* is defined in a moment; think of it as a share of the
-# accuracy. **Find** the epoch after which the lead does not change any more.
+# Accuracies and contributions of one training run, side by side. A *contribution* is defined in the next section; think of it as a share of
+# the accuracy. **Find** the epoch after which the lead no longer changes.
 
 # %%
 from msam_lib.interactive.results import epoch_scrubber
@@ -123,9 +122,9 @@ epoch_scrubber(frame)
 # %% [markdown]
 # ## Who dominates?
 #
-# How well a modality does alone is not yet how much it *contributes* to the fused prediction. The contribution of a modality is the
+# How accurate a modality is alone does not say how much it *contributes* to the fused prediction. The contribution of a modality is the
 # accuracy that it adds when it joins, averaged over the orders of joining (its *Shapley value*; notebook 02 computes
-# it by hand). A modality that is not there is replaced by zeros.
+# it by hand). An absent modality is replaced by zeros.
 
 # %%
 figure = contribution_curves(frame, labels=["joint"])
@@ -146,27 +145,22 @@ print(
 
 # %% [markdown]
 # **What it means.** Two modalities in one loss compete. The one that is learnt first dominates the prediction, and the
-# encoder of the other stays behind what it can do.
+# encoder of the other learns less than it could.
 #
 # **What it does not mean.** That joint training is bad: its fused accuracy may still be the better one. Nor that a network *cannot*
-# use the weaker modality: it has not *learnt* to. The methods of this collection try to change just that.
+# use the weaker modality: it has not *learnt* to. The methods of this collection try to change exactly that.
 
 # %% [markdown]
-# ## Turn the dominance round
+# ## Reverse the dominance
 #
-# What if the images are noisier? Move the slider: each position draws from a stored run. Under it, the same as a still picture.
+# What if the images are noisier? Move the slider: each position shows a stored run. The same as a static picture follows.
 
 # %%
-noises = (
-    0.0,
-    0.35,
-    0.7,
-    1.4,
-)  # standard deviation of the noise added to the pixels, which lie in [0, 1]
-noisy = {
-    noise: ml.run_experiment(ml.Experiment.preset(PRESET, data_options={"visual_noise": noise}), STORE).metrics()
-    for noise in noises
-}
+noises = (0.0, 0.35, 0.7, 1.4)  # standard deviation of the noise on the pixels, which are in [0, 1]
+noisy = {}
+for noise in noises:
+    experiment = ml.Experiment.preset(PRESET, data_options={"visual_noise": noise})
+    noisy[noise] = ml.run_experiment(experiment, STORE).metrics()
 
 # %%
 from msam_lib.interactive.explorer import Explorer
@@ -222,8 +216,8 @@ assert abs(difference - 100 * (check["unimodal"] - check["joint"])) < 0.01, (
 print(f"The ensemble is {difference:+.1f} points away from joint training.")
 
 # %% [markdown]
-# **★★ Exercise 01.2** Train joint training once more with `fusion="maxout"`, which mixes the features before the logits, and
-# read off the share of the dominant modality at the last epoch.
+# **★★ Exercise 01.2** Repeat joint training with `fusion="maxout"`, which mixes the features before the logits, and
+# give the share of the dominant modality at the last epoch.
 
 # %% tags=["exercise"]
 # Exercise 01.2: the largest share at the last epoch, between 0 and 1.
@@ -241,11 +235,11 @@ print(f"With MaxOut fusion the dominant modality has {100 * largest:.0f} % of th
 # %% [markdown]
 # ## You have seen
 #
-# a network trained on two modalities at once; each modality trained on its own; and that the encoder of the weaker modality
-# learns less in company than alone.
+# a network trained on two modalities at once; each modality trained alone; and that the encoder of the weaker modality
+# learns less in joint training than alone.
 #
 # **Questions.** 1. What does late fusion add up? 2. Why can an encoder be starved although its modality is informative? 3. What is
-# the ensemble of unimodal models? 4. Does the modality with the better accuracy of its own always dominate? 5. What replaces
+# the ensemble of unimodal models? 4. Does the modality that is more accurate alone always dominate? 5. What replaces
 # an absent modality here, and what could be wrong with that? 6. On which split is the reported epoch chosen?
 #
 # **Limits.** One small data set with synthesised speech, small networks, few seeds.

@@ -35,8 +35,8 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # ## 1 · Coalitions
 #
 # `digits` has a third modality, the digit's name as a misspelled word. We train on all three, and then ask: how accurate is the
-# network when only *some* of the modalities are there? A modality that is not there is replaced by zeros. A set of modalities is a
-# *coalition*; three of them have $2^3 = 8$ coalitions, the empty one included.
+# network when only *some* of the modalities are present? An absent modality is replaced by zeros. A set of modalities is a
+# *coalition*; three modalities have $2^3 = 8$ coalitions, the empty one included.
 
 # %%
 names = ["audio", "visual", "text"]
@@ -62,20 +62,20 @@ show(
 # %% [markdown]
 # ## 2 · What does a modality add?
 #
-# That depends on who is there already. The *marginal contribution* of a modality to a coalition is the accuracy with it minus the
-# accuracy without it. Choose a coalition and read off what each absent modality would add.
+# That depends on which modalities are already present. The *marginal contribution* of a modality to a coalition is the accuracy with it
+# minus the accuracy without it. Choose a coalition and see what each absent modality would add.
 
 # %%
 coalition_explorer(accuracy, names)
 
 # %% [markdown]
-# *Find* the modality whose gain depends most on who is there already. The same without a kernel:
+# *Find* the modality whose gain depends most on which others are present. The same without a kernel:
 
 # %%
 for present in (frozenset(), frozenset({"visual"}), frozenset({"audio", "text"})):
     added = {m: accuracy[present | {m}] - accuracy[present] for m in names if m not in present}
-    told = " + ".join(sorted(present)) or "nobody"
-    print(f"{told} there:", {m: f"{100 * a:+.1f} points" for m, a in added.items()})
+    coalition = " + ".join(sorted(present)) or "nothing"
+    print(f"{coalition} present:", {m: f"{100 * a:+.1f} points" for m, a in added.items()})
 
 # %% [markdown]
 # **Predict.** A fair share should not depend on the order in which the modalities happen to join. How would you average over the
@@ -100,20 +100,20 @@ print({m: f"{100 * p:.1f} points" for m, p in phi.items()})
 # %%
 library = ml.shapley_from_values(values)  # the same for any number of modalities
 for m, p in zip(names, library.tolist(), strict=True):
-    assert abs(p - phi[m]) < 1e-6, "The library averages over the orders, too."
+    assert abs(p - phi[m]) < 1e-6, "The library also averages over the orders."
 assert math.factorial(3) == len(added["audio"])
 
 # %% [markdown]
 # ## 4 · What makes it fair
 #
 # **Efficiency.** Whatever the order, the steps lead from the empty coalition to the full one. So the Shapley values sum to the accuracy
-# that there is to share.
+# above that of the empty coalition, which is what there is to share.
 
 # %%
 total = sum(phi.values())
-there = accuracy[frozenset(names)] - accuracy[frozenset()]
-print(f"sum of the Shapley values {total:.4f}, accuracy above the empty coalition {there:.4f}")
-assert abs(total - there) < 1e-6, "Efficiency: nothing is lost, nothing is made up."
+to_share = accuracy[frozenset(names)] - accuracy[frozenset()]
+print(f"sum of the Shapley values {total:.4f}, accuracy above the empty coalition {to_share:.4f}")
+assert abs(total - to_share) < 1e-6, "Efficiency: the values sum to what there is to share."
 
 # %% [markdown]
 # Two modalities that add the same everywhere get the same (*symmetry*), one that never adds anything gets nothing (*dummy*), and the
@@ -143,7 +143,7 @@ assert abs(by_formula - phi["visual"]) < 1e-9, "The formula counts orders."
 # ## 5 · From values to shares
 #
 # M-SAM divides by the sum: $v_m = \varphi_m / \sum_i \varphi_i$, and calls the modality with the largest share *dominant*. A value can be
-# negative (a modality that confuses the others); the sources do not say what then. Here it counts as 0.
+# negative (a modality that confuses the others); the sources do not say what to do then. Here it counts as 0.
 
 # %%
 found = ml.shapley_contributions(model, test.inputs, test.targets)
@@ -186,7 +186,7 @@ assert abs(phi_a - float(check[0])) < 1e-6, "Half of what it adds first, half of
 # the shares again, as a dictionary. Does the dominant modality stay the same?
 
 # %% tags=["exercise"]
-# Exercise 02.2: {modality: share} with the training mean in the place of absent modalities.
+# Exercise 02.2: {modality: share} with the training mean in place of absent modalities.
 # solution
 train = ml.load_dataset("digits", modalities=names).train
 means = {m: x.float().mean(0).to(x.dtype) for m, x in train.inputs.items() if x.is_floating_point()}
@@ -200,8 +200,8 @@ print("zeros:", {m: round(v, 2) for m, v in found.as_dict().items()})
 print("means:", {m: round(v, 2) for m, v in with_means.items()})
 
 # %% [markdown]
-# **★★★ Exercise 02.3** Make a game of three players in which one player never adds anything but always lies between two others in the list:
-# accuracies for the 8 coalitions (in the order of `coalition_masks(3)`) such that the *second* value is exactly 0 and the others are not.
+# **★★★ Exercise 02.3** Make a game of three players in which the second player never adds anything: accuracies for the 8 coalitions (in the
+# order of `coalition_masks(3)`) such that the *second* value is exactly 0 and the others are not.
 
 # %% tags=["exercise"]
 # Exercise 02.3: eight numbers.
@@ -210,15 +210,17 @@ game = [0.0, 0.4, 0.0, 0.4, 0.3, 0.9, 0.3, 0.9]
 
 # %%
 first, second, third = ml.shapley_from_values(torch.tensor(game)).tolist()
-assert abs(second) < 1e-6 and min(abs(first), abs(third)) > 1e-3, "A dummy adds to no coalition."
+assert abs(second) < 1e-6 and min(abs(first), abs(third)) > 1e-3, (
+    "A dummy adds nothing to any coalition."
+)
 
 # %% [markdown]
 # ## You have seen
 #
-# the accuracy of every coalition; a Shapley value computed from all orders; and the paper's weights as a way of counting orders.
+# the accuracy of every coalition; a Shapley value computed from all orders; and the paper's weights as a way to count orders.
 #
-# **Questions.** 1. How many coalitions and how many orders have $M$ modalities? 2. What is a marginal contribution? 3. Which of the four
-# properties says that nothing is lost? 4. Why can a Shapley value be negative? 5. What stands in for an absent modality, and what could be
+# **Questions.** 1. How many coalitions and how many orders do $M$ modalities have? 2. What is a marginal contribution? 3. Which of the four
+# properties says that nothing is lost? 4. Why can a Shapley value be negative? 5. What replaces an absent modality, and what could be
 # unfair about it? 6. Does a small share mean that a modality is uninformative?
 #
 # **Limits.** One trained network, the accuracy on one split; a batch of 64 samples, as in training, is much noisier.

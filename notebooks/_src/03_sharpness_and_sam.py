@@ -11,7 +11,7 @@
 #
 # **Why climb first when you want to go down?**
 #
-# **You will** see what sharpness-aware minimisation minimises, take its two steps by hand, and find out what its second pass costs and
+# **You will** see what sharpness-aware minimisation minimises, take its two steps by hand, and learn what its second pass costs and
 # where it can go wrong.
 # **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** under a minute on two cores. **Regenerates** the idea behind
 # the method figure of the paper.
@@ -33,14 +33,14 @@ PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
 # %% [markdown]
 # ## 1 · A narrow valley and a wide one
 #
-# A loss of one weight with two valleys. The narrow one at 0 is a little deeper than the wide one at 2. On *test* data the whole curve
-# is shifted a little, because the data are others. In a narrow valley a small shift costs much, in a wide one little. So we
-# would like to end in the wide one. But gradient descent sees only the slope where it stands.
+# A loss of one weight with two valleys. The narrow one at 0 is slightly deeper than the wide one at 2. On *test* data the whole curve
+# is slightly shifted, because the data are different. In a narrow valley a small shift costs much, in a wide one little. So we
+# would like to end in the wide one. But gradient descent only uses the slope at the current weight.
 #
-# **SAM** (Foret et al., ICLR 2021) minimises, in the place of the loss $L(\theta)$, the highest loss within a radius $\rho$:
+# **SAM** (Foret et al., ICLR 2021) minimises, instead of the loss $L(\theta)$, the highest loss within a radius $\rho$:
 # $\max_{\|\varepsilon\| \le \rho} L(\theta + \varepsilon)$.
 #
-# **Predict.** From which radius on is the lowest point of *that* curve in the wide valley?
+# **Predict.** From which radius on is the minimum of *that* curve in the wide valley?
 
 # %%
 rhos = (0.0, 0.03, 0.06, 0.1, 0.2, 0.3)
@@ -58,9 +58,9 @@ assert abs(lowest[0.0]) < 0.1 < 1.5 < lowest[0.3], "The wide valley should win f
 # %% [markdown]
 # ## 2 · Two steps
 #
-# The maximum inside the ball is not computed. To first order it lies where the gradient points, at
+# The maximum inside the ball is not computed. To first order it lies in the direction of the gradient, at
 # $\varepsilon = \rho\, g / \|g\|$ with $g = \nabla L(\theta)$: **climb**. The gradient there, $\nabla L(\theta + \varepsilon)$, is the direction of the step: **descend**,
-# from where you were. By hand, on the bowl $L = \frac12(w_1^2 + 4 w_2^2)$ from $w = (1, 1)$:
+# from the original point. By hand, on the bowl $L = \frac12(w_1^2 + 4 w_2^2)$ from $w = (1, 1)$:
 
 # %%
 h, w, rho, lr = torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0]), 0.5, 0.1
@@ -71,7 +71,7 @@ by_hand = w - lr * there  # descend, from w
 print("climb", eps.tolist(), "gradient there", there.tolist(), "new weights", by_hand.tolist())
 
 # %% [markdown]
-# The library's SAM on the same bowl should land on the same point.
+# The library's SAM on the same bowl should arrive at the same point.
 
 
 # %%
@@ -94,7 +94,7 @@ assert torch.allclose(bowl.w.detach(), by_hand, atol=1e-6), "Both should take th
 # %% [markdown]
 # **Check** what the climb does to the step on a bowl: $\nabla L(\theta + \varepsilon) = H\theta + \rho H g/\|g\|$, where $H$ is the *Hessian*, the
 # matrix of second derivatives (here 1 and 4 on its diagonal: the *curvatures* along the two axes). Along a direction with large curvature the step grows
-# more than along a flat one: SAM pushes out of what is sharp.
+# more than along a flat one: SAM moves away from sharp regions.
 
 # %%
 growth = there / g
@@ -104,7 +104,7 @@ assert growth[1] > growth[0], "The sharper direction should grow more."
 # %% [markdown]
 # ## 3 · A playground
 #
-# Choose the radius and where to start. Dots are SAM's steps, the dashed line is what it wants to minimise.
+# Choose the radius and the starting point. Dots are SAM's steps, the dashed line is what it minimises.
 
 # %%
 sam_playground()
@@ -121,18 +121,17 @@ for rho_ in (0.0, 0.3, 0.8):
     )
 
 # %% [markdown]
-# **What it means.** What SAM *minimises* prefers wide valleys, and with a large radius its steps do not settle in the narrow one.
+# **What it means.** SAM's *objective* prefers wide valleys, and with a large radius its steps do not settle in the narrow one.
 #
 # **What it does not mean.** That it always finds the wide valley. Its one-step climb can point the wrong way near a narrow valley, and
-# the steps then hang about at its rim. In a real training the noise of the batches shakes them loose.
+# the steps then oscillate at its rim. In real training the noise of the batches can move them out of it.
 
 # %% [markdown]
 # ## 4 · Two traps
 #
-# **The second pass is a pass.** A step of SAM costs two forward and two backward passes.
+# **The second pass costs.** A step of SAM takes two forward and two backward passes.
 
 # %%
-
 calls = {"forward": 0}
 data = ml.load_dataset("digits")
 ml.seed_everything(0)
@@ -147,9 +146,9 @@ for name in ("joint", "sam"):
 assert calls["forward"] == 2, "SAM passes twice."
 
 # %% [markdown]
-# **Batch normalisation counts.** Such a layer scales what passes through it by mean and variance of the batch, and keeps a running mean of both for
-# later use. Its running statistics are updated in every training pass. In the second pass they would be moved at weights
-# that the network never has. The library freezes them there: they advance once a step.
+# **Batch normalisation keeps statistics.** Such a layer scales its input by mean and variance of the batch, and keeps a running mean of both
+# for evaluation. These running statistics are updated in every training pass. In the second pass they would be updated at weights
+# that the network never has. The library freezes them there: they are updated once per step.
 
 # %%
 norm = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
@@ -158,7 +157,7 @@ ml.build_method("sam", rho=5.0).step(model, first, torch.optim.SGD(model.paramet
 print(
     "updates of the running statistics in one step of SAM:", int(norm.num_batches_tracked) - before
 )
-assert int(norm.num_batches_tracked) - before == 1, "Once a step."
+assert int(norm.num_batches_tracked) - before == 1, "Once per step."
 
 # %% [markdown]
 # ## Exercises
@@ -189,7 +188,7 @@ assert abs(new - 1.75) < 1e-6, (
 
 # %% [markdown]
 # **★★★ Exercise 03.3** `ml.build_method("asam")` measures the radius relative to each weight. Multiply both weights of a bowl by 10 and its
-# curvatures by 1/100 (the same function, written otherwise). For which of the two, SAM or ASAM (with `eta=0`), is the new weight also 10 times the
+# curvatures by 1/100 (the same function, parametrised differently). For which of the two, SAM or ASAM (with `eta=0`), is the new weight also 10 times the
 # old new weight, when the learning rate is multiplied by 100? Answer with the name.
 
 # %% tags=["exercise"]
@@ -220,13 +219,13 @@ assert [k for k, v in same.items() if v] == [answer], f"Found {same}."
 # %% [markdown]
 # ## You have seen
 #
-# that SAM minimises a worst case; its climb and its descent by hand; and what its second pass costs and can spoil.
+# that SAM minimises a worst case; its climb and its descent by hand; and what its second pass costs and what it can disturb.
 #
 # **Questions.** 1. What does SAM minimise, and what does it compute instead of the maximum? 2. From which point does it descend? 3. Why does
 # the step grow along sharp directions? 4. What does a step cost? 5. Why must batch-norm statistics be frozen in the second pass? 6. Does SAM
 # always end in the wide valley?
 #
-# **Limits.** One weight, two weights, no noise: a real training has thousands of weights and noisy gradients.
+# **Limits.** One weight, two weights, no noise: real training has thousands of weights and noisy gradients.
 #
 # **Next:** [04 · M-SAM, line by line](04_msam_line_by_line.ipynb)
 #

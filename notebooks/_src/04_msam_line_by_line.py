@@ -9,9 +9,9 @@
 # %% [markdown]
 # # 04 · M-SAM, line by line
 #
-# **What exactly does Algorithm 1 of the paper do, and what is it not saying?**
+# **What exactly does Algorithm 1 of the paper do, and what does it leave open?**
 #
-# **You will** write M-SAM's step in ten lines, find a one-line identity behind it, and train with three readings of the algorithm.
+# **You will** write M-SAM's step in ten lines, derive a one-line identity for it, and train with three readings of the algorithm.
 # **Needs** [02 · Who contributed?](02_who_contributed.ipynb), [03 · Sharpness and SAM](03_sharpness_and_sam.ipynb). **Takes** one to two minutes on two
 # cores. **Regenerates** Algorithm 1 and the comparison of perturbing the strong or the weak encoder.
 
@@ -25,7 +25,8 @@ import torch.nn.functional as F
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.experiments import suite
+from msam_lib.experiments.collect import collect
+from msam_lib.experiments.suite import perturbation_experiments
 from msam_lib.interactive.course import msam_step, step_explorer
 from msam_lib.plots import show, strong_versus_weak, strong_versus_weak_alt, theme
 from msam_lib.plots.teaching import step_vectors
@@ -51,9 +52,7 @@ RHO = 0.2
 # %%
 data = ml.load_dataset("digits")
 ml.seed_everything(0)
-model = ml.build_model(
-    data, fusion="late", width=4
-).eval()  # no batch statistics: easier to compare
+model = ml.build_model(data, fusion="late", width=4).eval()  # no batch statistics: comparable
 batch = data.train[:64]
 
 
@@ -100,13 +99,13 @@ assert distance(step, library_step("msam", rho=RHO)) < 1e-5, "Both should take t
 # ## 2 · What the algorithm computes
 #
 # **Predict.** Both parts of the loss contain the *same* $L$. What does $v_d$ change in the direction of the climb in line 3: (a) nothing, (b) its
-# length, (c) which encoder is moved?
+# length, (c) which encoder is displaced?
 #
 # Since $\nabla L_d = v_d \nabla L$, the factor cancels in the normalisation: the climb is SAM's. And the step is
 #
 # $$g = (1 - v_d)\, \nabla L(\theta) + v_d\, \nabla L(\theta + \varepsilon),$$
 #
-# a mixture of the plain gradient and SAM's. **Check** the identity and both ends:
+# a mixture of the plain gradient and SAM's. **Check** the identity and both of its limits:
 
 # %%
 here, sam = gradient(model), library_step("sam", rho=RHO)
@@ -130,7 +129,7 @@ assert distance(step, list(here)) > 1e-4, (
 
 # %% [markdown]
 # To first order $\nabla L(\theta + \varepsilon) \approx \nabla L(\theta) + H\varepsilon$ with the Hessian $H$ (notebook 03), so $g \approx \nabla L(\theta) + v_d H \varepsilon$: **M-SAM is SAM with the radius $\rho\, v_d$.** On
-# a bowl that is exact. Move radius and share:
+# a bowl this is exact. Vary radius and share:
 
 # %%
 step_explorer()
@@ -148,22 +147,22 @@ _, _, _, there_small, _ = msam_step(0.4 * 0.6, 1.0)
 assert abs(mixed - there_small).max() < 1e-9, "On a bowl M-SAM is SAM with radius rho times v."
 
 # %% [markdown]
-# **What it means.** As printed, M-SAM is SAM with a radius that adapts to the imbalance: a batch that one modality dominates is climbed further.
+# **What it means.** As printed, M-SAM is SAM with a radius that adapts to the imbalance: where one modality dominates a batch, it climbs further.
 #
-# **What it does not mean.** That the dominant *modality's* weights are treated differently. *Which* modality is dominant plays no part: swap the
+# **What it does not mean.** That the dominant *modality's* weights are treated differently. *Which* modality is dominant does not matter: swap the
 # shares and the step is the same. The authors' text says more ("the dominant modality lands in flat minima, the others explore freely"), so
 # the library has two further readings: `"encoder"` confines the climb to the dominant encoder, `"unimodal_loss"` takes true unimodal losses.
 
 
 # %%
 def moved(**options):
-    """How far each block's step is from the plain gradient's."""
-    found = library_step("msam", rho=RHO, **options)
+    """The largest difference of each block's step to the plain gradient."""
+    taken = library_step("msam", rho=RHO, **options)
     place = {id(p): i for i, p in enumerate(model.parameters())}
     out = {}
     for block, parameters in model.blocks().items():
         at = [place[id(p)] for p in parameters.values()]
-        out[block] = round(max(float((found[i] - here[i]).abs().max()) for i in at), 4)
+        out[block] = round(max(float((taken[i] - here[i]).abs().max()) for i in at), 4)
     return out
 
 
@@ -176,22 +175,22 @@ assert [b for b, far in only.items() if far > 0] == [dominant], "Only one encode
 # %% [markdown]
 # ## 3 · Strong or weak?
 #
-# If it matters *whose* encoder is perturbed (displaced before its gradient is taken), one should see it when only one of them is. Four trainings with radius 0.2: nobody
-# perturbed, all weights (SAM), only the dominant encoder, only the weaker one.
+# If it matters *which* encoder is perturbed (displaced before its gradient is taken), it should show when only one of them is. Four training runs with
+# radius 0.2 perturb no weights, all weights (SAM), only the dominant encoder, or only the weaker one.
 #
 # **Predict.** In which of the four does the *weaker* modality end up worst?
 
 # %%
 seeds = (0, 1, 2) if PRESET != "smoke" else (0,)
-runs = [ml.run_experiment(e, STORE) for e in suite.perturbation_experiments(PRESET, seeds=seeds)]
-rows = strong_weak_rows(results.collect(runs))
+runs = [ml.run_experiment(e, STORE) for e in perturbation_experiments(PRESET, seeds=seeds)]
+rows = strong_weak_rows(collect(runs))
 show(strong_versus_weak(rows), alt=strong_versus_weak_alt(rows))
 
 # %%
 end = results.reported_epoch(rows)
-own = end[(end.split == "test") & (end.metric == "accuracy") & (end.modality != "fused")]
-weaker = own.groupby("modality")["value"].mean().idxmin()
-mean = own[own.modality == weaker].groupby("label")["value"].mean()
+alone = end[(end.split == "test") & (end.metric == "accuracy") & (end.modality != "fused")]
+weaker = alone.groupby("modality")["value"].mean().idxmin()
+mean = alone[alone.modality == weaker].groupby("label")["value"].mean()
 by_target = {
     t: float(mean[next(k for k in mean.index if k.endswith(t))]) for t in ("dominant", "weakest")
 }
@@ -202,8 +201,8 @@ if PRESET != "smoke":
     )
 
 # %% [markdown]
-# **What it means.** A perturbation makes learning harder for what it perturbs. Confined to the dominant encoder, it spares the weaker
-# one. On real pairs of images and recordings (AV-MNIST, see the README) the effect is clear, on this small set it is inside the spread of the seeds.
+# **What it means.** A perturbation makes learning harder for the weights that it perturbs. Confined to the dominant encoder, it spares the weaker
+# one. On real pairs of images and recordings (AV-MNIST, see the README) the effect is clear, on this small set it is within the spread of the seeds.
 #
 # **What it does not mean.** That M-SAM gives the best fused accuracy: see the tables.
 
@@ -211,7 +210,7 @@ if PRESET != "smoke":
 # ## 4 · What it costs
 #
 # Written naively, M-SAM takes three backward passes and $2^M$ forward passes per batch. Here the contributions reuse the features of the forward
-# pass that is there anyway, so a step costs what SAM's costs (`benchmarks/step_cost.py`). One more reading is cheaper still:
+# pass that is computed anyway, so a step costs what SAM's costs (`benchmarks/step_cost.py`). One more variant is cheaper still:
 # `ascent="momentum"` climbs along the optimizer's momentum and needs one pass.
 
 # %%
@@ -247,7 +246,7 @@ radius = 0.2 * 0.5
 assert abs(radius - 0.1) < 1e-9, "The radius times the dominant share."
 
 # %% [markdown]
-# **★★ Exercise 04.2** M-SAM calls the perturbed gradient with weight $v_d$. Compute, from `here` and `sam`, the step for a share of 0.75 (a list of
+# **★★ Exercise 04.2** M-SAM weights the perturbed gradient by $v_d$. Compute, from `here` and `sam`, the step for a share of 0.75 (a list of
 # tensors).
 
 # %% tags=["exercise"]
@@ -279,7 +278,7 @@ assert {"loss", "share/a", "share/b"} <= set(logs), "A loss, and a share per mod
 # M-SAM's step in ten lines; that it is a mixture of two gradients, SAM with radius $\rho v_d$ to first order; and three readings of one
 # algorithm.
 #
-# **Questions.** 1. Why does $v_d$ cancel in the climb? 2. What are the two ends of the mixture? 3. What changes when the two modalities' shares are
+# **Questions.** 1. Why does $v_d$ cancel in the climb? 2. What are the two limits of the mixture? 3. What changes when the two modalities' shares are
 # swapped? 4. What does the reading `encoder` perturb? 5. Which forward passes do the contributions need? 6. What does the authors' text claim that
 # the printed algorithm does not do?
 #

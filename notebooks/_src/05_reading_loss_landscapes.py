@@ -11,8 +11,8 @@
 #
 # **What does a picture of a loss surface show, and what does it hide?**
 #
-# **You will** cut a bowl whose shape you know, see why directions have to be scaled to the weights, and read the surfaces of trained
-# networks, for all weights and for one modality's encoder.
+# **You will** draw slices through a bowl whose shape you know, see why directions have to be scaled to the weights, and read the surfaces
+# of trained networks, for all weights and for one modality's encoder.
 # **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** about a minute on two cores. **Regenerates**
 # Figure 1 of the paper (the surface from two viewpoints) on the embedded data.
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import msam_lib as ml
-from msam_lib.diagnostics import Landscape, line, plane, random_direction
+from msam_lib.diagnostics import Landscape, Sampling, line, plane, random_direction
 from msam_lib.experiments import suite
 from msam_lib.interactive.geometry import landscape_viewer
 from msam_lib.plots import display_names, show, theme
@@ -36,10 +36,10 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # %% [markdown]
 # ## 1 · A bowl that we know
 #
-# A network's loss is a function of thousands of weights. A picture shows a *slice* through it: choose a direction $d$, walk from the
+# A network's loss is a function of thousands of weights. A picture shows a *slice* through it: choose a direction $d$, move from the
 # trained weights $\theta$ along it, and draw $f(\theta + x\,d)$.
 #
-# To see what a slice can show, take a function of 1,000 variables that we know completely,
+# To see what a slice can show, take a function of 1,000 variables that is completely known,
 # $f(\theta) = \frac12 \sum_i h_i \theta_i^2$, whose minimum is at 0. The number $h_i$ is the *curvature* along axis $i$. Ten axes are
 # sharp, 990 are nearly flat.
 
@@ -78,14 +78,14 @@ assert max(seen) < 5, "No random slice should come near the sharpest axis."
 # %% [markdown]
 # **What it means.** A random slice shows the *average* curvature, the sum of all $h_i$ (the *trace*, notebook 06) divided by their number.
 #
-# **What it does not mean.** That there is nothing sharp. The ten sharp axes are invisible in every random slice. A flat-looking picture
+# **What it does not mean.** That nothing is sharp. The ten sharp axes are invisible in every random slice. A picture that looks flat
 # is evidence about the trace, never about the worst direction.
 
 # %% [markdown]
 # ## 2 · Scale: the same network, another picture
 #
 # In a network with ReLU activations one can multiply the weights of a layer by 4 and divide those of the next one by 4: every output
-# stays the same. Its picture should stay the same, too.
+# stays the same. The picture should stay the same as well.
 
 # %%
 import torch
@@ -94,7 +94,7 @@ data = ml.load_dataset("synthetic", snr=(2.0, 1.0), n_train=500, n_val=100, n_te
 ml.seed_everything(0)
 net = ml.build_model(data, fusion="late", encoder="mlp", width=8)
 optimizer = ml.build_optimizer(net.parameters(), lr=0.1)
-ml.Trainer(net, ml.build_method("joint"), data, optimizer=optimizer, progress=False).fit(5)
+_ = ml.Trainer(net, ml.build_method("joint"), data, optimizer=optimizer, progress=False).fit(5)
 
 # %%
 import copy
@@ -114,27 +114,32 @@ def rescaled(model, factor):
 
 twin = rescaled(net, 4.0)
 batch = data.test[:50]
-difference = (net(batch.inputs).logits - twin(batch.inputs).logits).abs().max()
+with torch.no_grad():
+    difference = (net(batch.inputs).logits - twin(batch.inputs).logits).abs().max()
 print(f"largest difference of the outputs: {float(difference):.1e}")
 
 # %% [markdown]
 # A direction of plain random numbers moves small weights relatively more than large ones. *Filter normalisation* (Li et al., NeurIPS
 # 2018, section 4) gives each filter (each row of a weight matrix) of the direction the length of the filter it moves.
 #
+# A curve also depends on the samples over which the loss is averaged. `Sampling` says which: here 300 training samples, the same for
+# every curve.
+#
 # **Predict.** For which of the two kinds of direction do the network and its twin have the same curve?
 
 # %%
+few = Sampling(samples=300)
 curves = {}
 for kind, normalise in (("plain", "none"), ("normalised", "filter")):
     for name, model in (("network", net), ("twin", twin)):
         along = random_direction(model, seed=0, normalise=normalise)
         size = 1.0 if kind == "normalised" else 0.1
         along = {k: size * v for k, v in along.items()}
-        curves[f"{name}, {kind}"] = line(model, data.train, direction=along, steps=21, samples=300)
+        curves[f"{name}, {kind}"] = line(model, data.train, direction=along, steps=21, sampling=few)
 
 show(
     lines(curves),
-    alt="The two normalised curves lie on each other; the two plain ones do not.",
+    alt="The two normalised curves coincide; the two plain ones do not.",
 )
 
 # %%
@@ -152,8 +157,8 @@ assert gap["normalised"] < 1e-3 < gap["plain"], "Only normalised directions shou
 # %% [markdown]
 # ## 3 · Trained networks, all weights
 #
-# The same data and start, trained by joint training, by SAM and by two readings of M-SAM. Two random directions
-# span a plane; all methods get *the same* random numbers (scaled to their own weights), the same samples and one scale of height and
+# The same data and the same initial weights, trained by joint training, by SAM and by two readings of M-SAM. Two random directions
+# span a plane; all methods get *the same* random numbers (scaled to the weights of each), the same samples, and one scale of height and
 # colour. The paper's Figure 1 shows such surfaces from two viewpoints.
 
 # %%
@@ -170,13 +175,13 @@ list(models)
 
 # %%
 steps, samples = (13, 300) if PRESET != "smoke" else (5, 60)
-options = {"steps": steps, "samples": samples, "progress": False}
+options = {"steps": steps, "sampling": Sampling(samples=samples), "progress": False}
 planes = {name: plane(model, digits.train, **options) for name, model in models.items()}
 show(surfaces(planes, ceiling=4.0), alt=surfaces_alt(planes))
 
 # %% [markdown]
 # Read it in this order: the value in the centre (the training loss itself), how wide the valley is (contours below), and only then the
-# shape of the walls. **Check** the claim of every sharpness-aware method, a wider valley than joint training:
+# shape of the walls. **Check** what every sharpness-aware method claims, a wider valley than that of joint training:
 
 # %%
 rise = {name: s.rise(0.5) for name, s in planes.items()}
@@ -187,21 +192,21 @@ if PRESET != "smoke":
 # %% [markdown]
 # ## 4 · One modality at a time
 #
-# The claim of M-SAM is about *modalities*: the dominant one should land in a flat valley, the others should be free to explore. A plane
+# The claim of M-SAM is about *modalities*: the dominant one should end in a flat valley, the others should be free to explore. A plane
 # can be confined to one encoder, or have its first direction in one encoder and its second in the other. That is cheap: what a
 # direction leaves unchanged is computed once.
 
 # %%
 first, second = digits.modalities
 views = {
-    ("all weights"): (),
-    (f"{first} x {second}"): (first, second),
-    (f"{first} encoder"): (first,),
-    (f"{second} encoder"): (second,),
+    "all weights": (),
+    f"{first} x {second}": (first, second),
+    f"{first} encoder": (first,),
+    f"{second} encoder": (second,),
 }
 every = {
-    (name, weights): planes[name] if not of else plane(model, digits.train, *of, **options)
-    for weights, of in views.items()
+    (name, weights): plane(model, digits.train, *blocks, **options) if blocks else planes[name]
+    for weights, blocks in views.items()
     for name, model in models.items()
 }
 
@@ -227,17 +232,18 @@ pd.DataFrame(table).rename_axis("mean rise of the loss (nats) over the plane of"
 # %% [markdown]
 # ## 5 · Is the picture right?
 #
-# Check a tool against another one before you believe it. The package *loss-landscapes* computes losses at given
-# points, too. (Its own grid is shifted from row to row, so we hand it our points.)
+# Check a tool against another one before you trust it. The package *loss-landscapes* also computes losses at given
+# points. (The grid that it makes by itself is shifted from row to row, so it is given ours.)
 
 # %%
 from msam_lib.diagnostics.external import loss_landscapes_plane
 
 model = models["Joint training"]
-few = np.linspace(-1, 1, 5)
+points, hundred = np.linspace(-1, 1, 5), Sampling(samples=100)
 a, b = (random_direction(model, seed=s) for s in (1, 2))
-theirs = loss_landscapes_plane(model, digits.train, a, b, few, few, samples=100)
-ours = plane(model, digits.train, directions=(a, b), steps=5, samples=100, progress=False).loss
+theirs = loss_landscapes_plane(model, digits.train, a, b, points, points, sampling=hundred)
+same = {"directions": (a, b), "steps": 5, "sampling": hundred, "progress": False}
+ours = plane(model, digits.train, **same).loss
 worst = np.abs(theirs / ours - 1).max()
 print(f"largest relative difference over 25 points: {worst:.1e}")
 assert worst < 1e-4, "Both tools should give the same losses."
@@ -257,8 +263,8 @@ factor = len(h)
 assert abs(factor * h.mean() - h.sum()) < 1e-6, "Mean times number is the sum."
 
 # %% [markdown]
-# **★★ Exercise 05.2** Random directions differ. Compute the `rise()` of five planes over all weights of joint training with the seeds
-# 1 to 5 (`plane(..., seed=s, **options)`), as a list.
+# **★★ Exercise 05.2** Random directions differ. Compute the `rise()` of five planes over all weights of joint training, whose directions
+# have the seeds 1 to 5 (`plane(..., seed=s, **options)`), as a list. The samples stay the same.
 
 # %% tags=["exercise"]
 # Exercise 05.2: five numbers.
@@ -268,11 +274,11 @@ rises = [
 ]
 
 # %%
-assert len(rises) == 5 and min(rises) > 0, "Five planes, each with its own seed."
-print(f"{np.mean(rises):.2f} ± {np.std(rises, ddof=1):.2f}: what two random directions tell apart")
+assert len(rises) == 5 and min(rises) > 0, "Five planes with different seeds."
+print(f"{np.mean(rises):.2f} ± {np.std(rises, ddof=1):.2f}: the spread due to the directions alone")
 
 # %% [markdown]
-# **★★★ Exercise 05.3** Walk in a straight line from joint training's weights to SAM's (`interpolate(model, other, data)` from
+# **★★★ Exercise 05.3** Move in a straight line from joint training's weights to SAM's (`interpolate(model, other, data)` from
 # `msam_lib.diagnostics`; 0 is the first, 1 the second). How high is the barrier: the highest loss on the way minus the larger of the two
 # ends?
 
@@ -282,7 +288,7 @@ print(f"{np.mean(rises):.2f} ± {np.std(rises, ddof=1):.2f}: what two random dir
 from msam_lib.diagnostics import interpolate
 
 ends = (models["Joint training"], models["SAM"])
-way = interpolate(*ends, digits.train, span=(0, 1), steps=21, samples=300)
+way = interpolate(*ends, digits.train, span=(0, 1), steps=21, sampling=Sampling(samples=300))
 barrier = way.loss.max() - max(way.loss[0], way.loss[-1])
 
 # %%
@@ -295,13 +301,14 @@ print(f"barrier: {barrier:.2f} nats")
 # slices through a bowl whose shape you know; why directions are scaled filter by filter; the surfaces of trained networks over all
 # weights and over one modality's encoder; and a check of the tool against another one.
 #
-# **Questions.** 1. What does a random slice show, the mean or the largest curvature? 2. Why can a flat-looking picture hide a sharp
+# **Questions.** 1. What does a random slice show, the mean or the largest curvature? 2. Why can a picture that looks flat hide a sharp
 # direction? 3. What does filter normalisation make comparable? 4. Why must all methods share random numbers, samples and scale? 5. What
 # is kept fixed in a plane confined to one encoder? 6. Which number of a surface would you put in a table?
 #
-# **Limits.** Two directions out of thousands, one seed per method, batch normalisation in evaluation mode, losses above 4 nats (the unit of a loss with natural logarithms) cut off.
+# **Limits.** Two directions out of thousands, one seed per method, batch normalisation in evaluation mode, losses cut off above 4 nats (the
+# unit of a loss with natural logarithms).
 #
-# **Next:** [06 · Curvature per modality](06_curvature_per_modality.ipynb) puts numbers with error bars to what pictures suggest; the course goes on with
+# **Next:** [06 · Curvature per modality](06_curvature_per_modality.ipynb) measures what pictures suggest, with error bars; the course continues with
 # [07 · Does flat mean general?](07_does_flat_mean_general.ipynb).
 #
 # **References.** Li et al., *Visualizing the Loss Landscape of Neural Nets*, NeurIPS 2018, sections 3 and 4. Dinh et al., *Sharp Minima Can

@@ -11,8 +11,8 @@
 #
 # **How sharp is the valley in which each modality's encoder ends up, and how well do we know it?**
 #
-# **You will** estimate the trace of a Hessian with an error bar and check it against the exact number, measure the curvature of each
-# encoder over a training, and look at the whole spectrum.
+# **You will** estimate the trace of a Hessian with an error bar and check it against the exact number, follow the curvature of each
+# encoder during training, and look at the whole spectrum.
 # **Needs** [05 · Reading loss landscapes](05_reading_loss_landscapes.ipynb). **Takes** about a minute on two cores. **Regenerates** the
 # Hessian traces per modality over epochs (the observation of the MASAM paper) on the embedded data.
 
@@ -28,6 +28,7 @@ import msam_lib as ml
 from msam_lib import results
 from msam_lib.diagnostics import (
     HessianOperator,
+    Sampling,
     block_norms,
     block_traces,
     hessian_trace,
@@ -69,16 +70,16 @@ print(f"{len(H)} weights in the encoder of {block}, trace {exact:.3f}")
 # **Predict.** One probe $z$: how far off will it typically be: 1 %, 10 % or 50 %?
 
 # %%
-found = hessian_trace(tiny, data.train, block, probes=200, seed=0, progress=False)
-spread = found.samples.std(ddof=1) / exact
-print(f"200 probes: {found.value:.3f} ± {found.std_error:.3f}; exact {exact:.3f}")
+trace = hessian_trace(tiny, data.train, block, probes=200, seed=0, progress=False)
+spread = trace.samples.std(ddof=1) / exact
+print(f"200 probes: {trace.value:.3f} ± {trace.std_error:.3f}; exact {exact:.3f}")
 print(f"a single probe is typically {100 * spread:.0f} % off")
-assert abs(found.value - exact) < 4 * found.std_error, "The estimate should lie within its error."
+assert abs(trace.value - exact) < 4 * trace.std_error, "The estimate should lie within its error."
 
 # %%
 counts = [5, 10, 20, 50, 100, 200]
-means = [found.samples[:n].mean() for n in counts]
-errors = [found.samples[:n].std(ddof=1) / np.sqrt(n) for n in counts]
+means = [trace.samples[:n].mean() for n in counts]
+errors = [trace.samples[:n].std(ddof=1) / np.sqrt(n) for n in counts]
 show(
     estimates(counts, means, errors, exact=exact),
     alt=f"Estimates with error bars that shrink from {errors[0]:.2f} to {errors[-1]:.2f} around {exact:.2f}.",
@@ -91,7 +92,7 @@ show(
 # ## 2 · All blocks from the same probes
 #
 # Split each probe by modality: $z_m^\top (Hz)_m$ estimates the trace of modality $m$'s block, and one product serves them all.
-# Here for joint training on the digits.
+# Here for joint training on the digits. The loss is averaged over a fixed part of the training samples, which `Sampling` draws.
 
 # %%
 experiments = [e for e in suite.table_experiments("late", PRESET, seeds=(0, 1, 2)) if e.traces]
@@ -103,12 +104,13 @@ digits = ml.load_dataset("digits")
 first, second = digits.modalities
 
 samples, probes = (300, 30) if PRESET != "smoke" else (60, 5)
-traces = block_traces(model, digits.train, samples=samples, probes=probes, progress=False)
+sampling = Sampling(samples=samples)
+traces = block_traces(model, digits.train, sampling=sampling, probes=probes, progress=False)
 rows = {b: (t.value, t.std_error, t.parameters) for b, t in traces.items()}
 pd.DataFrame(rows, index=["trace", "standard error", "weights"]).T.round(2)
 
 # %% [markdown]
-# **Check it with another tool.** *PyHessian* computes $z^\top H z$, too; with the same vectors it should return the same numbers.
+# **Check it with another tool.** *PyHessian* also computes $z^\top H z$; with the same vectors it should return the same numbers.
 
 # %%
 from msam_lib.diagnostics.external import PyHessian
@@ -121,10 +123,10 @@ print(f"ours {ours.value:.4f}, PyHessian {theirs.mean():.4f}, relative differenc
 assert difference < 1e-3, "Both should compute the same quadratic forms."
 
 # %% [markdown]
-# ## 3 · Over a training
+# ## 3 · During training
 #
-# Every few epochs of the runs of this collection a probe measured the traces. **Predict:** under joint training, which encoder is in the
-# sharper valley: the dominant one (visual) or the starved one? And what will M-SAM do to it?
+# In the runs of this collection, a probe measured the traces every few epochs. **Predict:** under joint training, which encoder is in the
+# sharper valley: the dominant one (visual) or the weaker one? And what will M-SAM change?
 
 # %%
 frame = traced_rows(results.collect(runs))
@@ -145,15 +147,15 @@ table.round(1)
 by_method = last.groupby(["method", "modality"])["value"].mean()
 dominant = by_method["joint"].drop(["fused", "fusion"]).idxmax()
 if PRESET != "smoke":
-    message = "M-SAM should leave the dominant encoder in a flatter place than joint training."
+    message = "M-SAM should leave the dominant encoder at a flatter point than joint training."
     assert by_method["msam", dominant] < by_method["joint", dominant], message
 print({k[0]: round(v, 1) for k, v in by_method.items() if k[1] == dominant})
 
 # %% [markdown]
-# **What it means.** The dominant encoder ends in a clearly flatter place with every sharpness-aware method. That is the geometric half of
+# **What it means.** The dominant encoder ends at a clearly flatter point with every sharpness-aware method. That is the geometric half of
 # M-SAM's claim, and here it holds.
 #
-# **What it does not mean.** That flatness causes better generalisation (notebook 07), nor that M-SAM is needed for it: plain SAM flattens
+# **What it does not mean.** That flatness causes better generalisation (notebook 07), or that M-SAM is needed for it: plain SAM flattens
 # the encoder as well.
 
 # %% [markdown]
@@ -164,18 +166,11 @@ print({k[0]: round(v, 1) for k, v in by_method.items() if k[1] == dominant})
 
 # %%
 steps = 40 if PRESET != "smoke" else 10
-densities = {
-    m: spectral_density(
-        model, digits.train, m, samples=samples, probes=2, steps=steps, progress=False
-    )
-    for m in digits.modalities
-}
-tops = {
-    m: float(
-        top_eigenvalues(model, digits.train, m, k=1, samples=samples, progress=False).values[0]
-    )
-    for m in digits.modalities
-}
+same = {"sampling": sampling, "progress": False}
+densities, tops = {}, {}
+for m in digits.modalities:
+    densities[m] = spectral_density(model, digits.train, m, probes=2, steps=steps, **same)
+    tops[m] = float(top_eigenvalues(model, digits.train, m, k=1, **same).values[0])
 words = ", ".join(f"{m} up to {v:.1f}" for m, v in tops.items())
 show(
     spectral_density_plot(densities),
@@ -191,12 +186,10 @@ for m, d in densities.items():
 # ## 5 · Do the modalities interfere?
 #
 # The block of $H$ between two encoders says how a step in one changes the gradient of the other. If it were zero, each encoder would
-# learn as if it were alone. Its size (Frobenius norm) beside those of the encoders' own blocks:
+# learn as if it were alone. The table shows its size (Frobenius norm) and, on the diagonal, the size of each encoder's block:
 
 # %%
-norms = block_norms(
-    model, digits.train, samples=samples, probes=max(4, probes // 3), progress=False
-)
+norms = block_norms(model, digits.train, probes=max(4, probes // 3), **same)
 pd.DataFrame(norms.norms, norms.blocks, norms.blocks).round(2)
 
 # %% [markdown]
@@ -214,21 +207,22 @@ factor = 1 / np.sqrt(16)
 assert abs(factor - 0.25) < 1e-9, "The error falls with the square root of the number of probes."
 
 # %% [markdown]
-# **★★ Exercise 06.2** Batch normalisation makes the trace depend on the mode. Compute the total trace of `model` with
-# `mode="train"` (use `block_traces(...)["total"]` with the settings of section 2).
+# **★★ Exercise 06.2** Batch normalisation makes the trace depend on the mode. Compute the total trace of `model` with the statistics of
+# the batch, `Sampling(samples=samples, mode="train")` (use `block_traces(...)["total"]` with as many probes as in section 2).
 
 # %% tags=["exercise"]
 # Exercise 06.2: the total trace with batch statistics.
 # solution
-options = {"samples": samples, "probes": probes, "progress": False}
-in_train_mode = block_traces(model, digits.train, mode="train", **options)["total"].value
+options = {"sampling": Sampling(samples=samples, mode="train"), "probes": probes, "progress": False}
+in_train_mode = block_traces(model, digits.train, **options)["total"].value
 
 # %%
-again = block_traces(
-    model, digits.train, mode="train", samples=samples, probes=probes, progress=False
+by_batch = Sampling(samples=samples, mode="train")
+again = block_traces(model, digits.train, sampling=by_batch, probes=probes, progress=False)
+assert abs(in_train_mode - again["total"].value) < 1e-3 * abs(in_train_mode), (
+    "Same samples, same probes, the statistics of the batch."
 )
-assert abs(in_train_mode - again["total"].value) < 1e-3 * abs(in_train_mode)
-print(f"train mode {in_train_mode:.0f}, evaluation mode {traces['total'].value:.0f}: say which one")
+print(f"training mode {in_train_mode:.0f}, evaluation mode {traces['total'].value:.0f}")
 
 # %% [markdown]
 # **★★★ Exercise 06.3** A probe is one vector of signs. Compute $z^\top H z$ for the first encoder of `tiny` and `z = torch.ones(P)` from the
@@ -247,11 +241,11 @@ assert abs(form - float(H.sum())) < 1e-3 * max(1.0, abs(float(H.sum()))), (
 # %% [markdown]
 # ## You have seen
 #
-# a trace estimated with an error bar and checked against the exact one; the curvature of each encoder over a training; the density of
+# a trace estimated with an error bar and checked against the exact one; the curvature of each encoder during training; the density of
 # all eigenvalues; and the block between two modalities.
 #
 # **Questions.** 1. Why is $z^\top H z$ right on average? 2. What does it cost, in gradients? 3. Why does every number here carry a
-# standard error? 4. What can two Hessians with equal traces differ in? 5. What does the block between two encoders say? 6. Which mode of
+# standard error? 4. In what can two Hessians with equal traces differ? 5. What does the block between two encoders say? 6. Which mode of
 # batch normalisation was used, and does it matter? 7. Which half of M-SAM's claim does section 3 test, and which not?
 #
 # **Limits.** Small networks, 300 samples, three seeds: the intervals of section 3 are those of three runs.

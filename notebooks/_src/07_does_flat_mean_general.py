@@ -11,8 +11,8 @@
 #
 # **Networks in flat valleys are said to generalise better. Do ours?**
 #
-# **You will** compute the sharpness of a network and make it 10 times larger without changing one prediction, set five measures of
-# sharpness against the generalisation gap of 24 runs, and read a rank correlation with its interval.
+# **You will** compute the sharpness of a network and make it 10 times larger without changing one prediction, compare five measures of
+# sharpness with the generalisation gap of 24 runs, and read a rank correlation with its interval.
 # **Needs** [05 · Reading loss landscapes](05_reading_loss_landscapes.ipynb); [06](06_curvature_per_modality.ipynb) is not needed.
 # **Takes** half a minute on two cores. **Regenerates** the sharpness and generalisation measures of the paper's section on
 # quantifying generalisation, on the embedded data.
@@ -63,9 +63,9 @@ before = keskar_sharpness(net, data.train, progress=False)
 print(f"Q = {before.value:.2f} %, epsilon {before.epsilon}, {before.convention}")
 
 # %% [markdown]
-# ## 2 · Sharper at will
+# ## 2 · As sharp as you like
 #
-# As in notebook 05: the weights of the first layers times $a$, those of the second layers divided by $a$. With ReLU no output changes.
+# As in notebook 05, multiply the weights of the first layers by $a$ and divide those of the second layers by $a$. With ReLU no output changes.
 #
 # **Predict.** What does $Q$ do when $a = 30$: stay, fall or rise? What should a good measure of sharpness do?
 
@@ -83,14 +83,13 @@ def rescaled(model, factor):
     return model
 
 
-rows = {}
+rows, inputs = {}, data.test[:50].inputs
 for a in (1.0, 3.0, 10.0, 30.0):
     twin = rescaled(net, a)
-    same = float(
-        (net(data.test[:50].inputs).logits - twin(data.test[:50].inputs).logits).abs().max()
-    )
+    with torch.no_grad():
+        change = (net(inputs).logits - twin(inputs).logits).abs().max()
     rows[a] = {
-        "largest change of an output": same,
+        "largest change of an output": float(change),
         "Keskar's Q (%)": keskar_sharpness(twin, data.train, progress=False).value,
         "SAM (nats)": ascent_sharpness(twin, data.train, rho=0.05).value,
         "adaptive (nats)": ascent_sharpness(twin, data.train, rho=0.5, adaptive=True).value,
@@ -101,30 +100,30 @@ table.round(4)
 # %%
 first, last = table.iloc[0], table.iloc[-1]
 assert last["largest change of an output"] < 1e-3, "Rescaling should not change the function."
-assert last["Keskar's Q (%)"] > 2 * first["Keskar's Q (%)"], "Q should follow the scale."
+assert last["Keskar's Q (%)"] > 2 * first["Keskar's Q (%)"], "Q should depend on the scale."
 assert abs(last["adaptive (nats)"] / first["adaptive (nats)"] - 1) < 0.02, (
-    "The adaptive sharpness should not follow the scale."
+    "The adaptive sharpness should not depend on the scale."
 )
 
 # %% [markdown]
-# **What it means.** $Q$ and SAM's sharpness depend on how the same function is written down (Dinh et al., ICML 2017). *Adaptive* sharpness
+# **What it means.** $Q$ and SAM's sharpness depend on how the same function is parametrised (Dinh et al., ICML 2017). *Adaptive* sharpness
 # measures steps relative to each weight and does not.
 #
-# **What it does not mean.** That $Q$ is useless: networks trained in the same way from the same start do not differ by such
-# rescalings, and among them it may still rank. That is a question for an experiment.
+# **What it does not mean.** That $Q$ is useless: networks trained in the same way from the same initial weights do not differ by such
+# rescalings, and $Q$ may still rank them. That is a question for an experiment.
 
 # %% [markdown]
 # ## 3 · The experiment
 #
 # All late-fusion runs of this collection on the digits: eight methods, three seeds each. For each, five measures on the same 300
 # training samples, for each modality's encoder and for all weights ("fused"), and the gap of the fused accuracy. The measurements are
-# stored; `make figures` makes them again.
+# stored; `make figures` repeats them.
 #
 # | measure | the rise of the loss ... |
 # | --- | --- |
 # | Keskar's Q | at the worst point of a box around the weights, in percent |
 # | SAM, one step | after one step of length $\rho$ along the gradient |
-# | SAM, ascent | at the worst point within that radius that several steps of ascent find |
+# | SAM, ascent | at the worst point within that radius, as far as several steps of ascent reach it |
 # | adaptive | the same with every weight's step in proportion to its size |
 # | average case | on average over Gaussian displacements, equally large in every weight |
 #
@@ -132,33 +131,34 @@ assert abs(last["adaptive (nats)"] / first["adaptive (nats)"] - 1) < 0.02, (
 
 # %%
 frame = gaps(results.load("sharpness"))
-found = correlations(frame)
-show(sharpness_against_gap(frame, found), alt=sharpness_alt(frame, found))
+taus = correlations(frame)
+show(sharpness_against_gap(frame, taus), alt=sharpness_alt(frame, taus))
 
 # %% [markdown]
 # $\tau$ is **Kendall's rank correlation**: take all pairs of runs; $\tau$ is the share of pairs in which the sharper run has the larger gap,
-# minus the share in which it has the smaller one. The brackets hold a 95 % interval, from drawing the runs again with replacement.
+# minus the share in which it has the smaller one. The brackets hold a 95 % interval from a bootstrap: the runs are drawn again, with
+# replacement.
 
 # %%
 pd.DataFrame(
-    {NAMES[m]: {"τ": c.tau, "low": c.low, "high": c.high, "p": c.p_value} for m, c in found.items()}
+    {NAMES[m]: {"τ": c.tau, "low": c.low, "high": c.high, "p": c.p_value} for m, c in taus.items()}
 ).T.round(3)
 
 # %%
-clear = [NAMES[m] for m, c in found.items() if c.low > 0]
-print(f"{len(clear)} of {len(found)} measures have an interval above 0: {', '.join(clear)}")
-assert len(clear) < len(found), "Here not every measure of sharpness explains the gap."
+clear = [NAMES[m] for m, c in taus.items() if c.low > 0]
+print(f"{len(clear)} of {len(taus)} measures have an interval above 0: {', '.join(clear)}")
+assert len(clear) < len(taus), "Here not every measure of sharpness explains the gap."
 
 # %% [markdown]
-# ## 4 · Look closer
+# ## 4 · A closer look
 #
-# Choose a measure, and whose weights are moved. *Find* a measure that orders the runs in one encoder but not in the other.
+# Choose a measure, and whose weights are moved. *Find* a measure that orders the runs for one encoder but not for the other.
 
 # %%
 gap_explorer(frame)
 
 # %% [markdown]
-# The same as still numbers: $\tau$ by measure and weights.
+# The same as a table: $\tau$ by measure and weights.
 
 # %%
 every = {w: correlations(frame, w) for w in frame["modality"].unique()}
@@ -167,8 +167,8 @@ pd.DataFrame({w: {NAMES[m]: c.tau for m, c in t.items()} for w, t in every.items
 # %% [markdown]
 # ## 5 · Between methods, or within one?
 #
-# A correlation over all runs can come from the methods alone: SAM flattens *and*, for whatever reason, generalises better here. Take
-# the mean of each method away, and ask again: among runs of one method, is the flatter one the better one?
+# A correlation over all runs can come from the methods alone: SAM flattens *and*, for whatever reason, generalises better here. Subtract
+# the mean of each method, and repeat the question: among runs of one method, is the flatter one the better one?
 
 # %%
 one = frame[(frame["measure"] == "average") & (frame["modality"] == "fused")]
@@ -182,10 +182,10 @@ assert within.low < 0 < within.high, "Within methods, flatness should not decide
 
 # %% [markdown]
 # **What it means.** On this data only the average-case sharpness clearly orders the runs, and it does so *between* methods: those that
-# flatten have the smaller gap. Among runs of one method, which differ by the seed alone, it says nothing.
+# flatten have the smaller gap. Among runs of one method, which differ only in the seed, it says nothing.
 #
 # **What it does not mean.** That flatness is the *cause*. The methods differ in more than flatness, 24 runs of one small data set are
-# few, and a measure that can be changed at will (section 2) cannot be the whole explanation.
+# few, and a measure that rescaling can change as one likes (section 2) cannot be the whole explanation.
 
 # %% [markdown]
 # ## Exercises
@@ -233,7 +233,7 @@ print(f"Q of the same function goes down to {smallest:.2f} % (from {before.value
 # %% [markdown]
 # ## You have seen
 #
-# a sharpness that grows without any change of the function; five measures against the gap of 24 runs; and rank correlations
+# a sharpness that grows without any change of the function; five measures compared with the gap of 24 runs; and rank correlations
 # with intervals, over all runs and within methods.
 #
 # **Questions.** 1. What does the normalised gap leave out? 2. Why is $Q$ a lower bound? 3. Which measure survives rescaling, and why?
@@ -242,7 +242,7 @@ print(f"Q of the same function goes down to {smallest:.2f} % (from {before.value
 #
 # **Limits.** One data set, small networks, three seeds per method, one choice of $\varepsilon$, $\rho$ and $\sigma$.
 #
-# **Next:** back to [00 · Start here](00_start_here.ipynb) for all figures that there are.
+# **Next:** back to [00 · Start here](00_start_here.ipynb) for an overview of all figures.
 #
 # **References.** Keskar et al., *On Large-Batch Training for Deep Learning*, ICLR 2017, Metric 2.1. Dinh et al., *Sharp Minima Can
 # Generalize for Deep Nets*, ICML 2017. Kwon et al., *ASAM*, ICML 2021, section 3. Jiang et al., *Fantastic Generalization Measures and Where

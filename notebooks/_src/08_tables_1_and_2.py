@@ -11,7 +11,7 @@
 #
 # **Which method is best, and how sure can one be?**
 #
-# **You will** read the paper's two tables beside our own numbers, sort all methods by what you care about, and test whether one is
+# **You will** read the paper's two tables beside our numbers, sort all methods by what you care about, and test whether one is
 # better than another.
 # **Needs** [04 · M-SAM, line by line](04_msam_line_by_line.ipynb). **Takes** under a minute; everything is stored. **Regenerates** Tables 1 (late
 # fusion) and 2 (early fusion, MaxOut) of the paper on real AV-MNIST pairs and on five other data sets.
@@ -19,15 +19,14 @@
 # %%
 import pandas as pd
 
+import msam_lib as ml
 from msam_lib import results
-from msam_lib.experiments import comparison
-from msam_lib.figures import comparison as paper_methods
 from msam_lib.figures.published import PUBLISHED
 from msam_lib.figures.registry import ITEMS
 from msam_lib.interactive.tables import table_explorer
 from msam_lib.plots import show, theme
 from msam_lib.plots.search import best_by_rate
-from msam_lib.results.comparison import WEAKEST, compared, measured
+from msam_lib.results.comparison import WEAKEST, accuracies, compared, measured, ranks
 from msam_lib.results.statistics import paired
 
 theme()
@@ -35,17 +34,16 @@ theme()
 # %% [markdown]
 # ## 1 · Table 1, late fusion
 #
-# AV-MNIST: images of digits with 75 % of their energy removed, and spoken digits in noise. **Read first what is not the same as in the
-# paper:** multilayer perceptrons on 20,000 pairs for 12 epochs in the place of ResNet-18 on 55,000; learning rate and main option
-# chosen on the validation split with nine trials for every method; five seeds. The paper gives no seeds and no spread.
+# AV-MNIST: images of digits with 75 % of their energy removed, and spoken digits in noise. **Read first what differs from the
+# paper:** multilayer perceptrons on 20,000 pairs for 12 epochs instead of ResNet-18 on 55,000; learning rate and main option
+# chosen on the validation split with nine trials for every method; five seeds. The paper reports no seeds and no spread.
 #
-# **Predict.** How many of the methods will beat joint training by more than their interval?
+# **Predict.** How many of the methods will be better than joint training by more than their interval?
 
 # %%
-frames = {
-    d: results.load(f"methods_{d}") for d in ("avmnist", "digits", "signs", "mosi", "mfeat", "isl")
-}
-ITEMS["table_methods_late_avmnist"].build(frames["avmnist"])
+needed = {source for item in ITEMS.values() for source in item.sources}
+frames = {name: results.load(name) for name in needed}
+ITEMS["table_methods_late_avmnist"].build(frames)
 
 # %% [markdown]
 # The columns *audio* and *visual* are the accuracies while the other modality is absent, measured in the same way in every row; the columns
@@ -54,51 +52,51 @@ ITEMS["table_methods_late_avmnist"].build(frames["avmnist"])
 # ## 2 · Table 2, early fusion
 
 # %%
-ITEMS["table_methods_maxout_avmnist"].build(frames["avmnist"])
+ITEMS["table_methods_maxout_avmnist"].build(frames)
 
 # %% [markdown]
 # ## 3 · Sort it yourself
 #
-# Choose a comparison, whether to sort by the fused accuracy or by the weakest modality's own, and a method to highlight. On AV-MNIST grey
+# Choose a comparison, whether to sort by the fused accuracy or by that of the weakest modality alone, and a method to highlight. On AV-MNIST grey
 # strokes are the paper's numbers, which belong to other networks and sizes.
 
 # %%
-from msam_lib.catalogue import TITLES
-
+titles = {name: row.title for name, row in ml.catalogue.METHODS.items()}
 printed = {
-    f"avmnist, {fusion}": {TITLES[k]: v for k, v in PUBLISHED[fusion].items()}
+    f"avmnist, {fusion}": {titles[k]: v for k, v in PUBLISHED[fusion].items()}
     for fusion in ("late", "maxout")
 }
-table_explorer(frames, printed)
+compared_sets = ("avmnist", "digits", "signs", "mosi", "mfeat", "isl")
+table_explorer({d: frames[f"methods_{d}"] for d in compared_sets}, printed)
 
 # %% [markdown]
 # *Find* a method that is near the top of both lists on AV-MNIST. The ranks over all comparisons, without a kernel:
 
 # %%
-summary = results.load("methods")
 item = ITEMS["methods_ranks"]
-show(item.build(summary), alt=item.alt(summary))
+show(item.build(frames), alt=item.alt(frames))
 
 # %%
-names, ranks = paper_methods.ranks(summary)
-table = pd.Series(ranks.average, names).sort_values().round(1)
-inside = (table - table.iloc[0] < ranks.critical_difference).mean()
+summary = frames["methods"]
+names, ranked = ranks(summary)
+table = pd.Series(ranked.average, names).sort_values().round(1)
+inside = (table - table.iloc[0] < ranked.critical_difference).mean()
 print(table.head(6).to_string())
 print(f"{100 * inside:.0f} % of the methods lie within the critical difference of the best one")
 assert inside > 0.5, "So few comparisons should not separate most methods."
 
 # %% [markdown]
-# **What it means.** With so few data sets a rank proves little: most methods cannot be told apart. **What it does not mean:** that they
+# **What it means.** With so few data sets a rank proves little: most methods cannot be distinguished. **What it does not mean:** that they
 # are the same. On a single data set, seed by seed, differences can be clear.
 
 # %% [markdown]
-# ## 4 · A better than B?
+# ## 4 · Is A better than B?
 #
-# The same seeds give the same data order and start, so methods are compared seed by seed. The exact test asks how often random signs
-# would give so large a mean difference; with $n$ seeds it cannot go below $2^{1-n}$.
+# The same seeds give the same data order and the same initial weights, so methods are compared seed by seed. The exact test asks how often random
+# signs would give so large a mean difference; with $n$ seeds its p-value cannot be below $2^{1-n}$.
 
 # %%
-late = comparison.accuracies(frames["avmnist"]).xs(("avmnist", "late"))
+late = accuracies(frames["methods_avmnist"]).xs(("avmnist", "late"))
 
 
 def against(a, b, accuracy=late):
@@ -110,20 +108,20 @@ for a, b in (("msam", "joint"), ("msam", "sam"), ("gblend", "joint"), ("gblend",
     print(f"{a} against {b}: {against(a, b)}")
 
 # %% [markdown]
-# The same question asked of every comparison that there is. A bold difference is clear: its interval leaves out 0.
+# The same question for every comparison. A bold difference is clear: its interval excludes 0.
 #
-# **Predict.** Will the methods that help the whole model be those that help its weakest modality?
+# **Predict.** Are the methods that help the whole model those that help its weakest modality?
 
 # %%
-ITEMS["table_paired_fused"].build(summary)
+ITEMS["table_paired_fused"].build(frames)
 
 # %%
-ITEMS["table_paired_weakest"].build(summary)
+ITEMS["table_paired_weakest"].build(frames)
 
 # %% [markdown]
-# **What it means.** Count the bold cells of a row in both tables. Rules that give every modality a loss of its own lift the weakest modality nearly
-# everywhere, by far more than the whole model gains; M-SAM, which keeps the one joint loss, lifts it clearly on `signs` only. **What it does not mean:** that a
-# stronger weak modality must help the whole model: that depends on what it knows and the others do not. And one bold cell in twenty comes by chance.
+# **What it means.** Count the bold cells of a row in both tables. Rules that give every modality a separate loss improve the weakest modality nearly
+# everywhere, by far more than the whole model gains; M-SAM, which keeps the one joint loss, improves it clearly on `signs` only. **What it does not mean:** that a
+# better weak modality must help the whole model: that depends on what it knows and the others do not. And one bold cell in twenty occurs by chance.
 #
 # **Check** it:
 
@@ -135,36 +133,36 @@ gain = {
 }
 print(pd.DataFrame(gain).round(1).to_string())
 for m in ("masam", "mmpareto", "inforeg"):
-    assert (gain[m] > gain["msam"]).mean() > 0.5, f"{m} lifts the weakest modality more than M-SAM."
+    assert (gain[m] > gain["msam"]).mean() > 0.5, f"{m} improves the weakest modality more."
 
 # %% [markdown]
 # ## 5 · What the search decides
 #
-# A table compares a method *with its learning rate*. The next picture shows every learning rate that was tried on AV-MNIST, with the best
-# value of the method's own option at each.
+# A table compares a method *with its learning rate*. The next figure shows every learning rate that was tried on AV-MNIST, with the best
+# value of the method's main option at each.
 #
-# **Predict.** With early fusion the paper has M-SAM 3.3 points above joint training. At which learning rate would you have to stop looking to see
+# **Predict.** With early fusion the paper has M-SAM 3.3 points above joint training. At which learning rate would you have to stop searching to see
 # such a gap here?
 
 # %%
-found = results.load("search")
 item = ITEMS["search_avmnist"]
-show(item.build(found), alt=item.alt(found))
+show(item.build(frames), alt=item.alt(frames))
 
 # %%
-early = found[(found.dataset == "avmnist") & (found.fusion == "maxout")]
+trials = frames["search"]
+early = trials[(trials.dataset == "avmnist") & (trials.fusion == "maxout")]
 tried = 100 * best_by_rate(early)[["joint", "sam", "msam"]]
 usual = tried.loc[early["preset_lr"].iloc[0]]
-told = pd.DataFrame({"everybody at the preset's rate": usual, "each at its best": tried.max()})
-gap = told.loc["msam"] - told.loc["joint"]
-print(told.round(1).to_string())
+best_of = pd.DataFrame({"all at the preset's rate": usual, "each at its best": tried.max()})
+gap = best_of.loc["msam"] - best_of.loc["joint"]
+print(best_of.round(1).to_string())
 print("M-SAM above joint training by", gap.round(1).to_dict())
 assert gap.iloc[0] > 2 and gap.iloc[1] < 1, "The gap should all but close once each may choose."
 
 # %% [markdown]
-# **What it means.** At one fixed learning rate, M-SAM beats joint training by about as much as in the paper. When each may choose, the gap is gone:
-# joint training prefers a smaller rate, and a sharpness-aware step at a large rate does some of what a smaller rate does. Methods whose lead stays
-# (MMPareto, MASAM) have another source of it. **What it does not mean:** that the paper's gap is one of learning rates. It does not say how its
+# **What it means.** At one fixed learning rate, M-SAM is better than joint training by about as much as in the paper. When each may choose, the gap is
+# gone: joint training prefers a smaller rate, and a sharpness-aware step at a large rate has some of the effect of a smaller rate. Methods whose lead
+# remains (MMPareto, MASAM) have another source of it. **What it does not mean:** that the paper's gap is one of learning rates. It does not say how its
 # rates were chosen, and its networks are larger. One seed per trial: differences of a point are noise.
 
 # %% [markdown]
@@ -182,23 +180,24 @@ assert abs(smallest - 1 / 16) < 1e-9, "Two of the 32 sign patterns are as extrem
 
 # %% [markdown]
 # **★★ Exercise 08.2** Which method has the highest mean accuracy of *visual* alone on AV-MNIST with late fusion (separate unimodal models left
-# out)? Use `comparison.accuracies(frame, modality)`; give its label.
+# out)? Use `accuracies(frame, modality)`; give its label.
 
 # %% tags=["exercise"]
 # Exercise 08.2: a label such as "msam".
 # solution
-visual = comparison.accuracies(frames["avmnist"], "visual").xs(("avmnist", "late")).mean(axis=1)
+by_seed = accuracies(frames["methods_avmnist"], "visual").xs(("avmnist", "late"))
+visual = by_seed.mean(axis=1)
 best = visual.drop("unimodal").idxmax()
 
 # %%
-own = comparison.accuracies(frames["avmnist"], "visual").xs(("avmnist", "late")).mean(axis=1)
-assert own[best] == own.drop("unimodal").max(), "The largest mean over seeds."
+check = accuracies(frames["methods_avmnist"], "visual").xs(("avmnist", "late")).mean(axis=1)
+assert check[best] == check.drop("unimodal").max(), "The largest mean over seeds."
 
 # %% [markdown]
 # ## You have seen
 #
 # the paper's two tables beside our numbers; all methods sorted in two ways; what a paired test can and cannot say; and how a gap between two methods
-# can hang on a learning rate.
+# can depend on a learning rate.
 #
 # **Questions.** 1. What differs between our setting and the paper's? 2. On which split were learning rates chosen? 3. Why are methods compared seed
 # by seed? 4. What is a critical difference? 5. Why report the accuracy of the weaker modality beside the fused one? 6. Which claims of the paper
@@ -206,7 +205,7 @@ assert own[best] == own.drop("unimodal").max(), "The largest mean over seeds."
 #
 # **Limits.** Small networks, few seeds, no correction for the number of comparisons; MOSI's test part is small.
 #
-# **Next:** back to [00 · Start here](00_start_here.ipynb) for all figures that there are.
+# **Next:** back to [00 · Start here](00_start_here.ipynb) for a list of all figures.
 #
 # **References.** Nowdeh et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919), Tables 1 and 2. Demsar, *Statistical Comparisons of
 # Classifiers over Multiple Data Sets*, JMLR 2006, section 3.2.2.

@@ -12,7 +12,7 @@
 # **Where can one intervene when a modality starves, and what does each place achieve?**
 #
 # **You will** sort all methods of this collection by what they change, run every one of them on one problem where a modality starves, and
-# compare that with what they did on real data.
+# compare the outcome with results on real data.
 # **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb) and [02 · Who contributed?](02_who_contributed.ipynb). **Takes** 1 minute on two
 # cores. **Regenerates** the tables of related work as a gallery of runs.
 
@@ -24,6 +24,7 @@ import pandas as pd
 
 import msam_lib as ml
 from msam_lib import results
+from msam_lib.figures.registry import ITEMS
 from msam_lib.interactive.results import method_browser
 from msam_lib.plots import show, theme
 from msam_lib.plots.browser import two_modalities
@@ -40,14 +41,14 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 
 # %%
 kinds = {}
-for method in ml.METHODS.values():
-    kinds.setdefault(method.changes, []).append(method.title)
+for row in ml.catalogue.METHODS.values():
+    kinds.setdefault(row.kind, []).append(row.title)
 pd.DataFrame({"methods": {k: ", ".join(v) for k, v in kinds.items()}}).rename_axis("changes")
 
 # %% [markdown]
 # | changes | the idea in one sentence |
 # | --- | --- |
-# | loss | give every modality a loss of its own (G-Blend, MNL, AUG), or add a term that pulls the weak one (PMR, LFM) |
+# | loss | give every modality a separate loss (G-Blend, MNL, AUG), or add a term that supports the weak one (PMR, LFM) |
 # | gradient | shrink the gradient of the modality that is ahead (OGM-GE, AGM, InfoReg), or combine several gradients without conflict (MMPareto, CGGM, MLA) |
 # | schedule | stop, slow down, reset or alternate modalities (MSES, MSLR, MILES, Diagnose & re-learn, ReconBoost) |
 # | landscape | seek flat minima (SAM and relatives), of the dominant modality above all (M-SAM, MASAM) |
@@ -57,7 +58,7 @@ pd.DataFrame({"methods": {k: ", ".join(v) for k, v in kinds.items()}}).rename_ax
 # ## 2 · A problem where a modality starves
 #
 # Two made-up modalities. `x1` is so clear that it solves the task alone; `x2` is worse but far from useless: trained alone it is right four
-# times out of five. **Predict.** After joint training, how often is `x2` right when it is alone: (a) 80 %, (b) 50 %, (c) 25 %, which is guessing?
+# times out of five. **Predict.** After joint training, how often is `x2` alone right: (a) 80 %, (b) 50 %, (c) 25 %, which is guessing?
 
 # %%
 TOY = {"snr": (8.0, 2.0), "n_train": 600, "n_val": 150, "n_test": 1000}
@@ -65,10 +66,11 @@ SETTINGS = {"dataset": "synthetic", "data_options": TOY, "encoder": "mlp", "widt
 
 
 def on_the_toy(name, seed=0):
-    """The finished run of a method, late fusion unless it brings a fusion of its own."""
+    """The finished run of a method, late fusion unless it has a special fusion."""
     fusions = ml.METHODS[name].fusions
     chosen = {"method": name, "seed": seed, "fusion": fusions[0] if fusions else "late"}
-    return ml.run_experiment(ml.Experiment(lr=0.03, train_part=0, **SETTINGS, **chosen), STORE, progress=False)
+    experiment = ml.Experiment(lr=0.03, train_part=0, **SETTINGS, **chosen)
+    return ml.run_experiment(experiment, STORE, progress=False)
 
 
 # %%
@@ -90,14 +92,14 @@ last.loc[["unimodal", "joint"]].round(3)
 # %% [markdown]
 # ## 3 · The gallery
 #
-# One panel per method. The line to watch is `x2` (squares): how well the weak modality does alone. Under joint training it stays at 25 %.
+# One panel per method. The line to watch is `x2` (squares): the accuracy of the weak modality alone. Under joint training it stays at 25 %.
 
 # %%
-changes = {name: method.changes for name, method in ml.METHODS.items()}
-titles = {name: method.title for name, method in ml.METHODS.items()}
+changes = {name: row.kind for name, row in ml.catalogue.METHODS.items()}
+titles = {name: row.title for name, row in ml.catalogue.METHODS.items()}
 best = last["x2"].drop("unimodal").sort_values(ascending=False)
-told = ", ".join(f"{titles[n]} {100 * v:.0f} %" for n, v in best.head(4).items())
-alt = f"{len(curves)} panels of accuracy over epochs. x1 and fused reach 100 % nearly everywhere; x2 ends highest under {told}."
+highest = ", ".join(f"{titles[n]} {100 * v:.0f} %" for n, v in best.head(4).items())
+alt = f"{len(curves)} panels of accuracy over epochs. x1 and fused reach 100 % nearly everywhere; x2 ends highest under {highest}."
 show(two_modalities(curves, changes, titles), alt=alt)
 
 # %%
@@ -110,27 +112,27 @@ by_kind.rename_axis("changes").sort_values("median", ascending=False).round(2)
 # %%
 chance = 1 / 4
 assert last.loc["joint", "x2"] < chance + 0.1, "Joint training should leave x2 at chance."
-assert last.loc["unimodal", "x2"] > 0.7, "Alone, x2 is right more often than 70 % of the time."
+assert last.loc["unimodal", "x2"] > 0.7, "Trained alone, x2 is right more than 70 % of the time."
 for name in ("gblend", "mmpareto", "mla"):
-    assert last.loc[name, "x2"] > 0.5, f"{name} gives x2 a loss of its own, which should lift it."
+    assert last.loc[name, "x2"] > 0.5, f"{name} gives x2 a separate loss, which should help it."
 for name in ("sam", "asam", "momentum_sam"):
-    assert last.loc[name, "x2"] < chance + 0.1, f"{name} has nothing to make x2 learn from."
+    assert last.loc[name, "x2"] < chance + 0.1, f"{name} gives x2 nothing to learn from."
 assert last.drop(["unimodal", "lnln"])["fused"].min() > 0.95, "The fused accuracy shows none of it."
-print("own losses lift the starved modality; flatness alone does not; the fused accuracy is blind")
+print("separate losses help x2, flatness alone does not, and the fused accuracy shows neither")
 
 # %% [markdown]
-# **What it means.** A method lifts a starved modality if it makes a gradient for it: by a loss of its own, by turns, or by holding the other one
-# back. SAM perturbs weights that have no gradient, and changes nothing. The *fused* accuracy, which most papers report, sees none of this: the
+# **What it means.** A method helps a starved modality if it creates a gradient for it: by a separate loss, by taking turns, or by slowing down the
+# other one. SAM perturbs weights that have no gradient, and changes nothing. The *fused* accuracy, which most papers report, shows none of this: the
 # starved modality is missed only when the other one fails.
 #
-# **What it does not mean.** That the order here holds elsewhere. On this toy the strong modality is perfect, which is the hardest case for methods that
-# wait for its mistakes.
+# **What it does not mean.** That the order here holds elsewhere. In this toy problem the strong modality is perfect, which is the hardest case for
+# methods that depend on its mistakes.
 
 # %% [markdown]
 # ## 5 · The same methods on real data
 #
-# What came out on the stored comparisons, method by method: its card, and its accuracy minus joint training's. *Find* a method that lifts audio on
-# `avmnist` by more than ten points without losing visual.
+# The results of the stored comparisons, method by method: its card, and its accuracy minus joint training's. *Find* a method that improves audio on
+# `avmnist` by more than ten points without losing accuracy on visual.
 
 # %%
 every = results.load("methods")
@@ -140,21 +142,21 @@ method_browser(every)
 # Without a kernel: accuracy against the time of an epoch.
 
 # %%
-from msam_lib.figures.registry import ITEMS
-
 item = ITEMS["methods_accuracy_against_cost"]
-show(item.build(every), alt=item.alt(every))
+show(item.build({"methods": every}), alt=item.alt({"methods": every}))
 
 # %%
-own = every[(every.metric == "accuracy") & (every.dataset == "avmnist") & (every.fusion == "late")]
-real = own.groupby(["label", "modality"])["value"].mean().unstack()
+late = every[(every.metric == "accuracy") & (every.dataset == "avmnist") & (every.fusion == "late")]
+real = late.groupby(["label", "modality"])["value"].mean().unstack()
 lift = (real["audio"] - real.loc["joint", "audio"]).drop(["joint", "unimodal"])
 (100 * lift.sort_values(ascending=False).head(8)).round(1)
 
 # %%
-assert lift[["gblend", "mmpareto", "mnl"]].min() > 0.05, "Own losses lift audio on real data, too."
+assert lift[["gblend", "mmpareto", "mnl"]].min() > 0.05, (
+    "Separate losses help audio on real data, too."
+)
 assert abs(lift["sam"]) < 0.05, "SAM leaves audio within five points of joint training."
-print("the two findings of the toy hold on real pairs of images and speech")
+print("both findings of the toy problem hold on real pairs of images and speech")
 
 # %% [markdown]
 # ## 6 · Which one should I choose?
@@ -162,17 +164,17 @@ print("the two findings of the toy hold on real pairs of images and speech")
 # * **Is a modality starved at all?** Compare joint training with separate models (notebook 01). If not, none of this is needed.
 # * **You want every modality to be good alone** (a sensor may fail): a loss per modality. MMPareto and MNL need no second data set and no second
 #   pass through the data; G-Blend trains twice or more before it begins.
-# * **You want the fused accuracy:** first give joint training a learning rate of its own (notebook 08: most gaps close there), then try MMPareto and
-#   MASAM; MASAM also lifts the weak modality, at two passes a step.
+# * **You want the fused accuracy:** first tune the learning rate of joint training itself (notebook 08: most gaps close there), then try MMPareto and
+#   MASAM; MASAM also improves the weak modality, at two passes per step.
 # * **Labels may be wrong:** SAM and M-SAM (notebook 13).
 # * **You cannot touch the model:** SAM, M-SAM and Momentum-SAM need nothing but its loss.
 # * **One pass only:** MNL, InfoReg, Momentum-SAM.
 #
-# Ranks over all comparisons are in notebook 08, and they separate little: try two or three on your validation split.
+# Ranks over all comparisons are in notebook 08, and they distinguish few methods: try two or three on your validation split.
 #
 # ## Exercises
 #
-# **★ Exercise 10.1** Which kind of change has the highest *median* accuracy of `x2` on the toy? Give its name, using `by_kind`.
+# **★ Exercise 10.1** Which kind of change has the highest *median* accuracy of `x2` on the toy problem? Give its name, using `by_kind`.
 
 # %% tags=["exercise"]
 # Exercise 10.1: a string.
@@ -184,13 +186,14 @@ assert by_kind.loc[kind, "median"] == by_kind["median"].max(), "Look at the colu
 
 # %% [markdown]
 # **★★ Exercise 10.2** OGM-GE slows the gradient of the modality that is ahead, by $1 - \tanh(\alpha \rho)$. Its `alpha` is 0.1 by default. Train it on the toy
-# with `method_options={"alpha": 1.0}` and give the accuracy of `x2` alone at the end.
+# problem with `method_options={"alpha": 1.0}` and give the accuracy of `x2` alone at the end.
 
 # %% tags=["exercise"]
 # Exercise 10.2: a number between 0 and 1.
 # solution
 options = {"method": "ogm_ge", "method_options": {"alpha": 1.0}}
-stronger = ml.run_experiment(ml.Experiment(lr=0.03, train_part=0, **SETTINGS, **options), STORE, progress=False)
+experiment = ml.Experiment(lr=0.03, train_part=0, **SETTINGS, **options)
+stronger = ml.run_experiment(experiment, STORE, progress=False)
 x2 = accuracies(stronger.metrics()).query("modality == 'x2'")["value"].iloc[-1]
 
 # %%
@@ -199,7 +202,7 @@ print(f"alpha = 0.1: {last.loc['ogm_ge', 'x2']:.2f}, alpha = 1: {x2:.2f}")
 
 # %% [markdown]
 # **★★★ Exercise 10.3** The fused accuracy hides a starved modality until the other one fails. Load the models of `joint` and `mmpareto`
-# (`run.model()`), replace `x1` by zeros in the test split, and give the two fused accuracies as a dictionary.
+# (`ml.trained_model(run)`), replace `x1` by zeros in the test split, and give the two fused accuracies as a dictionary.
 
 # %% tags=["exercise"]
 # Exercise 10.3: {"joint": number, "mmpareto": number}.
@@ -223,11 +226,11 @@ print({k: f"{100 * v:.0f} %" for k, v in failed.items()}, "when x1 fails")
 #
 # six places to intervene; every method on one problem where a modality starves; and the same two findings on real data.
 #
-# **Questions.** 1. What do methods that lift a starved modality have in common? 2. Why does SAM leave it where it is? 3. Why is the fused accuracy blind
-# here? 4. When does the blindness matter? 5. What does OGM-GE modulate, and what does G-Blend weigh? 6. Which methods need a second pass, and which
+# **Questions.** 1. What do methods that help a starved modality have in common? 2. Why does SAM not change it? 3. Why does the fused accuracy not show
+# it here? 4. When does that matter? 5. What does OGM-GE modulate, and what does G-Blend weigh? 6. Which methods need a second pass, and which
 # a second training? 7. Why is one toy problem not enough?
 #
-# **Limits.** One made-up problem, one seed, the defaults of every method; LNLN is trained with its own fusion and needs longer than this.
+# **Limits.** One made-up problem, one seed, the defaults of every method; LNLN is trained with its own fusion and needs longer training than this.
 #
 # **Next:** [11 · MASAM and relatives](11_masam_and_relatives.ipynb).
 #

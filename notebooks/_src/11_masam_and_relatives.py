@@ -9,9 +9,9 @@
 # %% [markdown]
 # # 11 · MASAM and relatives
 #
-# **M-SAM perturbs the modality that dominates; MASAM the one that is ready for it. What is the difference, and what makes it work?**
+# **M-SAM perturbs the modality that dominates, MASAM the one that is learning and agrees with the whole. What is the difference, and what makes it work?**
 #
-# **You will** do one step of MASAM by hand, watch how it chooses, and take it apart to see which part brings the gain.
+# **You will** compute one step of MASAM by hand, see how it chooses, and remove its parts one by one to see which of them brings the gain.
 # **Needs** [04 · M-SAM, line by line](04_msam_line_by_line.ipynb). **Takes** 1 to 2 minutes on two cores. **Regenerates** MASAM's ablation table and its
 # traces of accord, on the embedded data.
 
@@ -25,9 +25,10 @@ import torch.nn.functional as F
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.experiments import comparison
+from msam_lib.figures.registry import ITEMS
 from msam_lib.plots import show, theme
 from msam_lib.plots.browser import logged_curves
+from msam_lib.results.comparison import accuracies
 
 theme()
 PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
@@ -36,16 +37,16 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # %% [markdown]
 # ## 1 · The idea
 #
-# MASAM's loss is the fused one plus one per modality, $L_f + \lambda\sum_m L_m$. In every step it asks two questions of every modality $m$:
+# MASAM's loss is the fused one plus one per modality, $L_f + \lambda\sum_m L_m$. In every step it asks two questions about every modality $m$:
 #
 # * **Is it learning?** $\mathrm{Decay}_m = \max(0,\; L_m(\text{step before}) - \mathrm{MA}_m)$, with a moving average $\mathrm{MA}_m$ of its loss.
 # * **Is it in accord with the whole?** $\gamma_m = \cos(\nabla_m L_f, \nabla_m L_m)$, between two gradients of its encoder.
 #
 # The encoder with the largest $\mathrm{APS}_m = \alpha\,\mathrm{Decay}_m + (1-\alpha)\,\gamma_m$ takes a sharpness-aware step (*adaptive perturbation
-# selection*). It is displaced by $\rho\,\gamma_m$ along the fused gradient, so that the less it agrees, the less it moves (*modality-decoupled
+# selection*). It is displaced by $\rho\,\gamma_m$ along the fused gradient, so that the less it agrees, the less it is displaced (*modality-decoupled
 # perturbation scaling*). All other weights take an ordinary step.
 #
-# **Predict.** At an angle of 60 degrees between the two gradients, how far does MASAM move with $\rho = 0.5$? And at 120 degrees?
+# **Predict.** At an angle of 60 degrees between the two gradients, how far does MASAM displace the encoder with $\rho = 0.5$? And at 120 degrees?
 
 # %%
 from msam_lib.interactive.course import accord_explorer
@@ -57,7 +58,7 @@ explorer
 show(explorer.draw(angle=120, rho=0.5), alt=explorer.alt(angle=120, rho=0.5))
 
 # %% [markdown]
-# Beyond 90 degrees $\gamma$ is negative, and the encoder is moved *down* the fused loss instead of up.
+# Beyond 90 degrees $\gamma$ is negative, and the encoder is displaced *down* the fused loss instead of up.
 
 # %% [markdown]
 # ## 2 · One step by hand
@@ -70,7 +71,7 @@ model = ml.build_model(data, fusion="late", width=8).train()
 
 output = model(batch.inputs)
 fused = F.cross_entropy(output.logits, batch.targets)
-own = {m: F.cross_entropy(z, batch.targets) for m, z in output.unimodal.items()}
+unimodal = {m: F.cross_entropy(z, batch.targets) for m, z in output.unimodal.items()}
 
 
 def gradient(loss, m):
@@ -79,11 +80,14 @@ def gradient(loss, m):
     return torch.cat([g.flatten() for g in parts])
 
 
-gamma = {m: float(F.cosine_similarity(gradient(fused, m), gradient(own[m], m), dim=0)) for m in own}
+gamma = {
+    m: float(F.cosine_similarity(gradient(fused, m), gradient(loss, m), dim=0))
+    for m, loss in unimodal.items()
+}
 gamma
 
 # %% [markdown]
-# The library's step must report the same. With a learning rate of 0 it changes nothing else:
+# The library's step must report the same. With a learning rate of 0 it changes no weight:
 
 # %%
 ml.seed_everything(0)
@@ -91,9 +95,11 @@ again = ml.build_model(data, fusion="late", width=8).train()
 logs = ml.build_method("masam", rho=0.3).step(
     again, batch, torch.optim.SGD(again.parameters(), lr=0.0)
 )
-for m in own:
+for m in gamma:
     assert abs(float(logs[f"accord/{m}"]) - gamma[m]) < 1e-4, "The accord is a cosine of gradients."
-print({m: f"{gamma[m]:.3f}" for m in own}, "- before any training both encoders are in full accord")
+print(
+    {m: f"{g:.3f}" for m, g in gamma.items()}, "- before training both encoders are in full accord"
+)
 
 # %% [markdown]
 # ## 3 · How it chooses
@@ -118,8 +124,9 @@ seeds = (0, 1) if PRESET != "smoke" else (0,)
 
 def rows(case, seed):
     method, options = CASES[case]
-    made = ml.Experiment.preset(PRESET, method=method, method_options=options, seed=seed)
-    return ml.run_experiment(made, STORE, progress=False).metrics().assign(label=case, seed=seed)
+    experiment = ml.Experiment.preset(PRESET, method=method, method_options=options, seed=seed)
+    run = ml.run_experiment(experiment, STORE, progress=False)
+    return run.metrics().assign(label=case, seed=seed)
 
 
 # %%
@@ -131,25 +138,25 @@ shown = {k: TITLES[k] for k in ("losses", "masam")}
 accord = frame[(frame.split == "step") & (frame.metric == "accord") & (frame.label == "masam")]
 end = accord[accord.epoch == accord.epoch.max()].groupby("modality")["value"].mean()
 first = accord[accord.epoch == 1].groupby("modality")["value"].mean()
-told = ", ".join(f"{m} from {first[m]:.2f} to {end[m]:.2f}" for m in end.index)
+change = ", ".join(f"{m} from {first[m]:.2f} to {end[m]:.2f}" for m in end.index)
 show(
     logged_curves(frame, "accord", shown, ylabel="accord γ"),
-    alt=f"The accord falls over epochs under MASAM: {told}.",
+    alt=f"The accord falls over epochs under MASAM: {change}.",
 )
 
 # %%
-assert (end < first).all(), "The gradients should agree less as training goes on."
-print("accord falls:", told)
+assert (end < first).all(), "The gradients should agree less as training continues."
+print("accord falls:", change)
 
 # %% [markdown]
-# **What it means.** In the beginning what helps the whole helps every encoder. Later the fused loss is nearly solved and its gradient points elsewhere
-# than an encoder's own. The accord falls faster for the modality that lags behind, so MASAM hardly perturbs it: it is spared, which is the
-# same intention as M-SAM's, reached by another measurement.
+# **What it means.** In the beginning what helps the whole helps every encoder. Later the fused loss is nearly minimal and its gradient differs in
+# direction from that of an encoder's own loss. The accord falls faster for the modality that lags behind, so MASAM hardly perturbs it: it is spared,
+# which is also M-SAM's intention, reached by another measurement.
 
 # %% [markdown]
 # ## 4 · What makes it work?
 #
-# **Predict.** MASAM adds three things to joint training: losses for each modality, a choice, a perturbation. Which one brings the fused accuracy up?
+# **Predict.** MASAM adds three things to joint training: losses for each modality, a choice, a perturbation. Which one raises the fused accuracy?
 
 # %%
 last = frame[(frame.epoch == frame.epoch.max()) & (frame.split == "test")]
@@ -168,14 +175,12 @@ if PRESET != "smoke":
     assert gain["masam"] > gain["msam"], "MASAM should be above M-SAM here."
 
 # %% [markdown]
-# The losses of its own already lift the fused accuracy; the perturbation adds to what the weaker encoder learns. The stored ablation over five
-# seeds, each row with its own tuned radius:
+# The losses per modality already raise the fused accuracy; the perturbation adds to what the weaker encoder learns. The stored ablation over five
+# seeds, in which MASAM's variants have the values tuned for the whole method:
 
 # %%
-from msam_lib.figures.registry import ITEMS
-
 ablation = results.load("ablation_digits")
-ITEMS["table_masam_ablation_digits"].build(ablation)
+ITEMS["table_masam_ablation_digits"].build({"ablation_digits": ablation})
 
 # %%
 ends = results.reported_epoch(ablation)
@@ -188,10 +193,10 @@ assert variants.max() - variants.min() < mean["masam"] - mean["joint"], (
 )
 
 # %% [markdown]
-# **What it means.** On this data leaving out the choice (APS) or the scaling (MDPS) changes little: their intervals overlap.
+# **What it means.** On this data leaving out the choice (APS) or the scaling (MDPS) changes little: the intervals overlap.
 #
-# **What it does not mean.** That the parts never matter: the paper's ablation was on other data, larger networks and longer trainings. What exactly its
-# ablations put in the place of the missing part is not written down; the docstring of `masam` says what we chose.
+# **What it does not mean.** That the parts never matter: the paper's ablation used other data, larger networks and longer training. The paper does not
+# say what exactly replaces a missing part; the docstring of `masam` says what we chose.
 
 # %% [markdown]
 # ## 5 · On real data, beside M-SAM and SAM
@@ -200,7 +205,7 @@ assert variants.max() - variants.min() < mean["masam"] - mean["joint"], (
 stored = results.load("methods_avmnist")
 KEPT = [(f, k) for f in ("late", "maxout") for k in ("joint", "sam", "msam", "masam")]
 measured = {
-    m: comparison.accuracies(stored, m).xs("avmnist").loc[KEPT].mean(axis=1)
+    m: accuracies(stored, m).xs("avmnist").loc[KEPT].mean(axis=1)
     for m in ("fused", "audio", "visual")
 }
 pd.DataFrame(measured).round(1)
@@ -208,8 +213,8 @@ pd.DataFrame(measured).round(1)
 # %%
 audio = measured["audio"]
 for fusion in ("late", "maxout"):
-    assert audio[fusion, "masam"] > audio[fusion, "msam"] + 3, "MASAM lifts audio more than M-SAM."
-print("MASAM lifts the weaker modality by more than 3 points over M-SAM, in both fusions")
+    assert audio[fusion, "masam"] > audio[fusion, "msam"] + 3, "MASAM helps audio more than M-SAM."
+print("MASAM's weaker modality is more than 3 points above M-SAM's, in both fusions")
 
 # %% [markdown]
 # ## 6 · The wider family
@@ -222,10 +227,10 @@ print("MASAM lifts the weaker modality by more than 3 points over M-SAM, in both
 # | LookSAM | computes the extra gradient every fifth step and reuses a part of it |
 # | CR-SAM | adds a penalty on a normalised Hessian trace |
 # | X-SAM | corrects with the direction of the top eigenvector |
-# | M-SAM | weighs the displaced loss by the dominant modality's contribution (notebook 04) |
+# | M-SAM | weights the displaced loss by the dominant modality's contribution (notebook 04) |
 # | MASAM | displaces one encoder, chosen and scaled as above |
 #
-# What they cost, measured side by side against an epoch of joint training:
+# Their cost, measured side by side, as a multiple of an epoch of joint training:
 
 # %%
 every = results.load("methods")
@@ -236,7 +241,7 @@ cost[cost.label.isin(family)].set_index("label")["value"].reindex(family).round(
 # %% [markdown]
 # ## Exercises
 #
-# **★ Exercise 11.1** With $\gamma = -0.4$ and $\rho = 0.5$, by how much does MASAM move the encoder along the fused gradient?
+# **★ Exercise 11.1** With $\gamma = -0.4$ and $\rho = 0.5$, by how much does MASAM displace the encoder along the fused gradient?
 
 # %% tags=["exercise"]
 # Exercise 11.1: a number with its sign.
@@ -255,7 +260,7 @@ assert abs(move + 0.2) < 1e-9, "Radius times accord."
 chosen = max(gamma, key=gamma.get)
 
 # %%
-assert float(logs[f"score/{chosen}"]) == max(float(logs[f"score/{m}"]) for m in own), (
+assert float(logs[f"score/{chosen}"]) == max(float(logs[f"score/{m}"]) for m in gamma), (
     "With no decay, the score is the accord times 1 - alpha."
 )
 print(f"{chosen} is perturbed first")
@@ -281,12 +286,12 @@ print(
 # %% [markdown]
 # ## You have seen
 #
-# one step of MASAM by hand; how its accord falls and whom it spares; and that its losses per modality bring most of its gain here.
+# one step of MASAM by hand; how its accord falls and which modality it spares; and that its losses per modality bring most of its gain here.
 #
-# **Questions.** 1. What are the two questions that MASAM asks of every modality? 2. What happens at $\gamma < 0$? 3. Why does the accord fall? 4. How do M-SAM
-# and MASAM choose whom to perturb? 5. Which part of MASAM brings the gain on this data? 6. Which relative of SAM needs one pass only?
+# **Questions.** 1. What are the two questions that MASAM asks about every modality? 2. What happens at $\gamma < 0$? 3. Why does the accord fall? 4. How do M-SAM
+# and MASAM choose what to perturb? 5. Which part of MASAM brings the gain on this data? 6. Which relative of SAM needs one pass only?
 #
-# **Limits.** Embedded data, two seeds live and five stored; the paper's clinical data (MIMIC) cannot be handed on.
+# **Limits.** Embedded data, two seeds live and five stored; the paper's clinical data (MIMIC) cannot be redistributed.
 #
 # **Next:** [12 · Write your own method](12_write_your_own_method.ipynb).
 #

@@ -11,9 +11,9 @@
 #
 # **What does a new training rule need to stand beside the others?**
 #
-# **You will** write a balancing method in fifteen lines, put it through the tests that every method here passes, and compare it with joint
+# **You will** write a balancing method in fifteen lines, run the tests that every method here passes, and compare it with joint
 # training.
-# **Needs** [04 · M-SAM, line by line](04_msam_line_by_line.ipynb). **Takes** under a minute on two cores. **Regenerates** nothing: this one is yours.
+# **Needs** [04 · M-SAM, line by line](04_msam_line_by_line.ipynb). **Takes** under a minute on two cores. **Regenerates** nothing: this method is yours.
 
 # %%
 import os
@@ -21,6 +21,7 @@ import os
 import torch
 
 import msam_lib as ml
+from msam_lib.catalogue import MethodRow
 from msam_lib.methods import METHODS, Method, build_method
 from msam_lib.plots import show, theme
 from msam_lib.plots.curves import accuracy_curves, curves_alt
@@ -31,7 +32,7 @@ PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
 # %% [markdown]
 # ## 1 · What a method is
 #
-# A `Method` turns a batch into an update. It overrides the least it needs: `loss` (another loss), `modulate` (edit gradients after the
+# A `Method` turns a batch into an update. It overrides as little as it needs: `loss` (another loss), `modulate` (edit gradients after the
 # backward pass), or `step` (everything). The base class does the rest. This is all of joint training:
 
 # %%
@@ -40,9 +41,9 @@ import inspect
 print(inspect.getsource(METHODS["joint"]))
 
 # %% [markdown]
-# ## 2 · A method of our own
+# ## 2 · A new method
 #
-# **Idea:** give each encoder the gradient length that the *weakest* encoder's gradient has, so that nobody runs ahead.
+# **Idea:** scale each encoder's gradient to the length of the *shortest* one, so that no modality runs ahead.
 #
 # **Predict.** Will the fused accuracy go up, and the weaker modality's?
 
@@ -54,9 +55,7 @@ class EqualLengths(Method):
     Changes: the gradient. Requires: encoders.
     """
 
-    title = "Equal lengths"
     reference = "this notebook"
-    changes = "gradient"
     requires = frozenset({"encoders"})
     neutral = {"strength": 0.0}
 
@@ -76,7 +75,7 @@ class EqualLengths(Method):
 # %% [markdown]
 # ## 3 · Does it do what it says?
 #
-# The suite of this project asks every method the same questions. Four of them:
+# The tests of this project ask the same questions of every method. Four of them:
 
 # %%
 data = ml.load_dataset("digits")
@@ -109,12 +108,12 @@ assert same(trained(EqualLengths()), trained(EqualLengths())), (
 )
 assert not same(trained(EqualLengths()), trained(build_method("joint"))), "It changes something."
 assert same(trained(EqualLengths(), lr=0.0), [p.detach() for p in fresh().parameters()]), (
-    "With no learning rate every weight stays where it was."
+    "With a learning rate of 0 every weight stays as it was."
 )
-print("neutral, deterministic, alive, and it leaves nothing behind")
+print("neutral, deterministic, effective, and it leaves nothing behind")
 
 # %% [markdown]
-# And a test of its own equation: after the step, all encoders' gradients have one length.
+# And a test of its equation: after the step, all encoders' gradients have the same length.
 
 # %%
 model = fresh().train()
@@ -124,31 +123,32 @@ lengths = {
     for m in model.modalities
 }
 print(lengths)
-assert max(lengths.values()) - min(lengths.values()) < 1e-5, "All encoders should be equally fast."
+assert max(lengths.values()) - min(lengths.values()) < 1e-5, "All lengths should be equal."
 
 # %% [markdown]
 # ## 4 · Compare
 #
-# Put it into the registry, and it has a name like the others: `Experiment(method="equal_lengths")`, the command line, the tables.
-# Here both train with the same loop, data order and start.
+# A row in the catalogue gives it a name, a title and a kind, as every method here has: `Experiment(method="equal_lengths")` and the figures
+# then know it, and once the row is written in `msam_lib/catalogue.py`, so do the command line and the tables. Here both methods train with the
+# same loop, data order and initial weights.
 
 # %%
 import pandas as pd
 
-METHODS["equal_lengths"] = EqualLengths
+row = MethodRow("__main__:EqualLengths", title="Equal lengths", kind="gradient")
+ml.catalogue.METHODS["equal_lengths"] = row
 epochs = {"smoke": 2, "teach": 12, "paper": 40}[PRESET]
 frames = []
 for name in ("joint", "equal_lengths"):
     ml.seed_everything(0)
     net = ml.build_model(data, fusion="late", width=8)
     optimizer = ml.build_optimizer(net.parameters(), lr=0.05)
-    history = ml.Trainer(net, build_method(name), data, optimizer=optimizer, progress=False)
-    frame = history.fit(epochs).frame()
+    trainer = ml.Trainer(net, build_method(name), data, optimizer=optimizer, progress=False)
+    measured = trainer.fit(epochs).frame()
     same_run = {"dataset": "digits", "fusion": "late", "method": name, "label": name, "seed": 0}
-    frames.append(frame.assign(run=name, preset=PRESET, **same_run))
+    frames.append(measured.assign(run=name, preset=PRESET, **same_run))
 frame = pd.concat(frames, ignore_index=True)
-titles = {"equal_lengths": "Equal lengths"}
-show(accuracy_curves(frame, titles=titles), alt=curves_alt(frame, titles=titles))
+show(accuracy_curves(frame), alt=curves_alt(frame))
 
 # %%
 last = frame[(frame.epoch == epochs) & (frame.split == "test") & (frame.metric == "accuracy")]
@@ -157,8 +157,8 @@ last.pivot_table(index="modality", columns="label", values="value").round(3)
 # %% [markdown]
 # **What it means.** A rule of fifteen lines runs in the same loop, with the same measurements, as every published method here.
 #
-# **What it does not mean.** That one seed proves anything. `python -m msam_lib tune` and `comparison` give it what the others got: the same
-# number of trials on the validation split, and several seeds.
+# **What it does not mean.** That one seed proves anything. Once its file and its row are in the library, `python -m msam_lib tune` and
+# `comparison` give it what the others got: the same number of trials on the validation split, and several seeds.
 
 # %% [markdown]
 # ## 5 · In your own loop
@@ -177,7 +177,7 @@ assert losses[-1] < losses[0], "The loss should fall."
 # %% [markdown]
 # ## Exercises
 #
-# **★ Exercise 12.1** Which method of the base class must be overridden by a rule that only adds a term to the loss? Give its name.
+# **★ Exercise 12.1** Which method of the base class must a rule override that only adds a term to the loss? Give its name.
 
 # %% tags=["exercise"]
 # Exercise 12.1: a string.
@@ -222,7 +222,7 @@ except ml.MsamError as error:
 
 # %%
 assert "encoders=" in text, "The error says how to name the encoders."
-del METHODS["equal_lengths"]
+del ml.catalogue.METHODS["equal_lengths"]
 
 # %% [markdown]
 # ## You have seen
@@ -230,11 +230,11 @@ del METHODS["equal_lengths"]
 # what a method overrides; the questions that every method must answer; and how to compare one fairly.
 #
 # **Questions.** 1. When do you override `loss`, `modulate`, `step`? 2. What are neutral options for? 3. Why may a method not keep a reference to the
-# model? 4. Where does what it remembers have to live, so that a killed run resumes? 5. Which test shows that batch normalisation is not
-# advanced twice? 6. What does a fair comparison give every method?
+# model? 4. Where must a method keep its state, so that a killed run resumes exactly? 5. Which test shows that the statistics of batch
+# normalisation are not updated twice? 6. What does a fair comparison give every method?
 #
 # **Limits.** One seed.
 #
-# **Next:** back to [00 · Start here](00_start_here.ipynb) for all figures that there are.
+# **Next:** back to [00 · Start here](00_start_here.ipynb) for a list of all figures.
 #
 # **References.** `CONTRIBUTING.md` in this repository; the docstring of `msam_lib.methods.Method`.

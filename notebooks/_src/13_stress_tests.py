@@ -11,7 +11,7 @@
 #
 # **What remains of a network when labels are wrong, a modality is missing, or one turns noisy?**
 #
-# **You will** compare methods under wrong training labels, take modalities away at test time, and disturb them with noise.
+# **You will** compare methods under wrong training labels, remove modalities at test time, and disturb them with noise.
 # **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** 1 minute on two cores. **Regenerates** the label-noise figure
 # (20 to 60 %) of the MASAM paper on the embedded data.
 
@@ -25,11 +25,11 @@ import pandas as pd
 import msam_lib as ml
 from msam_lib import results
 from msam_lib.diagnostics import missing_modality_curve, noisy_modality_curve
-from msam_lib.figures import comparison as paper_methods
 from msam_lib.figures.registry import ITEMS
 from msam_lib.interactive.results import noise_explorer
 from msam_lib.plots import show, theme
 from msam_lib.plots.noise import robustness_curves
+from msam_lib.results.comparison import noise_summary
 
 theme()
 PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
@@ -38,24 +38,24 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # %% [markdown]
 # ## 1 · Wrong labels
 #
-# A share of the training labels was replaced by a wrong one; validation and test labels are right. A large network can learn wrong labels by
-# heart. Notebook 03 said that SAM looks for flat minima, where a few samples cannot pull the weights far.
+# A share of the training labels was replaced by wrong ones; validation and test labels are correct. A large network can memorise wrong labels.
+# SAM looks for flat minima (notebook 03), where a few samples cannot pull the weights far.
 #
 # **Predict.** At 60 % wrong labels, by how many points will SAM be above joint training: (a) 0, (b) 5, (c) more than 10?
 
 # %%
 noisy = results.load("noise_digits")
 item = ITEMS["label_noise_digits"]
-show(item.build(noisy), alt=item.alt(noisy))
+show(item.build({"noise_digits": noisy}), alt=item.alt({"noise_digits": noisy}))
 
 # %% [markdown]
-# Bars are 95 % intervals over the seeds, drawn side by side. Choose a level, and the fused accuracy or one modality's:
+# Bars are 95 % intervals over the seeds, drawn side by side. Choose a noise level, and the fused accuracy or that of one modality:
 
 # %%
 noise_explorer(noisy)
 
 # %%
-summary, names = paper_methods.noise_summary(noisy)
+summary, names = noise_summary(noisy)
 mean = summary.pivot_table(index="label", columns="noise", values="mean")
 mean.rename(names).round(1)
 
@@ -73,19 +73,19 @@ assert mean.loc["sam", 0.6] > mean.loc["mmpareto", 0.6] + 5, "At the same learni
 assert mean[0.6].idxmax() in ("sam", "msam"), "A sharpness-aware method should be on top at 60 %."
 
 # %% [markdown]
-# **What it means.** On clean labels the methods with a loss per modality lead; under noise the sharpness-aware ones do: SAM, and M-SAM with it. MASAM
-# has both, and lies between.
+# **What it means.** On clean labels the methods with a loss per modality lead; under label noise the sharpness-aware ones do: SAM and M-SAM. MASAM
+# has both, and lies between them.
 #
-# **What it does not mean.** That all of the lead over joint training is SAM's own: joint training has twice the learning rate of the others here (0.1
+# **What it does not mean.** That all of the lead over joint training is due to SAM: joint training has twice the learning rate of the others here (0.1
 # against 0.05, chosen on clean labels in an older search); MMPareto, at SAM's rate, falls as far. Nor that modality awareness is what helps: plain
-# SAM does as well as M-SAM. The MASAM paper reports its method ahead under noise;
+# SAM is as good as M-SAM. The MASAM paper reports its method ahead under noise;
 # in our setting it is not.
 
 # %% [markdown]
 # ## 2 · Missing modalities
 #
-# Now the networks are trained on clean data, and modalities go missing at *test* time: each sample loses a modality with some probability.
-# Nothing has to be sampled: with the accuracies of all coalitions the expected accuracy is exact.
+# Now the networks are trained on clean data, and modalities are missing at *test* time: each sample loses a modality with some probability.
+# Nothing has to be sampled: the accuracies of all coalitions give the exact expected accuracy.
 
 # %%
 METHODS = {
@@ -96,19 +96,19 @@ METHODS = {
     "masam": {},
     "msam": {"rho": 0.4},
 }
-TITLES = {name: ml.METHODS[name].title for name in METHODS}
+TITLES = {name: ml.catalogue.METHODS[name].title for name in METHODS}
 data = ml.load_dataset("digits")
 
 
 def train(name):
-    made = ml.Experiment.preset(PRESET, method=name, method_options=METHODS[name])
-    return ml.trained_model(ml.run_experiment(made, STORE, progress=False))
+    experiment = ml.Experiment.preset(PRESET, method=name, method_options=METHODS[name])
+    return ml.run_experiment(experiment, STORE, progress=False)
 
 
 # %%
 from tqdm.auto import tqdm
 
-models = {name: train(name) for name in tqdm(METHODS)}
+models = {name: ml.trained_model(train(name)) for name in tqdm(METHODS)}
 
 # %%
 rates = np.linspace(0, 1, 11)
@@ -118,28 +118,25 @@ curves = {title: {TITLES[n]: missing[n][k] for n in models} for title, k in who.
 ends = {t: {n: f"{100 * v[-1]:.0f} %" for n, v in c.items()} for t, c in curves.items()}
 show(
     robustness_curves(curves, 100 * rates, xlabel="samples without it (%)"),
-    alt=f"Accuracy falls as modalities go missing. With all samples affected: {ends}.",
+    alt=f"Accuracy falls as modalities are removed. With all samples affected: {ends}.",
 )
 
 # %% [markdown]
-# **Predict, then check.** The right end of the first panel is a number that you have seen before: the accuracy of the *other* modality alone.
+# **Predict, then check.** The right end of the first panel is a known number: the accuracy of the *other* modality alone.
 
 
 # %%
 def last(name, m):
-    made = ml.Experiment.preset(PRESET, method=name, method_options=METHODS[name])
-    measured = ml.run_experiment(made, STORE, progress=False).metrics()
+    measured = train(name).metrics()
     rows = measured[(measured.split == "test") & (measured.metric == "accuracy")]
     return rows[rows.modality == m].sort_values("epoch")["value"].iloc[-1]
 
 
 first, second = data.modalities
 for name in models:
-    assert abs(missing[name][first][-1] - last(name, second)) < 1e-6, (
-        "What is left is the other one."
-    )
-    assert missing[name]["any"][-1] <= missing[name]["any"][0], "Nothing at all cannot be better."
-print("what is left when one modality is gone is exactly what the other one can do alone")
+    assert abs(missing[name][first][-1] - last(name, second)) < 1e-6, "The other modality remains."
+    assert missing[name]["any"][-1] <= missing[name]["any"][0], "No input cannot be better."
+print("without one modality the accuracy is exactly that of the other one alone")
 
 # %% [markdown]
 # ## 3 · Noisy modalities
@@ -162,19 +159,19 @@ show(
 
 # %%
 if PRESET != "smoke":
-    for title, own in disturbed.items():
-        worse = [n for n, v in own.items() if v[-1] < v[0]]
-        assert len(worse) == len(own), f"{title}: the strongest noise should cost accuracy."
+    for title, by_method in disturbed.items():
+        worse = [n for n, v in by_method.items() if v[-1] < v[0]]
+        assert len(worse) == len(by_method), f"{title}: the strongest noise should cost accuracy."
 loss = {t: {n: v[0] - v[-1] for n, v in c.items()} for t, c in disturbed.items()}
 pd.DataFrame(loss).mul(100).round(1)
 
 # %% [markdown]
-# **What it means.** When the modality that a network leans on fails, what counts is what the *other* encoder has learnt: look at the right end of
-# *visual missing*. But a network that ignores a modality is also immune to it: with audio missing or noisy, joint training and M-SAM, which hardly
-# listen to it, lose less than the methods that trained it. Balance buys insurance against one failure and pays for it at the other. Noise is
-# worse than absence: a disturbed modality speaks loudly and wrongly, and a sum of logits has no way to know.
+# **What it means.** When the modality that a network relies on fails, what counts is what the *other* encoder has learnt: see the right end of
+# *visual missing*. But a network that ignores a modality is also immune to its failure: with audio missing or noisy, joint training and M-SAM, which
+# hardly use it, lose less than the methods that trained it. Balance protects against one failure at the price of the other. Noise is
+# worse than absence: a disturbed modality gives confident wrong logits, and a sum of logits cannot detect them.
 #
-# **What it does not mean.** That zeros are a fair stand-in for "missing": a network may never have seen them. `absent="mean"` is the alternative
+# **What it does not mean.** That zeros are a fair replacement for a missing modality: a network may never have seen them. `absent="mean"` is the alternative
 # (exercise 13.2).
 
 # %% [markdown]
@@ -199,7 +196,8 @@ print(f"{TITLES[sturdy]}: {100 * missing[sturdy]['any'][5]:.0f} %")
 # %% tags=["exercise"]
 # Exercise 13.2: {modality: accuracy}.
 # solution
-history = ml.run_experiment(ml.Experiment.preset(PRESET, absent="mean"), STORE, progress=False).history()
+experiment = ml.Experiment.preset(PRESET, absent="mean")
+history = ml.run_experiment(experiment, STORE, progress=False).history()
 history.keep_until(10**6)
 alone = {m: history.last("accuracy", modality=m) for m in data.modalities}
 
@@ -233,8 +231,8 @@ assert abs(expected - missing["joint"]["any"][3]) < 1e-6, (
 #
 # which methods withstand wrong labels; what a missing modality costs, exactly; and how noise differs from absence.
 #
-# **Questions.** 1. Why are test labels left right? 2. Which methods lead on clean, which on noisy labels? 3. Why need nothing be sampled for missing
-# modalities? 4. What does the right end of a curve say? 5. Why is noise worse than absence for late fusion? 6. What does "absent" mean to a network?
+# **Questions.** 1. Why are the test labels kept correct? 2. Which methods lead on clean, which on noisy labels? 3. Why need nothing be sampled for
+# missing modalities? 4. What does the right end of a curve show? 5. Why is noise worse than absence for late fusion? 6. What does "absent" mean to a network?
 #
 # **Limits.** Embedded data; label noise is uniform; one seed in parts 2 and 3.
 #

@@ -11,7 +11,7 @@
 #
 # **Everything at once: what is there, and does it match the results it was drawn from?**
 #
-# **You will** draw every figure and table of the collection from its stored results, read what each one is for, and check the files in
+# **You will** draw every figure and table of the collection from its stored results, read what each one shows, and check the files in
 # `figures/` against them.
 # **Needs** nothing. **Takes** under a minute. **Regenerates** all of them.
 
@@ -19,21 +19,25 @@
 import pandas as pd
 
 from msam_lib import results
-from msam_lib.figures import registry as paper
+from msam_lib.figures.registry import ITEMS, build_all
 from msam_lib.plots import Table, show, theme
 
 theme()
-ITEMS = dict(paper.ITEMS)
 
 # %% [markdown]
 # ## 1 · The list
 #
-# Each item knows its stored results, a caption, and the item of the M-SAM paper that it corresponds to, if there is one.
+# Each item has the names of its stored results, a caption, and the item of the M-SAM paper that it corresponds to, if there is one.
 
 # %%
 rows = [
-    {"name": k, "title": v.title, "in the paper": v.paper_reference or "—", "drawn from": v.needs}
-    for k, v in ITEMS.items()
+    {
+        "name": name,
+        "title": item.title,
+        "in the paper": item.paper_reference or "—",
+        "drawn from": ", ".join(item.sources),
+    }
+    for name, item in ITEMS.items()
 ]
 pd.DataFrame(rows).set_index("name")
 
@@ -41,15 +45,9 @@ pd.DataFrame(rows).set_index("name")
 # ## 2 · The figures
 
 # %%
-frames = {needed: results.load(needed) for needed in {item.needs for item in ITEMS.values()}}
-
-
-def draw(name):
-    item, frame = ITEMS[name], frames[ITEMS[name].needs]
-    return item.build(frame), item.alt(frame)
-
-
-drawn = {name: draw(name) for name in ITEMS}
+needed = {source for item in ITEMS.values() for source in item.sources}
+frames = {source: results.load(source) for source in needed}
+drawn = {name: (item.build(frames), item.alt(frames)) for name, item in ITEMS.items()}
 figures = {k: v for k, v in drawn.items() if not isinstance(v[0], Table)}
 print(len(figures), "figures and", len(drawn) - len(figures), "tables")
 
@@ -57,7 +55,7 @@ print(len(figures), "figures and", len(drawn) - len(figures), "tables")
 from IPython.display import Markdown, display
 
 for name, (figure, alt) in figures.items():
-    caption = ITEMS[name].full_caption(frames[ITEMS[name].needs])
+    caption = ITEMS[name].full_caption(frames)
     display(Markdown(f"### {ITEMS[name].title}\n\n{caption}"))
     show(figure, alt=alt, dpi=62)
 
@@ -72,11 +70,12 @@ for name, (table, _) in drawn.items():
 # %% [markdown]
 # ## 4 · Check
 #
-# `figures/manifest.json` holds the digest of the results that each file was drawn from. `python -m msam_lib figures --check` does the same.
+# `figures/manifest.json` holds the digests of the results and of the code that each file was drawn from. `python -m msam_lib figures --check`
+# makes the same check.
 
 # %%
 assert all(alt.strip() for _, alt in drawn.values()), "Every picture needs an alternative text."
-stale = paper.build_all(out="../figures", check=True)
+stale = build_all(out="../figures", check=True)
 assert not stale, f"Draw again with `python -m msam_lib figures --frozen`: {stale}"
 print("every file in figures/ matches its results")
 
@@ -91,12 +90,12 @@ pd.DataFrame({k: {x: v.get(x, "—") for x in shown} for k, v in sorted(facts.it
 # %% [markdown]
 # ## You have seen
 #
-# every figure and table; what each is for; and that the files match their results.
+# every figure and table; what each shows; and that the files match their results.
 #
-# **Questions.** 1. Where does a figure's data lie? 2. What happens when the data change and the figure does not? 3. Which items have a counterpart in the
-# paper? 4. How is a figure of your own added? (`CONTRIBUTING.md` tells.)
+# **Questions.** 1. Where is a figure's data kept? 2. What happens when the data change and the figure does not? 3. Which items have a counterpart in the
+# paper? 4. How do you add a figure? (`CONTRIBUTING.md` describes it.)
 #
-# **Limits.** Drawing again shows that pictures match the stored results, not that the results can be repeated; for that, delete `runs/` and call
+# **Limits.** Drawing again shows that the figures match the stored results, not that the results can be reproduced; for that, delete `runs/` and run
 # `make figures`.
 #
 # **Next:** [00 · Start here](00_start_here.ipynb).

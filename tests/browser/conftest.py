@@ -84,12 +84,12 @@ def lab(tmp_path_factory):
 def browser():
     """A headless Chromium driven by Playwright."""
     sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="needs playwright: pip install -e '.[browser]'"
+        "playwright.sync_api", reason="needs playwright: pip install -e '.[dev]'"
     )
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
         pytest.skip(f"needs a Chromium on the path ({', '.join(BROWSERS)})")
     with sync_api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        made = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield made
         made.close()

@@ -94,9 +94,9 @@ def test_the_live_panel_trains_and_stops(page):
     assert place.get_by_role("alert").count() == 0
 
 
-def test_nothing_was_complained_of(page):
-    told = [e for e in page.errors if not any(h in e for h in HARMLESS)]
-    assert not told, told
+def test_no_errors_were_reported(page):
+    errors = [e for e in page.errors if not any(h in e for h in HARMLESS)]
+    assert not errors, errors
     assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
     stderr = page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts()
     assert not [t for t in stderr if "Traceback" in t], stderr

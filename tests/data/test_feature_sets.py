@@ -165,7 +165,7 @@ def test_broken_tables_are_noticed(content):
 
 
 @pytest.mark.parametrize("name", ["mosi", "mfeat", "isl", "signs"])
-def test_missing_files_are_told(name, monkeypatch, tmp_path):
+def test_missing_files_are_named(name, monkeypatch, tmp_path):
     monkeypatch.setenv("MSAM_DATA", str(tmp_path))
     monkeypatch.setenv("MSAM_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DatasetMissing, match="MSAM_DATA"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,10 @@ import torch
 
 from msam_lib import diagnostics as d
 from msam_lib.errors import MsamError
+from msam_lib.experiments.build import load_data, untrained_model
 from msam_lib.experiments.diagnose import diagnose
+from msam_lib.experiments.experiment import Experiment
+from msam_lib.plots import curvature, landscape, sharpness
 from tests.helpers import make_batch, make_model
 
 
@@ -20,20 +25,17 @@ class FinishedRun:
     """What `diagnose` asks of a run."""
 
     def __init__(self, path) -> None:
-        from msam_lib.experiments.experiment import Experiment
-
         self.path = path
-        self.experiment = Experiment(width=2, encoder="mlp", modalities=("audio", "visual"))
         self.config = {"width": 2, "encoder": "mlp", "modalities": ("audio", "visual")}
 
-    def model(self, device="cpu"):
+    def load(self, name, device="cpu"):
+        assert name == "model.pt"
+        experiment = Experiment.from_dict(self.config)
         torch.manual_seed(0)
-        return self.experiment.build_model(self.experiment.load_data()).to(device)
+        return untrained_model(experiment, load_data(experiment)).to(device).state_dict()
 
 
 def test_diagnose_stores_everything(tmp_path):
-    from msam_lib.plots.landscape import surfaces, surfaces_alt
-
     few = {
         "samples": 40,
         "probes": 2,
@@ -57,16 +59,14 @@ def test_diagnose_stores_everything(tmp_path):
         "visual",
     }
     plane = d.Landscape.load(found["landscape-audio-visual"])
-    figure = surfaces({"one": plane, "two": plane})
-    assert "centre" in surfaces_alt({"one": plane})
+    figure = landscape.surfaces({"one": plane, "two": plane})
+    assert "centre" in landscape.surfaces_alt({"one": plane})
     figure.savefig(tmp_path / "a.png")
     with pytest.raises(MsamError, match="Unknown diagnostic"):
         diagnose(FinishedRun(tmp_path), ("hesian",))
 
 
 def test_pictures(tmp_path):
-    from msam_lib.plots import curvature, landscape, sharpness
-
     rng = np.random.default_rng(0)
     same = {"dataset": "digits", "fusion": "late", "split": "probe"}
     rows = [
@@ -123,13 +123,9 @@ def test_pictures(tmp_path):
 
 
 def test_pictures_import_no_torch():
-    import subprocess
-    import sys
-
     code = (
         "import sys; import msam_lib.plots.landscape, msam_lib.plots.curvature, "
-        "msam_lib.plots.sharpness; "
-        "from msam_lib.diagnostics import kendall_tau, Landscape; import msam_lib.experiments.diagnose; "
+        "msam_lib.plots.sharpness; from msam_lib.diagnostics import kendall_tau, Landscape; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

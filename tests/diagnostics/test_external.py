@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import numpy as np
@@ -67,8 +68,6 @@ def test_loss_landscapes_agrees_at_the_same_points(m, blocks):
 
 
 def test_neither_package_is_imported_by_ours():
-    import subprocess
-
     code = (
         "import sys, msam_lib.diagnostics as d; d.plane; d.block_traces; "
         "import msam_lib.diagnostics.external; "
@@ -78,8 +77,6 @@ def test_neither_package_is_imported_by_ours():
 
 
 def test_a_stored_landscape_needs_no_torch():
-    import subprocess
-
     code = (
         "import sys; from msam_lib.diagnostics import Landscape; sys.exit('torch' in sys.modules)"
     )

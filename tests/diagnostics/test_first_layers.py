@@ -50,9 +50,10 @@ def test_prepared_first_layers_change_nothing(kind, bare):
         with_statistics(model, batch._replace(inputs=images))
         data = MultimodalDataset(images, batch.targets % 3)
         for pair in PAIRS:
-            options = {"steps": 3, "span": 0.5, "batch_size": 4}
+            options = {"steps": 3, "span": 0.5, "sampling": d.Sampling(batch_size=4)}
             plain = d.plane(model, data, *pair, cache=False, fast=False, **options)
             quick = d.plane(model, data, *pair, **options)
+            assert quick.meta["folded"]
             np.testing.assert_allclose(quick.loss, plain.loss, rtol=1e-4)
             np.testing.assert_allclose(quick.accuracy, plain.accuracy)
 
@@ -64,8 +65,8 @@ def test_a_first_layer_of_few_channels_becomes_a_product():
     model = build_model(specs, classes=3, width=8)
     both = d.random_direction(model, seed=1), d.random_direction(model, seed=2)
     one = Batch(images, batch.targets % 3)
-    grid = Grid(model, [one], both, loss=None, mode="eval", cache=True, fast=True)
+    grid = Grid(model, [one], both, sampling=d.Sampling(), cache=True, fast=True)
     assert grid.folded
-    assert {type(k).__name__ for k in grid.mover.first.known.values()} == {"_Product"}
+    assert {type(k).__name__ for k in grid.mover.first_layers.known.values()} == {"_Product"}
     for _, base, first, second in grid.mover.parts.values():
         assert base.stride() == first.stride() == second.stride()

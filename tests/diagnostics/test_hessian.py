@@ -12,15 +12,18 @@ from torch.func import functional_call
 from msam_lib.data import Batch, BatchLoader, MultimodalDataset
 from msam_lib.diagnostics import (
     HessianOperator,
+    Sampling,
     block_traces,
     fused_loss,
     hessian_trace,
     hvp,
     spectral_density,
     top_eigenvalues,
+    unimodal_loss,
 )
+from msam_lib.diagnostics.sharpness._loss import DisplacedLoss
 from msam_lib.models import MLP, MultimodalModel, build_fusion
-from tests.diagnostics.tools import EMPTY, Bowl, random_symmetric
+from tests.diagnostics.tools import BOWL, EMPTY, Bowl, random_symmetric
 from tests.helpers import make_batch, make_model
 
 
@@ -70,20 +73,34 @@ def test_operator_is_the_exact_hessian_of_a_small_network(m, fusion):
             torch.testing.assert_close(found, h[rows, columns], atol=1e-12, rtol=1e-9)
 
 
+def test_weights_that_the_loss_does_not_use_have_no_curvature():
+    model, batch = tiny()
+    alone = Sampling(loss=unimodal_loss("x1"))
+    h, where = HessianOperator(model, batch, sampling=alone).dense(), exact(model, batch)[1]
+    assert h[where["x1"], where["x1"]].any()
+    assert not h[where["x2"]].any()
+    assert not h[:, where["x2"]].any()
+    _, gradient = DisplacedLoss(model, batch, sampling=alone).value_and_gradient(
+        torch.zeros(len(h))
+    )
+    assert gradient[where["x1"]].any()
+    assert not gradient[where["x2"]].any()
+
+
 def test_minibatches_of_unequal_size_average_to_the_whole():
     model, batch = tiny()
     data = MultimodalDataset(batch.inputs, batch.targets)
     v = torch.randn(HessianOperator(model, batch).shape[0], dtype=torch.float64)
-    whole = hvp(model, batch, v)
+    whole, by_seven = hvp(model, batch, v), Sampling(batch_size=7)
     for same in (
         data,
         BatchLoader(data, 4, shuffle=True),
         [batch],
         [(batch.inputs, batch.targets)],
     ):
-        torch.testing.assert_close(hvp(model, same, v, batch_size=7), whole)
-    few = {"probes": 5, "progress": False}
-    one, many = (block_traces(model, d, batch_size=7, **few) for d in (batch, data))
+        torch.testing.assert_close(hvp(model, same, v, sampling=by_seven), whole)
+    few = {"probes": 5, "progress": False, "sampling": by_seven}
+    one, many = (block_traces(model, d, **few) for d in (batch, data))
     for b in one:
         np.testing.assert_allclose(one[b].samples, many[b].samples, rtol=1e-9, atol=1e-12)
 
@@ -91,9 +108,9 @@ def test_minibatches_of_unequal_size_average_to_the_whole():
 def test_bowl_trace_spectrum_and_moments():
     h = random_symmetric(12)
     bowl = Bowl(h, torch.randn(12, dtype=torch.float64))
-    o = {"loss": Bowl.loss, "progress": False}
+    o = {"sampling": BOWL, "progress": False}
     values = torch.linalg.eigvalsh(h).numpy()
-    np.testing.assert_allclose(HessianOperator(bowl, EMPTY, loss=Bowl.loss).dense(), h, atol=1e-12)
+    np.testing.assert_allclose(HessianOperator(bowl, EMPTY, sampling=BOWL).dense(), h, atol=1e-12)
     top = top_eigenvalues(bowl, EMPTY, k=3, tol=1e-9, **o)
     np.testing.assert_allclose(top.values, values[:-4:-1], rtol=1e-9)
     np.testing.assert_allclose(h @ top.vectors[0], values[-1] * top.vectors[0], atol=1e-7)
@@ -113,17 +130,17 @@ def test_bowl_trace_spectrum_and_moments():
 def test_one_rademacher_probe_is_exact_on_a_diagonal_hessian():
     h = torch.linspace(-1, 3, 8, dtype=torch.float64)
     bowl = Bowl(torch.diag(h), torch.randn(8, dtype=torch.float64))
-    found = block_traces(bowl, EMPTY, probes=1, loss=Bowl.loss)
+    found = block_traces(bowl, EMPTY, probes=1, sampling=BOWL)
     assert found["total"].value == pytest.approx(float(h.sum()), rel=1e-12)
     assert found["a"].value == pytest.approx(float(h[:4].sum()), rel=1e-12)
-    d = spectral_density(bowl, EMPTY, probes=1, loss=Bowl.loss)
+    d = spectral_density(bowl, EMPTY, probes=1, sampling=BOWL)
     assert d.moment(1) == pytest.approx(float(h.mean()))
     assert d.moment(2) == pytest.approx(float(h.square().mean()))
 
 
 def test_density_stops_when_the_krylov_space_is_exhausted():
     bowl = Bowl(2 * torch.eye(10, dtype=torch.float64), torch.randn(10, dtype=torch.float64))
-    d = spectral_density(bowl, EMPTY, probes=2, steps=8, loss=Bowl.loss)
+    d = spectral_density(bowl, EMPTY, probes=2, steps=8, sampling=BOWL)
     assert np.isfinite(d.nodes).sum(1).tolist() == [1, 1]
     assert d.moment(3) == pytest.approx(8)
     assert np.isfinite(d.density()[1]).all()
@@ -152,6 +169,7 @@ def test_precision_on_demand_and_hutch_plus_plus():
     truth = float(h[where["x2"], where["x2"]].trace())
     found = hessian_trace(model, batch, "x2", rtol=0.05, max_probes=5000, progress=False)
     assert found.std_error <= 0.05 * abs(found.value)
+    assert found.probes == len(found.samples) > 30
     assert abs(found.value - truth) < 4 * found.std_error
     sketch = hessian_trace(model, batch, "x2", probes=45, estimator="hutch++")
     plain = hessian_trace(model, batch, "x2", probes=45)
@@ -159,6 +177,7 @@ def test_precision_on_demand_and_hutch_plus_plus():
     assert sketch.std_error < plain.std_error
     everything = hessian_trace(model, batch, "x2", probes=10_000, estimator="hutch++")
     assert everything.value == pytest.approx(truth, abs=1e-10)  # the sketch spans the space
+    assert everything.probes == 3 * everything.parameters
 
 
 def test_adding_probes_keeps_the_first_ones():
@@ -170,7 +189,9 @@ def test_adding_probes_keeps_the_first_ones():
 def test_batch_norm_mode_changes_the_trace_and_is_recorded():
     model, batch = make_model("late", 2), make_batch(2, 24)
     found = {
-        mode: hessian_trace(model, batch, "x1", probes=50, mode=mode, progress=False)
+        mode: hessian_trace(
+            model, batch, "x1", probes=50, sampling=Sampling(mode=mode), progress=False
+        )
         for mode in ("eval", "train")
     }
     assert found["eval"].mode == "eval"

@@ -13,7 +13,7 @@ from msam_lib import diagnostics as d
 from msam_lib.data import MultimodalDataset
 from msam_lib.diagnostics.landscape.directions import inner, norm, orthogonal_to
 from msam_lib.models import wrap
-from tests.diagnostics.tools import EMPTY, Bowl, random_symmetric
+from tests.diagnostics.tools import BOWL, EMPTY, Bowl, random_symmetric
 from tests.helpers import make_batch, make_model, two_cnns
 
 
@@ -35,7 +35,7 @@ def test_plane_and_line_of_a_bowl():
     first = {"a": torch.tensor([1.0, 2, 0]), "b": torch.tensor([0.0, 1, 1])}
     second = {"b": torch.tensor([1.0, -1, 0.5])}
     found = d.plane(
-        bowl, EMPTY, directions=(first, second), steps=7, span=(-0.5, 2.0), loss=Bowl.loss
+        bowl, EMPTY, directions=(first, second), steps=7, span=(-0.5, 2.0), sampling=BOWL
     )
     u = torch.cat([first["a"], first["b"]]).double()
     v = torch.cat([torch.zeros(3), second["b"]]).double()
@@ -44,7 +44,7 @@ def test_plane_and_line_of_a_bowl():
             w = at + x * u + y * v
             assert found.loss[i, j] == pytest.approx(float(w @ h @ w / 2) + 2.0, rel=1e-12)
     assert found.accuracy is None
-    line = d.line(bowl, EMPTY, direction=first, steps=3, loss=Bowl.loss)
+    line = d.line(bowl, EMPTY, direction=first, steps=3, sampling=BOWL)
     w = at - u
     assert line.loss[0] == pytest.approx(float(w @ h @ w / 2) + 2.0, rel=1e-12)
 
@@ -52,7 +52,7 @@ def test_plane_and_line_of_a_bowl():
 def test_eigen_plane_of_a_bowl_shows_the_eigenvalues():
     h = random_symmetric(8, positive=True)
     bowl = Bowl(h, torch.zeros(8, dtype=torch.float64))
-    found = d.eigen_plane(bowl, EMPTY, steps=5, span=2.0, loss=Bowl.loss)
+    found = d.eigen_plane(bowl, EMPTY, steps=5, span=2.0, sampling=BOWL)
     top = torch.linalg.eigvalsh(h).flip(0)[:2].numpy()
     np.testing.assert_allclose(found.meta["eigenvalues"], top, rtol=1e-5)
     expected = (top[0] * found.x[:, None] ** 2 + top[1] * found.y[None] ** 2) / 2
@@ -110,7 +110,8 @@ def test_reused_features_change_nothing(fusion, m, mode):
     model = with_statistics(make_model(fusion, m), batch)
     data = MultimodalDataset(batch.inputs, batch.targets)
     for a, b in PAIRS:
-        options = {"steps": 3, "span": 0.5, "batch_size": 6, "mode": mode, "fast": False}
+        sampling = d.Sampling(batch_size=6, mode=mode)
+        options = {"steps": 3, "span": 0.5, "sampling": sampling, "fast": False}
         plain = d.plane(model, data, a, b, cache=False, **options)
         quick = d.plane(model, data, a, b, **options)
         assert quick.meta["cached"]
@@ -154,6 +155,7 @@ def test_folding_moves_with_directions_in_biases_and_norms():
             d.plane(model, batch, directions=directions, steps=3, span=0.5, cache=c, fast=c)
             for c in (False, True)
         )
+        assert quick.meta["folded"]
         np.testing.assert_allclose(quick.loss, plain.loss, rtol=1e-4)
 
 
@@ -197,6 +199,6 @@ def test_centre_is_the_model_and_accuracy_is_its_accuracy():
 def test_losses_far_away_may_be_infinite():
     bowl = Bowl(torch.eye(4), torch.zeros(4))
     huge = {"a": torch.full((2,), 1e30)}
-    found = d.line(bowl, EMPTY, direction=huge, steps=3, loss=Bowl.loss)
+    found = d.line(bowl, EMPTY, direction=huge, steps=3, sampling=BOWL)
     assert np.isinf(found.loss[[0, 2]]).all()
     assert found.loss[1] == 0

@@ -14,7 +14,7 @@ from msam_lib.diagnostics import Landscape
 from msam_lib.errors import DatasetCorrupt, MsamError
 from msam_lib.models import wrap
 from tests.diagnostics.test_landscape import with_statistics
-from tests.diagnostics.tools import EMPTY, Bowl
+from tests.diagnostics.tools import BOWL, EMPTY, Bowl
 from tests.helpers import make_batch, make_model
 
 
@@ -43,7 +43,7 @@ def test_trajectory_of_a_known_path():
     assert found.explained.sum() == pytest.approx(1)
     np.testing.assert_allclose(found.path[-1], 0, atol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(found.path[0]), np.sqrt(10), rtol=1e-6)
-    view = d.trajectory_plane(bowl, EMPTY, states, steps=4, loss=Bowl.loss)
+    view = d.trajectory_plane(bowl, EMPTY, states, steps=4, sampling=BOWL)
     np.testing.assert_allclose(
         view.loss, (view.x[:, None] ** 2 + view.y[None] ** 2) / 2, rtol=1e-6, atol=1e-9
     )
@@ -70,7 +70,7 @@ def test_storage(tmp_path):
     np.testing.assert_array_equal(back.loss, found.loss)
     np.testing.assert_array_equal(back.accuracy, found.accuracy)
     assert back.meta == found.meta
-    assert back.meta["seed"] == 4
+    assert (back.meta["seed"], back.meta["directions_seed"]) == (0, 4)
     with pytest.raises(MsamError, match="diagnose"):
         Landscape.load(tmp_path / "other.npz")
     (tmp_path / "bad.npz").write_bytes(b"PK no")

@@ -11,11 +11,13 @@ import torch
 from torch import nn
 
 from msam_lib import diagnostics as d
-from msam_lib.data import Batch
+from msam_lib.data import Batch, MultimodalDataset
+from msam_lib.diagnostics.sharpness._loss import DisplacedLoss
+from msam_lib.diagnostics.sharpness.keskar import _matrix
 from msam_lib.errors import MsamError
 from msam_lib.models import MLP, MultimodalModel, build_fusion
 from msam_lib.results.sharpness import correlate_with_gap
-from tests.diagnostics.tools import EMPTY, Bowl, random_symmetric
+from tests.diagnostics.tools import BOWL, EMPTY, Bowl, random_symmetric
 from tests.helpers import make_batch, make_model
 
 EPS = 1e-3
@@ -30,7 +32,7 @@ def brute(h, x, gradient, floor):
 
 
 def keskar(bowl, **options):
-    return d.keskar_sharpness(bowl, EMPTY, loss=Bowl.loss, epsilon=EPS, progress=False, **options)
+    return d.keskar_sharpness(bowl, EMPTY, sampling=BOWL, epsilon=EPS, progress=False, **options)
 
 
 @pytest.mark.parametrize("p", [1, 7, 500])
@@ -81,12 +83,9 @@ def test_rank_one_hessian():
 
 def test_random_subspace_with_orthonormal_columns():
     """H = c I: f(x + Az) − f = c ‖z‖²/2, so Q = 50 c ε² Σ (|(Aᵀx)_i| + 1)²."""
-    from msam_lib.diagnostics.sharpness._loss import DisplacedLoss
-    from msam_lib.diagnostics.sharpness.keskar import _matrix
-
     x = torch.randn(60, dtype=torch.float64)
     bowl = Bowl(3 * torch.eye(60, dtype=torch.float64), x, centre=x)
-    a = _matrix(DisplacedLoss(bowl, EMPTY, loss=Bowl.loss), 10, 4)
+    a = _matrix(DisplacedLoss(bowl, EMPTY, sampling=BOWL), 10, 4)
     torch.testing.assert_close(a.T @ a, torch.eye(10, dtype=torch.float64))
     found = keskar(bowl, subspace=10, seed=4)
     truth = 150 * EPS**2 * float(((a.T @ x).abs() + 1).square().sum())
@@ -101,7 +100,7 @@ def test_ascent_sharpness_of_bowls():
     bowl = Bowl(h, x)
     g, rho = h @ x, 0.05
     delta = rho * g / g.norm()
-    first = d.ascent_sharpness(bowl, EMPTY, rho=rho, steps=1, loss=Bowl.loss)
+    first = d.ascent_sharpness(bowl, EMPTY, rho=rho, steps=1, sampling=BOWL)
     assert (
         first.value == first.first_order == pytest.approx(float(g @ delta + delta @ h @ delta / 2))
     )
@@ -109,24 +108,24 @@ def test_ascent_sharpness_of_bowls():
     # beside it.
     top = float(torch.linalg.eigvalsh(h)[-1])
     near = Bowl(h, x + 1e-6 * torch.randn(10, dtype=torch.float64), centre=x)
-    many = d.ascent_sharpness(near, EMPTY, rho=rho, steps=60, loss=Bowl.loss)
+    many = d.ascent_sharpness(near, EMPTY, rho=rho, steps=60, sampling=BOWL)
     assert many.value == pytest.approx(top * rho**2 / 2, rel=1e-3)
-    scaled = d.ascent_sharpness(bowl, EMPTY, rho=rho, steps=1, adaptive=True, loss=Bowl.loss)
+    scaled = d.ascent_sharpness(bowl, EMPTY, rho=rho, steps=1, adaptive=True, sampling=BOWL)
     delta = rho * x**2 * g / (x * g).norm()
     assert scaled.value == pytest.approx(float(g @ delta + delta @ h @ delta / 2))
-    assert d.ascent_sharpness(bowl, EMPTY, rho=0.0, loss=Bowl.loss).value == 0
+    assert d.ascent_sharpness(bowl, EMPTY, rho=0.0, sampling=BOWL).value == 0
 
 
 def test_average_sharpness_is_half_the_trace_times_the_variance():
     h = random_symmetric(10)
     x = torch.randn(10, dtype=torch.float64)
     bowl = Bowl(h, x)
-    found = d.average_sharpness(bowl, EMPTY, sigma=0.1, draws=3000, loss=Bowl.loss)
+    found = d.average_sharpness(bowl, EMPTY, sigma=0.1, draws=3000, sampling=BOWL)
     truth = 0.005 * float(h.trace())
     assert abs(found.value - truth) < 4 * found.std_error
     variance = 0.5 * 0.01**2 * float(h.square().sum())  # of δᵀHδ/2 for Gaussian δ
     assert found.std_error == pytest.approx(np.sqrt(variance / 3000), rel=0.1)
-    scaled = d.average_sharpness(bowl, EMPTY, sigma=0.1, draws=3000, adaptive=True, loss=Bowl.loss)
+    scaled = d.average_sharpness(bowl, EMPTY, sigma=0.1, draws=3000, adaptive=True, sampling=BOWL)
     assert abs(scaled.value - 0.005 * float((h.diagonal() * x**2).sum())) < 4 * scaled.std_error
 
 
@@ -191,8 +190,6 @@ def test_kendall_tau_and_its_interval():
 
 
 def test_gap_per_modality():
-    from msam_lib.data import MultimodalDataset
-
     batch = make_batch(2, 40)
     train, test = (
         MultimodalDataset({m: x[i] for m, x in batch.inputs.items()}, batch.targets[i])

@@ -8,14 +8,14 @@ import torch
 from msam_lib import diagnostics as d
 from msam_lib.data import Batch, MultimodalDataset
 from msam_lib.errors import MsamError, NonFiniteLoss
-from tests.diagnostics.tools import EMPTY, Bowl, assert_untouched, disturb, fingerprint
+from tests.diagnostics.tools import BOWL, EMPTY, Bowl, assert_untouched, disturb, fingerprint
 from tests.helpers import make_batch, make_model
 
-OTHER = make_model(seed=4)
+OTHER, TRAIN = make_model(seed=4), d.Sampling(mode="train")
 RUNS = {
     "hvp": lambda m, b: d.HessianOperator(m, b, "x1").dense(),
     "traces": lambda m, b: d.block_traces(m, b, probes=2),
-    "traces in train mode": lambda m, b: d.block_traces(m, b, probes=2, mode="train"),
+    "traces in train mode": lambda m, b: d.block_traces(m, b, probes=2, sampling=TRAIN),
     "hutch++": lambda m, b: d.hessian_trace(m, b, probes=3, estimator="hutch++"),
     "gauss-newton": lambda m, b: d.gauss_newton_traces(m, b, probes=2),
     "eigenvalues": lambda m, b: d.top_eigenvalues(m, b, "x2", k=1, iterations=4),
@@ -23,7 +23,7 @@ RUNS = {
     "norms": lambda m, b: d.block_norms(m, b, probes=2),
     "line": lambda m, b: d.line(m, b, steps=3),
     "plane": lambda m, b: d.plane(m, b, "x1", "x2", steps=3),
-    "plane in train mode": lambda m, b: d.plane(m, b, steps=3, mode="train"),
+    "plane in train mode": lambda m, b: d.plane(m, b, steps=3, sampling=TRAIN),
     "eigen plane": lambda m, b: d.eigen_plane(m, b, "x1", steps=3, iterations=5),
     "interpolation": lambda m, b: d.interpolate(m, OTHER, b, steps=3),
     "keskar": lambda m, b: d.keskar_sharpness(m, b, "x2", starts=1, iterations=2),
@@ -86,11 +86,11 @@ def test_empty_data(name):
 def test_blocks():
     bowl = Bowl(torch.eye(4), torch.ones(4))
     with pytest.raises(MsamError, match=r"'nothing' has no parameters; .* a, fusion"):
-        d.hessian_trace(bowl, EMPTY, "nothing", loss=Bowl.loss)
+        d.hessian_trace(bowl, EMPTY, "nothing", sampling=BOWL)
     model, batch = make_model("late", 2), make_batch(2, 12)
     with pytest.raises(MsamError, match="Did you mean 'fusion'"):
         d.plane(model, batch, "fusoin")
-    assert list(d.block_traces(bowl, EMPTY, probes=1, loss=Bowl.loss)) == ["a", "fusion", "total"]
+    assert list(d.block_traces(bowl, EMPTY, probes=1, sampling=BOWL)) == ["a", "fusion", "total"]
 
 
 def test_directions_and_vectors_of_the_wrong_shape():
@@ -112,7 +112,6 @@ def test_directions_and_vectors_of_the_wrong_shape():
     [
         lambda m, b: d.hessian_trace(m, b, probes=0),
         lambda m, b: d.hessian_trace(m, b, estimator="xtrace"),
-        lambda m, b: d.hessian_trace(m, b, mode="training"),
         lambda m, b: d.top_eigenvalues(m, b, k=0),
         lambda m, b: d.top_eigenvalues(m, b, which="best"),
         lambda m, b: d.plane(m, b, steps=1),
@@ -122,7 +121,6 @@ def test_directions_and_vectors_of_the_wrong_shape():
         lambda m, b: d.keskar_sharpness(m, b, "fusion", subspace=10**6),
         lambda m, b: d.ascent_sharpness(m, b, rho=-1),
         lambda m, b: d.average_sharpness(m, b, draws=0),
-        lambda m, b: d.line(m, b, samples=0),
     ],
 )
 def test_arguments(call):
@@ -140,5 +138,5 @@ def test_an_interrupted_product_restores_too():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        d.hessian_trace(model, batch, loss=stopped)
+        d.hessian_trace(model, batch, sampling=d.Sampling(loss=stopped))
     assert_untouched(model, before)

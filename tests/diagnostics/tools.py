@@ -6,19 +6,19 @@ import torch
 from torch import nn
 
 from msam_lib.data import Batch
+from msam_lib.diagnostics import Sampling
+from msam_lib.models import Model
 
 EMPTY = Batch({}, torch.zeros(1))  # for losses that read no data
 
 
-class Bowl(nn.Module):
+class Bowl(Model):
     """f(w) = ½ (w − c)ᵀ H (w − c) + f₀, with w in two blocks `a` and `b`."""
-
-    modalities = ("a",)
 
     def __init__(
         self, hessian: torch.Tensor, at: torch.Tensor, centre=None, floor: float = 0.0
     ) -> None:
-        super().__init__()
+        super().__init__(["a"])
         half = len(at) // 2
         self.a, self.b = nn.Parameter(at[:half].clone()), nn.Parameter(at[half:].clone())
         self.register_buffer("hessian", hessian)
@@ -32,6 +32,9 @@ class Bowl(nn.Module):
     def loss(model, _batch):
         w = torch.cat([model.a, model.b]) - model.centre
         return 0.5 * (w @ model.hessian @ w) + model.floor
+
+
+BOWL = Sampling(loss=Bowl.loss)
 
 
 def random_symmetric(n: int, seed: int = 0, positive: bool = False) -> torch.Tensor:

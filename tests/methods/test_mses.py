@@ -33,8 +33,8 @@ def own_logits(model):
 
 def test_the_smoothing_takes_the_raw_loss_of_the_epoch_before(monkeypatch):
     rule, model = build_method("mses", patience=5, smoothing=0.6), make_model()
-    told = iter([1.0, 0.2, 0.9])
-    monkeypatch.setattr(mses, "unimodal_losses", lambda *a: {"x1": next(told)})
+    first = iter([1.0, 0.2, 0.9])
+    monkeypatch.setattr(mses, "unimodal_losses", lambda *a: {"x1": next(first)})
     best = []
     for epoch in range(1, 4):
         rule.on_epoch_end(model, epoch, Splits, None)
@@ -48,9 +48,10 @@ def test_stops_restores_and_stays(monkeypatch):
     rule.setup(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
     # smoothed losses of x1: 1.0, 0.75, 0.8, 0.95 -> best is epoch 2, stopped after epoch 4
-    told = iter([1.0, 0.5, 1.1, 0.8])
-    falling = iter([1.0, 0.9, 0.8, 0.7])
-    monkeypatch.setattr(mses, "unimodal_losses", lambda *a: {"x1": next(told), "x2": next(falling)})
+    up_and_down, falling = iter([1.0, 0.5, 1.1, 0.8]), iter([1.0, 0.9, 0.8, 0.7])
+    monkeypatch.setattr(
+        mses, "unimodal_losses", lambda *a: {"x1": next(up_and_down), "x2": next(falling)}
+    )
     kept, answers = [], []
     for epoch in range(1, 5):
         rule.step(model, make_batch(seed=epoch), optimizer)
@@ -84,7 +85,7 @@ def test_losses_are_those_of_the_heads():
 
 
 @pytest.mark.parametrize("at", [2, 4])
-def test_an_interrupted_run_goes_on_exactly(at, tmp_path):
+def test_an_interrupted_run_resumes_exactly(at, tmp_path):
     def trainer(run):
         data = load_dataset("synthetic", **SMALL)
         torch.manual_seed(0)

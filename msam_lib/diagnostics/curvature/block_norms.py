@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from msam_lib._utils.progress import progress_bar
-from msam_lib.diagnostics._blocks import all_blocks
-from msam_lib.diagnostics._samples import Data
+from msam_lib.diagnostics._blocks import all_blocks, filled_blocks
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling
 from msam_lib.diagnostics._vectors import random_vector
 from msam_lib.diagnostics.curvature.hessian import HessianOperator
 
@@ -26,7 +26,8 @@ class BlockNorms:
         norms: (B, B), symmetric.
         std_errors: (B, B), of the norms.
         probes: vectors per block.
-        mode, seed: as asked.
+        mode: of batch normalisation.
+        seed: of the vectors.
     """
 
     blocks: tuple[str, ...]
@@ -38,8 +39,8 @@ class BlockNorms:
 
     def interference(self) -> np.ndarray:
         """‖H_ab‖ / √(‖H_aa‖ ‖H_bb‖), (B, B): 0 where two blocks do not interact."""
-        own = np.sqrt(np.maximum(np.diag(self.norms), 1e-300))
-        return self.norms / np.outer(own, own)
+        root = np.sqrt(np.maximum(np.diag(self.norms), 1e-300))
+        return self.norms / np.outer(root, root)
 
 
 def block_norms(
@@ -48,9 +49,10 @@ def block_norms(
     blocks: Iterable[str] | None = None,
     *,
     probes: int = 10,
-    seed: int = 0,
+    seed: int | None = None,
+    sampling: Sampling = ALL_SAMPLES,
+    dtype: torch.dtype | None = None,
     progress: bool = True,
-    **options: Any,
 ) -> BlockNorms:
     """How much the modalities interfere: ‖H_ab‖_F for all pairs of blocks at once.
 
@@ -59,18 +61,18 @@ def block_norms(
     averaged.
 
     Args:
-        model, data: as for `HessianOperator`, and `options` too.
+        model, data, sampling, dtype: as for `HessianOperator`.
         blocks: which; all that have parameters by default.
         probes: vectors per block, at least 2 for a standard error.
-        seed: of the vectors.
+        seed: of the vectors; None takes `sampling.seed`.
         progress: show a bar where somebody watches.
     """
-    known = all_blocks(model)
-    names = tuple(b for b in known if known[b]) if blocks is None else tuple(blocks)
-    operator = HessianOperator(model, data, names, seed=seed, **options)
+    seed = sampling.seed if seed is None else seed
+    names = tuple(filled_blocks(model) if blocks is None else blocks)
+    operator = HessianOperator(model, data, names, sampling=sampling, dtype=dtype)
     masks = {
         b: m.to(operator.like.device)
-        for b, m in operator.layout.segments(known).items()
+        for b, m in operator.layout.segments(all_blocks(model)).items()
         if b in names
     }
     squares = np.zeros((probes, len(names), len(names)))
@@ -84,4 +86,4 @@ def block_norms(
     norms = np.sqrt(squares.mean(0))
     spread = squares.std(0, ddof=1) / np.sqrt(probes) if probes > 1 else np.full_like(norms, np.nan)
     errors = spread / np.maximum(2 * norms, 1e-300)  # d√s = ds / (2√s)
-    return BlockNorms(names, norms, errors, probes, operator.mode, seed)
+    return BlockNorms(names, norms, errors, probes, sampling.mode, seed)

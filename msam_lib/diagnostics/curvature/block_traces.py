@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import torch
 from torch import nn
 
-from msam_lib.diagnostics._losses import Loss
-from msam_lib.diagnostics._samples import Data
+from msam_lib.diagnostics._blocks import ALL, TOTAL
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling
+from msam_lib.diagnostics.curvature._probing import random_forms
 from msam_lib.diagnostics.curvature.hessian import HessianOperator
-from msam_lib.diagnostics.curvature.trace import (
-    SMALL_BLOCK,
-    TraceEstimate,
-    _sample,
-    estimate,
-    hessian_trace,
-)
+from msam_lib.diagnostics.curvature.trace import TraceEstimate, estimate, hessian_trace
+
+SMALL_BLOCK = 0.05  # share of the parameters below which a block gets probes of its own
 
 
 def block_traces(
@@ -27,10 +24,10 @@ def block_traces(
     head_probes: int | None = None,
     rtol: float | None = None,
     max_probes: int = 200,
-    seed: int = 0,
+    seed: int | None = None,
+    sampling: Sampling = ALL_SAMPLES,
+    dtype: torch.dtype | None = None,
     progress: bool = True,
-    loss: Loss | None = None,
-    **options: Any,
 ) -> dict[str, TraceEstimate]:
     """The traces of every block and the total from the same probes.
 
@@ -41,26 +38,33 @@ def block_traces(
     it gets cheap probes of its own.
 
     Args:
-        model, data: as for `HessianOperator`, and `options` too.
+        model, data, sampling, dtype: as for `HessianOperator`.
         probes: over all weights; with `rtol`, the least number.
         head_probes: for each small block; `4 * probes` by default.
-        rtol, max_probes: go on until the total's standard error is at most this share of it.
-        seed: of the probes.
+        rtol, max_probes: continue until the total's standard error is at most this share of it.
+        seed: of the probes; None takes `sampling.seed`.
         progress: show a bar where somebody watches.
-        loss: see `HessianOperator`.
 
     Returns:
         {block: estimate} for every block that has parameters, and `"total"`.
     """
-    operator = HessianOperator(model, data, "all", seed=seed, loss=loss, **options)
+    seed = sampling.seed if seed is None else seed
+    operator = HessianOperator(model, data, ALL, sampling=sampling, dtype=dtype)
     masks = operator.layout.segments(operator.blocks)
     sizes = {b: int(m.sum()) for b, m in masks.items()}
     small = [b for b, n in sizes.items() if n < SMALL_BLOCK * operator.layout.size]
     exact = torch.float32 if operator.like.device.type == "mps" else torch.float64
     weights = {b: m.to(operator.like.device, exact) for b, m in masks.items() if b not in small}
-    how = {"rtol": rtol, "max_probes": max_probes, "seed": seed, "progress": progress}
-    found = _sample(operator, weights, probes=probes, **how)  # type: ignore[arg-type]
-    fields = {"mode": operator.mode, "seed": seed}
+    forms = random_forms(
+        operator,
+        weights,
+        probes=probes,
+        rtol=rtol,
+        max_probes=max_probes,
+        seed=seed,
+        progress=progress,
+    )
+    stated = partial(estimate, mode=sampling.mode, seed=seed)
     out = {}
     for b, n in sizes.items():
         if b in small:
@@ -70,13 +74,12 @@ def block_traces(
                 b,
                 probes=head_probes or 4 * probes,
                 seed=seed,
-                loss=loss,
+                sampling=sampling,
+                dtype=dtype,
                 progress=False,
-                **options,
             )
         else:
-            out[b] = estimate(b, found[b], parameters=n, estimator="split", **fields)
-    out["total"] = estimate(
-        "total", found["total"], parameters=operator.layout.size, estimator="hutchinson", **fields
-    )
+            out[b] = stated(b, forms[b], parameters=n, estimator="split")
+    size = operator.layout.size
+    out[TOTAL] = stated(TOTAL, forms[TOTAL], parameters=size, estimator="hutchinson")
     return out

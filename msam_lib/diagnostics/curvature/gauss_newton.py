@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from msam_lib._utils.progress import progress_bar
-from msam_lib.diagnostics._blocks import all_blocks, label, select
-from msam_lib.diagnostics._losses import Block, finite, logits_of
-from msam_lib.diagnostics._samples import Data, collect
+from msam_lib.diagnostics._blocks import ALL, TOTAL, Block, all_blocks, label, select
+from msam_lib.diagnostics._losses import finite, logits_of
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling, collect
 from msam_lib.diagnostics._session import session
-from msam_lib.diagnostics._vectors import Layout, flatten
+from msam_lib.diagnostics._vectors import Layout, flat_gradient
 from msam_lib.diagnostics.curvature.trace import TraceEstimate, estimate
 
 
 def gauss_newton_traces(
     model: nn.Module,
     data: Data,
-    block: Block = "all",
+    block: Block = ALL,
     *,
     probes: int = 10,
-    samples: int | None = None,
-    batch_size: int = 500,
-    mode: str = "eval",
-    seed: int = 0,
+    seed: int | None = None,
+    sampling: Sampling = ALL_SAMPLES,
     progress: bool = True,
 ) -> dict[str, TraceEstimate]:
     """Traces of the Gauss–Newton matrix of the fused cross-entropy, for every block inside `block`
@@ -40,24 +40,27 @@ def gauss_newton_traces(
     one backward pass is one unbiased sample of all blocks' traces.
 
     Args:
-        model, data, block, samples, batch_size, mode: as for `HessianOperator`.
+        model, data, block: as for `HessianOperator`.
         probes: backward passes per batch.
-        seed: of the ε.
+        seed: of the ε; None takes `sampling.seed`.
+        sampling: as for `HessianOperator`, but without a loss of its own.
         progress: show a bar where somebody watches.
 
     Returns:
         {block: estimate}, and `"total"` for the whole of `block`; never negative.
     """
+    sampling.must_keep("gauss_newton_traces", "loss")
+    seed = sampling.seed if seed is None else seed
     parameters = select(model, block)
     layout = Layout(parameters)
     device = next(iter(parameters.values())).device
     masks = {b: m.to(device) for b, m in layout.segments(all_blocks(model)).items()}
-    batches = collect(model, data, samples=samples, batch_size=batch_size, seed=seed)
-    total = sum(len(b.targets) for b in batches)
-    found = {b: np.zeros(probes) for b in [*masks, "total"]}
+    batches = collect(model, data, sampling)
+    count = sum(len(b.targets) for b in batches)
+    squares = {b: np.zeros(probes) for b in [*masks, TOTAL]}
     generator = torch.Generator().manual_seed(seed)
     chosen = list(parameters.values())
-    with session(model, mode=mode, parameters=chosen):
+    with session(model, mode=sampling.mode, parameters=chosen):
         for batch in progress_bar(batches, show=progress and len(batches) > 1, desc="Gauss-Newton"):
             logits = logits_of(model, batch)
             finite(logits.detach().abs().max(), " (largest logit)")
@@ -65,18 +68,15 @@ def gauss_newton_traces(
                 grads = torch.autograd.grad(
                     logits, chosen, _factor(logits, generator), retain_graph=True, allow_unused=True
                 )
-                pairs = zip(grads, chosen, strict=True)
-                square = flatten(
-                    [torch.zeros_like(p) if g is None else g for g, p in pairs]
-                ).square()
-                found["total"][k] += float(square.sum()) / total
+                square = flat_gradient(grads, chosen).square()
+                squares[TOTAL][k] += float(square.sum()) / count
                 for b, mask in masks.items():
-                    found[b][k] += float(square[mask].sum()) / total
-    sizes = {b: int(m.sum()) for b, m in masks.items()} | {"total": layout.size}
-    fields = {"mode": mode, "estimator": "gauss-newton", "seed": seed}
-    out = {b: estimate(b, s, parameters=sizes[b], **fields) for b, s in found.items()}
-    if block != "all" and len(masks) == 1:
-        out["total"] = estimate(label(block), found["total"], parameters=layout.size, **fields)
+                    squares[b][k] += float(square[mask].sum()) / count
+    sizes = {b: int(m.sum()) for b, m in masks.items()} | {TOTAL: layout.size}
+    stated = partial(estimate, mode=sampling.mode, estimator="gauss-newton", seed=seed)
+    out = {b: stated(b, s, parameters=sizes[b]) for b, s in squares.items()}
+    if block != ALL and len(masks) == 1:
+        out[TOTAL] = stated(label(block), squares[TOTAL], parameters=layout.size)
     return out
 
 

@@ -16,28 +16,24 @@ import torch
 from torch import Tensor, nn
 
 from msam_lib.diagnostics._batchnorm import Folded, head
-from msam_lib.diagnostics._blocks import all_blocks, select
-from msam_lib.diagnostics._losses import Block, Loss, finite, fused_loss
-from msam_lib.diagnostics._samples import Data, collect, shares
-from msam_lib.diagnostics._session import check_mode, session
-from msam_lib.diagnostics._vectors import Layout, flatten
+from msam_lib.diagnostics._blocks import ALL, Block, all_blocks, select
+from msam_lib.diagnostics._losses import finite, fused_loss
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling, collect, shares
+from msam_lib.diagnostics._session import session
+from msam_lib.diagnostics._vectors import Layout, flat_gradient
 
 
 class HessianOperator:
     """The matrix H_ab, known by its products: `operator @ v`.
 
     Args:
-        model: left exactly as it is found.
-        data: fixed samples; see `samples`, `batch_size`.
+        model: left exactly as it was.
+        data: fixed samples: a data set, a loader, one batch, or a list of batches.
         block: b, the columns: a modality (its encoder), `"fusion"`, `"all"`, or a list of those.
         onto: a, the rows; the same as `block` by default.
-        loss: `loss(model, batch) -> scalar`, the mean over the batch; cross-entropy of the fused
-            logits by default.
-        samples: how many of the data set's samples; None takes all.
-        batch_size: samples at a time; the products of the batches are averaged.
-        mode: of batch normalisation, `"eval"` (running statistics) or `"train"` (each batch's own).
+        sampling: which samples, how many at a time (the products of the batches are averaged), the
+            mode of batch normalisation, and the loss.
         dtype: e.g. `torch.float64` works on a copy in that precision; None on the model itself.
-        seed: of the draw of `samples`.
 
     Raises:
         MsamError: unknown or empty block, half precision, empty data, a vector of the wrong shape.
@@ -48,7 +44,7 @@ class HessianOperator:
     >>> from msam_lib.data import Batch
     >>> bowl = nn.ParameterDict({"a": torch.zeros(2), "b": torch.zeros(1)})
     >>> f = lambda m, _: (m["a"] ** 2 @ torch.tensor([0.5, 1.5])) + m["a"][0] * m["b"][0]
-    >>> h = HessianOperator(bowl, Batch({}, torch.zeros(1)), loss=f)
+    >>> h = HessianOperator(bowl, Batch({}, torch.zeros(1)), sampling=Sampling(loss=f))
     >>> (h @ torch.tensor([1.0, 1.0, 1.0])).tolist()
     [2.0, 3.0, 1.0]
     """
@@ -57,31 +53,24 @@ class HessianOperator:
         self,
         model: nn.Module,
         data: Data,
-        block: Block = "all",
+        block: Block = ALL,
         *,
         onto: Block | None = None,
-        loss: Loss | None = None,
-        samples: int | None = None,
-        batch_size: int = 500,
-        mode: str = "eval",
+        sampling: Sampling = ALL_SAMPLES,
         dtype: torch.dtype | None = None,
-        seed: int = 0,
     ) -> None:
         columns = select(model, block)
         rows = columns if onto is None else select(model, onto)
-        self.blocks = all_blocks(model)
+        self.blocks, self.sampling = all_blocks(model), sampling
         self.model = model if dtype is None else copy.deepcopy(model).to(dtype)
         own = dict(self.model.named_parameters())
         self.columns, self.rows = [own[n] for n in columns], [own[n] for n in rows]
         self.layout, self.row_layout = Layout(columns), Layout(rows)
-        self.loss, self.mode, self.block = loss or fused_loss, check_mode(mode), block
-        self._foldable = loss is None and mode == "eval"
-        self.batches = collect(
-            self.model, data, samples=samples, batch_size=batch_size, seed=seed, dtype=dtype
-        )
+        self.loss = sampling.loss or fused_loss
+        self.batches = collect(self.model, data, sampling, dtype=dtype)
         self.shares = shares(self.batches)
         self._called: Any = self.model  # what the loss calls: the model, or a folded form of it
-        self._kept: list[Tensor | None] | None = None
+        self._kept: list[Tensor | None] | None = None  # the gradient of the only batch
         self._holding = False
 
     @property
@@ -104,9 +93,10 @@ class HessianOperator:
         if self._holding:
             yield self
             return
-        with session(self.model, mode=self.mode, parameters=[*self.columns, *self.rows]):
+        chosen = [*self.columns, *self.rows]
+        with session(self.model, mode=self.sampling.mode, parameters=chosen):
             self._holding = True
-            if self._foldable:
+            if self.sampling.loss is None and self.sampling.mode == "eval":
                 folded = Folded(self.model, head(self.batches[0]))
                 self._called = folded if folded.agrees(head(self.batches[0])) else self.model
             try:
@@ -120,22 +110,22 @@ class HessianOperator:
             return self._kept
         f = self.loss(self._called, self.batches[number])
         finite(f.detach())
-        found = torch.autograd.grad(f, self.columns, create_graph=True, allow_unused=True)
-        out = [g if g is not None and g.requires_grad else None for g in found]
+        grads = torch.autograd.grad(f, self.columns, create_graph=True, allow_unused=True)
+        out = [g if g is not None and g.requires_grad else None for g in grads]
         if len(self.batches) == 1:
             self._kept = out
         return out
 
     def _product(self, gradient: Sequence[Tensor | None], v: Tensor) -> Tensor:
+        """∇_a ⟨∇_b f, v⟩ (rows,) of the batch whose gradient this is."""
         pairs = [
             (g, x) for g, x in zip(gradient, self.layout.split(v), strict=True) if g is not None
         ]
         if not pairs:  # a loss that is linear in the block
             return torch.zeros(self.row_layout.size).to(self.like)
         grads, parts = zip(*pairs, strict=True)
-        found = torch.autograd.grad(grads, self.rows, parts, retain_graph=True, allow_unused=True)
-        own = zip(found, self.rows, strict=True)
-        return flatten([torch.zeros_like(p) if h is None else h for h, p in own])
+        second = torch.autograd.grad(grads, self.rows, parts, retain_graph=True, allow_unused=True)
+        return flat_gradient(second, self.rows)
 
     def batch_products(self, vectors: Sequence[Tensor]) -> Iterator[tuple[float, int, Tensor]]:
         """(share of the batch, number of the vector, product on that batch), each batch's graph
@@ -163,6 +153,15 @@ class HessianOperator:
         return torch.stack(self.products(list(torch.eye(self.layout.size).to(self.like))), dim=1)
 
 
-def hvp(model: nn.Module, data: Data, v: Tensor, block: Block = "all", **options: Any) -> Tensor:
-    """One product H v (p,); options as for `HessianOperator`."""
-    return HessianOperator(model, data, block, **options) @ v
+def hvp(
+    model: nn.Module,
+    data: Data,
+    v: Tensor,
+    block: Block = ALL,
+    *,
+    onto: Block | None = None,
+    sampling: Sampling = ALL_SAMPLES,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """One product H v (rows,); arguments as for `HessianOperator`."""
+    return HessianOperator(model, data, block, onto=onto, sampling=sampling, dtype=dtype) @ v

@@ -7,16 +7,14 @@ without it rounding makes copies of the large eigenvalues.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from msam_lib._utils.progress import progress_bar
-from msam_lib.diagnostics._blocks import label
-from msam_lib.diagnostics._losses import Block
-from msam_lib.diagnostics._samples import Data
+from msam_lib.diagnostics._blocks import ALL, Block, label
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling
 from msam_lib.diagnostics._vectors import Layout, random_vector
 from msam_lib.diagnostics.curvature.hessian import HessianOperator
 from msam_lib.errors import MsamError, unknown_name
@@ -33,7 +31,8 @@ class Eigenpairs:
         residuals: (k,) bounds on |λ − eigenvalue|, from the Lanczos process.
         converged: (k,) booleans, residual at most `tol` times the largest |λ|.
         iterations: products used.
-        mode, seed: as asked.
+        mode: of batch normalisation.
+        seed: of the start vector.
         layout: turns a vector into {parameter name: tensor}: `pairs.direction(0)`.
     """
 
@@ -53,20 +52,21 @@ class Eigenpairs:
 
 
 class _Lanczos:
-    """H ≈ Q T Qᵀ, one column at a time."""
+    """H ≈ Q T Qᵀ with orthonormal columns in Q and a tridiagonal T, one column at a time."""
 
     def __init__(self, operator: HessianOperator, start: Tensor) -> None:
         self.operator = operator
         self.basis = [start / torch.linalg.vector_norm(start)]
-        self.alpha: list[float] = []
-        self.beta: list[float] = []
+        self.alpha: list[float] = []  # T's diagonal
+        self.beta: list[float] = []  # beside it
         self.exhausted = False  # the Krylov space is invariant: T's eigenvalues are exact
 
     def step(self) -> None:
+        """One product more: the next entries of T, and the next column of Q."""
         q = self.basis[-1]
         w = self.operator @ q
         self.alpha.append(float(q @ w))
-        for _ in range(2):
+        for _ in range(2):  # once leaves rounding errors of the size of the large eigenvalues
             for b in self.basis:
                 w = w - (b @ w) * b
         norm = float(torch.linalg.vector_norm(w))
@@ -86,25 +86,26 @@ class _Lanczos:
 def top_eigenvalues(
     model: nn.Module,
     data: Data,
-    block: Block = "all",
+    block: Block = ALL,
     *,
     k: int = 2,
     which: str = "largest",
     iterations: int = 60,
     tol: float = 1e-3,
-    seed: int = 0,
+    seed: int | None = None,
+    sampling: Sampling = ALL_SAMPLES,
+    dtype: torch.dtype | None = None,
     progress: bool = True,
-    **options: Any,
 ) -> Eigenpairs:
     """The k extreme eigenvalues and eigenvectors of a block's Hessian, by Lanczos.
 
     Args:
-        model, data, block: as for `HessianOperator`, and `options` too.
+        model, data, block, sampling, dtype: as for `HessianOperator`.
         k: how many.
         which: `"largest"`, `"smallest"` (most negative first) or `"magnitude"`.
         iterations: at most so many products.
-        tol: stop when every residual is at most `tol` times the largest |λ| found.
-        seed: of the start vector.
+        tol: stop when every residual is at most `tol` times the largest |λ|.
+        seed: of the start vector; None takes `sampling.seed`.
         progress: show a bar where somebody watches.
 
     Raises:
@@ -113,7 +114,8 @@ def top_eigenvalues(
     orders = {"largest": lambda t: -t, "smallest": lambda t: t, "magnitude": lambda t: -np.abs(t)}
     if which not in orders:
         raise unknown_name("which", which, orders)
-    operator = HessianOperator(model, data, block, seed=seed, **options)
+    seed = sampling.seed if seed is None else seed
+    operator = HessianOperator(model, data, block, sampling=sampling, dtype=dtype)
     p = operator.layout.size
     if not 1 <= k <= p:
         raise MsamError(
@@ -132,21 +134,20 @@ def top_eigenvalues(
                 break
     if lanczos.exhausted:
         residuals, good = np.zeros(len(order)), np.ones(len(order), bool)
-    count = len(lanczos.alpha)
-    vectors = torch.stack(lanczos.basis[:count], dim=1) @ torch.from_numpy(s[:, order]).to(
-        operator.like
-    )
-    vectors = (vectors / torch.linalg.vector_norm(vectors, dim=0)).T
+    # An eigenvector of H is Q times one of T.
+    products = len(lanczos.alpha)
+    mix = torch.from_numpy(s[:, order]).to(operator.like)
+    vectors = torch.stack(lanczos.basis[:products], dim=1) @ mix
     return Eigenpairs(
-        label(block),
-        theta[order],
-        residuals,
-        good,
-        count,
-        operator.mode,
-        seed,
-        vectors,
-        operator.layout,
+        block=label(block),
+        values=theta[order],
+        residuals=residuals,
+        converged=good,
+        iterations=products,
+        mode=sampling.mode,
+        seed=seed,
+        vectors=(vectors / torch.linalg.vector_norm(vectors, dim=0)).T,
+        layout=operator.layout,
     )
 
 
@@ -161,7 +162,8 @@ class SpectralDensity:
             early.
         weights: (V, J).
         parameters: size of the block.
-        mode, seed: as asked.
+        mode: of batch normalisation.
+        seed: of the vectors.
     """
 
     block: str
@@ -187,11 +189,8 @@ class SpectralDensity:
         low, high = np.nanmin(self.nodes), np.nanmax(self.nodes)
         span = max(high - low, 1e-12 + 1e-3 * abs(high))
         sd = 0.01 * span if width is None else width
-        x = (
-            np.linspace(low - 5 * sd, high + 5 * sd, 500)
-            if grid is None
-            else np.asarray(grid, float)
-        )
+        everywhere = np.linspace(low - 5 * sd, high + 5 * sd, 500)
+        x = everywhere if grid is None else np.asarray(grid, float)
         z = (x[:, None, None] - self.nodes) / sd
         bumps = np.exp(-(z**2) / 2) / (sd * np.sqrt(2 * np.pi))
         return x, np.nansum(self.weights * bumps, axis=2).mean(axis=1)
@@ -200,13 +199,14 @@ class SpectralDensity:
 def spectral_density(
     model: nn.Module,
     data: Data,
-    block: Block = "all",
+    block: Block = ALL,
     *,
     probes: int = 4,
     steps: int = 40,
-    seed: int = 0,
+    seed: int | None = None,
+    sampling: Sampling = ALL_SAMPLES,
+    dtype: torch.dtype | None = None,
     progress: bool = True,
-    **options: Any,
 ) -> SpectralDensity:
     """The density of all eigenvalues of a block's Hessian (Ghorbani, Krishnan, Xiao, ICML 2019,
     Algorithm 1).
@@ -217,13 +217,14 @@ def spectral_density(
     of the spectrum.
 
     Args:
-        model, data, block: as for `HessianOperator`, and `options` too.
+        model, data, block, sampling, dtype: as for `HessianOperator`.
         probes: random vectors V.
         steps: Lanczos steps J (fewer where the block is smaller).
-        seed: of the vectors.
+        seed: of the vectors; None takes `sampling.seed`.
         progress: show a bar where somebody watches.
     """
-    operator = HessianOperator(model, data, block, seed=seed, **options)
+    seed = sampling.seed if seed is None else seed
+    operator = HessianOperator(model, data, block, sampling=sampling, dtype=dtype)
     p = operator.layout.size
     steps = min(steps, p)
     if probes < 1 or steps < 1:
@@ -237,4 +238,4 @@ def spectral_density(
                 bar.update()
             theta, s = lanczos.ritz()
             nodes[v, : len(theta)], weights[v, : len(theta)] = theta, s[0] ** 2
-    return SpectralDensity(label(block), nodes, weights, p, operator.mode, seed)
+    return SpectralDensity(label(block), nodes, weights, p, sampling.mode, seed)

@@ -8,7 +8,8 @@ other such layer is linear in its weights: (W + x D₁ + y D₂) * data = W * da
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from typing import TypeGuard, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from msam_lib.data.containers import Batch
-from msam_lib.diagnostics._losses import Direction, logits_of
+from msam_lib.diagnostics._blocks import Direction
+from msam_lib.diagnostics._losses import logits_of
+from msam_lib.diagnostics._watching import AFFINE_LAYERS, watching
 
 MEMORY = 2**26  # numbers kept over all layers and batches: 256 MiB
 PATCH = 32  # numbers in a patch up to which the product is the faster way
@@ -32,7 +35,7 @@ class FirstLayers:
     Args:
         model: a working copy at the plane's origin; its layers are given a new `forward`.
         directions: d₁ and d₂.
-        batches: the fixed data; layers know it again by its address.
+        batches: the fixed data; layers recognise it by its address in memory.
     """
 
     def __init__(
@@ -42,13 +45,13 @@ class FirstLayers:
         self.buffers: dict[tuple[str, torch.Size], Tensor] = {}
         self.at: dict[str, Point] = {}
         self.size = 0  # numbers kept
-        seen, sizes = _readers(model, batches)
+        inputs, sizes = _readers(model, batches)
         moved = {n.rpartition(".")[0] for d in directions for n in d}
-        for name in seen:
+        for name in inputs:
             # Three outputs, a row's and the buffer; patches take less.
             if name in moved and 5 * sizes[name] + self.size <= MEMORY:
                 self.size += 5 * sizes[name]
-                self._take(model.get_submodule(name), name, directions, seen[name])
+                self._take(model.get_submodule(name), name, directions, inputs[name])
 
     def to(self, x: float, y: float, names: Collection[str] | None = None) -> None:
         """The plane's coordinates for the layers of these parameters (all of them, by default)."""
@@ -65,42 +68,50 @@ class FirstLayers:
     def _take(
         self, module: nn.Module, name: str, directions: Sequence[Direction], inputs: list[Tensor]
     ) -> None:
-        own = dict(module.named_parameters())
-        weights: list[dict[str, Tensor] | None] = [{n: p.detach() for n, p in own.items()}]
+        """Prepare one layer for every batch, and put the prepared form in the place of its
+        `forward`.
+        """
+        origin = {n: p.detach() for n, p in module.named_parameters()}
+        steps: list[dict[str, Tensor] | None] = []  # the layer's part of d₁ and of d₂
         for d in directions:
-            found = {n: d[f"{name}.{n}"] for n in own if f"{name}.{n}" in d}
-            zero = {n: torch.zeros_like(p) for n, p in own.items()}
-            weights.append(zero | found if found else None)
+            part = {n: d[f"{name}.{n}"] for n in origin if f"{name}.{n}" in d}
+            zero = {n: torch.zeros_like(p) for n, p in origin.items()}
+            steps.append(zero | part if part else None)
         for x in inputs:
-            base = functional_call(module, weights[0], (x,))  # type: ignore[arg-type]
+            base = functional_call(module, origin, (x,))
             if _by_patches(module, base):
                 layer: _Product | _Sum = _Product(module, x, base)
             else:
-                layer = _Sum(
-                    base,
-                    *[None if w is None else functional_call(module, w, (x,)) for w in weights[1:]],
+                first, second = (
+                    None if w is None else functional_call(module, w, (x,)) for w in steps
                 )
+                layer = _Sum(base, first, second)
             self.known[name, x.data_ptr()] = layer
             self.buffers[name, base.shape] = torch.empty_like(base)
         self.at[name] = (0.0, 0.0)
-        plain = module.forward
+        usual = module.forward
 
         def forward(x: Tensor) -> Tensor:
             layer = self.known.get((name, x.data_ptr()))
             # Any other input, such as a few samples of the first batch, goes the usual way.
             if layer is None or len(layer.shape) != x.dim() or layer.shape[0] != len(x):
-                return plain(x)
+                return usual(x)
             return layer(self.at[name], self.buffers[name, layer.shape])
 
-        module.forward = forward  # type: ignore[method-assign]
+        vars(module)["forward"] = forward  # of this layer alone, before that of its class
 
 
 class _Product:
     """A convolution of one batch with the weights that the layer has at the moment."""
 
-    def __init__(self, layer: nn.Module, x: Tensor, like: Tensor) -> None:
-        options = {k: getattr(layer, k) for k in ("dilation", "padding", "stride")}
-        patches = F.unfold(x, layer.kernel_size, **options).transpose(1, 2)  # (N, L, K)
+    def __init__(self, layer: nn.Conv2d, x: Tensor, like: Tensor) -> None:
+        patches = F.unfold(
+            x,
+            layer.kernel_size,
+            dilation=layer.dilation,
+            padding=cast(tuple[int, ...], layer.padding),
+            stride=layer.stride,
+        ).transpose(1, 2)  # (N, L, K)
         if layer.bias is not None:
             patches = F.pad(patches, (0, 1), value=1.0)
         self.layer, self.shape = layer, like.shape
@@ -123,19 +134,23 @@ class _Sum:
         # In one layout: a sum of tensors that lie differently costs several times as much.
         self.base, self.shape = base, base.shape
         self.first, self.second = with_strides_of(base, first), with_strides_of(base, second)
-        self.row: tuple[float, Tensor] | None = None
+        self.row: tuple[float, Tensor] | None = None  # (x, base + x · first), kept while x stays
 
     def __call__(self, at: Point, out: Tensor) -> Tensor:
         x, y = at
-        if self.first is None or self.second is None:
-            only, coefficient = (self.second, y) if self.first is None else (self.first, x)
-            return torch.add(self.base, only, alpha=coefficient, out=out)  # type: ignore[arg-type]
+        if self.first is None:
+            return out.copy_(self.base) if self.second is None else self._add(self.second, y, out)
+        if self.second is None:
+            return self._add(self.first, x, out)
         if self.row is None or self.row[0] != x:
             self.row = (x, torch.add(self.base, self.first, alpha=x))
         return torch.add(self.row[1], self.second, alpha=y, out=out)
 
+    def _add(self, only: Tensor, coefficient: float, out: Tensor) -> Tensor:
+        return torch.add(self.base, only, alpha=coefficient, out=out)
 
-def _by_patches(layer: nn.Module, out: Tensor) -> bool:
+
+def _by_patches(layer: nn.Module, out: Tensor) -> TypeGuard[nn.Conv2d]:
     """Whether the product is possible, is the faster way, and takes less memory than the sum."""
     if type(layer) is not nn.Conv2d or layer.groups > 1 or layer.padding_mode != "zeros":
         return False
@@ -159,29 +174,19 @@ def _readers(
     """{layer: its input per batch} for linear layers that read the data and run once, and output
     sizes.
     """
-    seen: dict[str, list[Tensor]] = {}
+    inputs: dict[str, list[Tensor]] = {}
     sizes: dict[str, int] = {}
     calls: dict[str, int] = {}
-    address: set[int] = set()
+    addresses: set[int] = set()  # of the batch that is passed at the moment
 
-    def watch(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple, out: Tensor) -> None:
-            calls[name] = calls.get(name, 0) + 1
-            if args[0].data_ptr() in address:
-                seen.setdefault(name, []).append(args[0])
-                sizes[name] = sizes.get(name, 0) + out.numel()
+    def seen(name: str, module: nn.Module, x: Tensor, out: Tensor) -> None:
+        calls[name] = calls.get(name, 0) + 1
+        if x.data_ptr() in addresses:
+            inputs.setdefault(name, []).append(x)
+            sizes[name] = sizes.get(name, 0) + out.numel()
 
-        return hook
-
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, kinds)]
-    handles = [m.register_forward_hook(watch(n)) for n, m in layers]
-    try:
-        with torch.no_grad():
-            for batch in batches:
-                address = {x.data_ptr() for x in batch.inputs.values()}
-                logits_of(model, batch)
-    finally:
-        for h in handles:
-            h.remove()
-    return {n: xs for n, xs in seen.items() if calls[n] == len(xs) == len(batches)}, sizes
+    with watching(model, AFFINE_LAYERS, seen), torch.no_grad():
+        for batch in batches:
+            addresses = {x.data_ptr() for x in batch.inputs.values()}
+            logits_of(model, batch)
+    return {n: xs for n, xs in inputs.items() if calls[n] == len(xs) == len(batches)}, sizes

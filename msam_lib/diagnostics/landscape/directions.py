@@ -6,16 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msam_lib.diagnostics._blocks import as_direction, select
-from msam_lib.diagnostics._losses import Block, Direction
-from msam_lib.diagnostics._samples import Data
-from msam_lib.diagnostics._vectors import random_vector
+from msam_lib.diagnostics._blocks import ALL, Block, Direction, as_direction, select
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling
+from msam_lib.diagnostics._vectors import Layout, flatten, random_vector
 from msam_lib.diagnostics.curvature.spectrum import top_eigenvalues
 from msam_lib.errors import MsamError, unknown_name
 
@@ -24,7 +22,7 @@ NORMALISATIONS = ("filter", "layer", "none")
 
 def random_direction(
     model: nn.Module,
-    block: Block = "all",
+    block: Block = ALL,
     *,
     seed: int = 0,
     normalise: str = "filter",
@@ -63,20 +61,18 @@ def random_direction(
         out[name] = d if normalise == "none" else _scaled(d, p.detach(), normalise)
     if not out:
         raise MsamError(
-            f"block={block!r} has only vectors (biases); use vectors='norm' to move them."
+            f"block={block!r} has only biases and other vectors; use vectors='norm' to move them."
         )
     return out
 
 
 def _scaled(d: Tensor, w: Tensor, normalise: str) -> Tensor:
+    """d with the norm of w, filter by filter or in all."""
     if normalise == "layer" or w.dim() < 2:
         return d * (torch.linalg.vector_norm(w) / (torch.linalg.vector_norm(d) + 1e-10))
     # Flat rows: `Tensor.norm` refuses more than two dimensions in recent torch.
-    own, new = (
-        torch.linalg.vector_norm(w.flatten(1), dim=1),
-        torch.linalg.vector_norm(d.flatten(1), dim=1),
-    )
-    return d * (own / (new + 1e-10)).view(-1, *[1] * (w.dim() - 1))
+    wanted, given = (torch.linalg.vector_norm(t.flatten(1), dim=1) for t in (w, d))
+    return d * (wanted / (given + 1e-10)).view(-1, *[1] * (w.dim() - 1))
 
 
 def orthogonal_to(direction: Direction, other: Direction) -> Direction:
@@ -114,25 +110,43 @@ def difference(model: nn.Module, other: nn.Module | Mapping[str, Tensor]) -> Dir
     theirs = other.state_dict() if isinstance(other, nn.Module) else other
     missing = sorted(set(mine) - set(theirs))
     if missing:
+        more = " and more" if len(missing) > 3 else ""
         raise MsamError(
-            "The other checkpoint lacks "
-            f"{missing[:3]}{' and more' if len(missing) > 3 else ''}: both have to "
-            "be the same architecture."
+            f"The other checkpoint lacks {missing[:3]}{more}: both have to be the same "
+            "architecture."
         )
-    found = as_direction(model, {n: theirs[n] for n in mine})
-    return {n: found[n] - t for n, t in mine.items() if not torch.equal(found[n], t)}
+    target = as_direction(model, {n: theirs[n] for n in mine})
+    return {n: target[n] - t for n, t in mine.items() if not torch.equal(target[n], t)}
 
 
 def eigen_directions(
-    model: nn.Module, data: Data, block: Block = "all", *, seed: int = 0, **options: Any
+    model: nn.Module,
+    data: Data,
+    block: Block = ALL,
+    *,
+    iterations: int = 60,
+    tol: float = 1e-3,
+    seed: int | None = None,
+    sampling: Sampling = ALL_SAMPLES,
+    progress: bool = True,
 ) -> tuple[Direction, Direction, np.ndarray]:
     """The eigenvectors of a block's two largest Hessian eigenvalues (unit length), and those
     eigenvalues (2,).
 
-    Options as for `top_eigenvalues`.
+    Arguments as for `top_eigenvalues`.
     """
-    found = top_eigenvalues(model, data, block, k=2, seed=seed, **options)
-    return found.direction(0), found.direction(1), found.values
+    pairs = top_eigenvalues(
+        model,
+        data,
+        block,
+        k=2,
+        iterations=iterations,
+        tol=tol,
+        seed=seed,
+        sampling=sampling,
+        progress=progress,
+    )
+    return pairs.direction(0), pairs.direction(1), pairs.values
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +166,7 @@ class Trajectory:
 
 
 def pca_trajectory(
-    model: nn.Module, checkpoints: Sequence[Mapping[str, Tensor]], block: Block = "all"
+    model: nn.Module, checkpoints: Sequence[Mapping[str, Tensor]], block: Block = ALL
 ) -> Trajectory:
     """Principal components of the matrix [θ_0 − θ_T, ..., θ_{T−1} − θ_T] (Li et al., NeurIPS 2018,
     section 7.2).
@@ -172,9 +186,8 @@ def pca_trajectory(
     for t, s in enumerate(states):
         if len(s) != len(names):
             raise MsamError(f"Checkpoint {t} lacks {sorted(set(names) - set(s))[:3]}.")
-    rows = [
-        torch.cat([(s[n] - states[-1][n]).flatten().double().cpu() for n in names]) for s in states
-    ]
+    last = states[-1]
+    rows = [flatten([(s[n] - last[n]).double().cpu() for n in names]) for s in states]
     matrix = torch.stack(rows)  # (T, p); the last row is zero
     # The Gram matrix is T x T: cheaper than an SVD of T x p, and the same right vectors.
     values, vectors = torch.linalg.eigh(matrix @ matrix.T)
@@ -184,13 +197,7 @@ def pca_trajectory(
             "All checkpoints lie on one line: they span no plane. Use `interpolate` instead."
         )
     basis = (matrix.T @ vectors[:, :2]) / values[:2].sqrt()  # (p, 2)
-    sizes = [states[-1][n].numel() for n in names]
-    directions = [
-        {
-            n: x.view_as(states[-1][n]).to(states[-1][n])
-            for n, x in zip(names, b.split(sizes), strict=True)
-        }
-        for b in basis.T
-    ]
+    layout = Layout({n: last[n] for n in names})
+    first, second = ({n: t.to(last[n]) for n, t in layout.named(b).items()} for b in basis.T)
     explained = (values[:2] / values.sum()).numpy()
-    return Trajectory(directions[0], directions[1], (matrix @ basis).numpy(), explained)
+    return Trajectory(first, second, (matrix @ basis).numpy(), explained)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import nn
-
 from msam_lib.data.containers import MultimodalDataset
+from msam_lib.methods.base import Method
+from msam_lib.models.base import Model
 from msam_lib.results.sharpness import normalised_gap
 from msam_lib.training.evaluate import evaluate
 
 
 def generalization_gap(
-    model: nn.Module, train: MultimodalDataset, test: MultimodalDataset, **options: Any
+    model: Model,
+    train: MultimodalDataset,
+    test: MultimodalDataset,
+    *,
+    method: Method | None = None,
+    batch_size: int = 500,
 ) -> dict[str, float]:
     """The normalised gap of the fused prediction (`"fused"`) and of each modality alone, in
     percent.
@@ -21,10 +24,10 @@ def generalization_gap(
         model: evaluated, not changed.
         train: training samples, without augmentation.
         test: samples never trained on.
-        options: of `msam_lib.training.evaluate`, e.g. `method`.
+        method, batch_size: see `msam_lib.training.evaluate`.
     """
-    accuracy = [
-        {r.modality: r.value for r in evaluate(model, data, **options) if r.metric == "accuracy"}
-        for data in (train, test)
-    ]
+    accuracy = []
+    for data in (train, test):
+        rows = evaluate(model, data, method=method, batch_size=batch_size)
+        accuracy.append({r.modality: r.value for r in rows if r.metric == "accuracy"})
     return {m: normalised_gap(a, accuracy[1][m]) for m, a in accuracy[0].items()}

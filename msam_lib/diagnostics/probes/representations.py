@@ -1,5 +1,5 @@
-"""Probes of each modality: what its features know, where its gradients point, what its absence
-costs.
+"""Probes of each modality: what its features know, where its gradients point, and how alike the
+features are.
 """
 
 from __future__ import annotations
@@ -7,40 +7,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from msam_lib.data.containers import Batch
-from msam_lib.diagnostics._blocks import all_blocks, select
-from msam_lib.diagnostics._losses import finite, fused_loss, unimodal_loss
-from msam_lib.diagnostics._samples import Data, collect, shares
+from msam_lib.diagnostics._blocks import filled_blocks, select
+from msam_lib.diagnostics._losses import Loss, finite, fused_loss, unimodal_loss
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling, collect, shares
 from msam_lib.diagnostics._session import session
-from msam_lib.diagnostics._vectors import flatten
-from msam_lib.errors import MsamError, unknown_name
-
-
-def _check_modality(model: nn.Module, modality: str) -> None:
-    if modality not in model.modalities:  # type: ignore[operator]
-        raise unknown_name("modality", modality, model.modalities)  # type: ignore[arg-type]
+from msam_lib.diagnostics._vectors import Layout, flat_gradient, flatten
+from msam_lib.errors import MsamError
+from msam_lib.models.base import Model
 
 
 def features(
-    model: nn.Module,
-    data: Data,
-    *,
-    samples: int | None = None,
-    batch_size: int = 500,
-    seed: int = 0,
+    model: Model, data: Data, *, sampling: Sampling = ALL_SAMPLES
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Every modality's features {m: (N, D_m)} in evaluation mode, and the targets (N,)."""
-    if not getattr(model, "splittable", False):
-        raise MsamError(
-            "This model has no encoders of its own to read features from; use a MultimodalModel."
-        )
-    batches = collect(model, data, samples=samples, batch_size=batch_size, seed=seed)
+    sampling.must_keep("features", "mode", "loss")
+    batches = collect(model, data, sampling)
     with session(model, parameters=()), torch.no_grad():
         parts = [model.encode(b.inputs) for b in batches]
     out = {m: torch.cat([p[m] for p in parts]).cpu() for m in parts[0]}
@@ -48,14 +35,12 @@ def features(
 
 
 def linear_probe(
-    model: nn.Module,
+    model: Model,
     train: Data,
     test: Data,
     *,
     regularisation: float = 1.0,
-    samples: int | None = None,
-    batch_size: int = 500,
-    seed: int = 0,
+    sampling: Sampling = ALL_SAMPLES,
 ) -> dict[str, float]:
     """Test accuracy in [0, 1] of a logistic regression on each modality's frozen, standardised
     features.
@@ -67,15 +52,15 @@ def linear_probe(
         model: a `MultimodalModel`; its encoders are used in evaluation mode.
         train, test: data sets.
         regularisation: scikit-learn's C, the inverse strength.
-        samples: of the training data; None takes all.
-        batch_size, seed: as everywhere.
+        sampling: which of the training samples; all of the test data are used.
     """
+    # scikit-learn takes a second to import.
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    x, y = features(model, train, samples=samples, batch_size=batch_size, seed=seed)
-    x2, y2 = features(model, test, batch_size=batch_size)
+    x, y = features(model, train, sampling=sampling)
+    x2, y2 = features(model, test, sampling=Sampling(batch_size=sampling.batch_size))
     out = {}
     for m in x:
         classifier = make_pipeline(
@@ -101,13 +86,7 @@ class Alignment:
 
 
 def gradient_alignment(
-    model: nn.Module,
-    data: Data,
-    *,
-    samples: int | None = None,
-    batch_size: int = 500,
-    mode: str = "eval",
-    seed: int = 0,
+    model: Model, data: Data, *, sampling: Sampling = ALL_SAMPLES
 ) -> dict[str, Alignment]:
     """cos(∇_{θ_m} L_fused, ∇_{θ_m} L_m) for every modality m with an encoder of its own (MASAM,
     ICLR 2026, γ_m).
@@ -116,15 +95,16 @@ def gradient_alignment(
     prediction with all other modalities absent. The encoder's gradients are taken as one vector,
     not averaged over its layers.
     """
-    batches = collect(model, data, samples=samples, batch_size=batch_size, seed=seed)
-    names = {m: ns for m, ns in all_blocks(model).items() if ns and m in model.modalities}  # type: ignore[operator]
-    own = dict(model.named_parameters())
+    sampling.must_keep("gradient_alignment", "loss")
+    batches = collect(model, data, sampling)
     out = {}
-    for m, ns in names.items():
-        select(model, m)
-        chosen = [own[n] for n in ns]
+    for m in filled_blocks(model):
+        if m not in model.modalities:
+            continue
+        chosen = list(select(model, m).values())
         fused, alone = (
-            _gradient(model, batches, loss, chosen, mode) for loss in (fused_loss, unimodal_loss(m))
+            _gradient(model, batches, loss, chosen, sampling.mode)
+            for loss in (fused_loss, unimodal_loss(m))
         )
         lengths = float(fused.norm()), float(alone.norm())
         cosine = (
@@ -135,35 +115,28 @@ def gradient_alignment(
 
 
 def _gradient(
-    model: nn.Module, batches: Sequence[Batch], loss: Any, chosen: list, mode: str
+    model: Model, batches: Sequence[Batch], loss: Loss, chosen: Sequence[nn.Parameter], mode: str
 ) -> Tensor:
-    total: Tensor | int = 0
+    """The gradient (p,) of the mean loss over all batches."""
+    total = flatten([torch.zeros_like(p) for p in chosen])
     with session(model, mode=mode, parameters=chosen):
         for w, b in zip(shares(batches), batches, strict=True):
             f = loss(model, b)
             finite(f.detach())
-            found = torch.autograd.grad(f, chosen, allow_unused=True)
-            pairs = zip(found, chosen, strict=True)
-            total = total + w * flatten([torch.zeros_like(p) if g is None else g for g, p in pairs])
-    return total  # type: ignore[return-value]
+            total += w * flat_gradient(torch.autograd.grad(f, chosen, allow_unused=True), chosen)
+    return total
 
 
 def gradient_norms(
-    model: nn.Module,
-    data: Data,
-    *,
-    samples: int | None = None,
-    batch_size: int = 500,
-    mode: str = "eval",
-    seed: int = 0,
+    model: Model, data: Data, *, sampling: Sampling = ALL_SAMPLES
 ) -> dict[str, float]:
     """‖∇_b L_fused‖₂ for every block b that has parameters."""
-    batches = collect(model, data, samples=samples, batch_size=batch_size, seed=seed)
+    sampling.must_keep("gradient_norms", "loss")
+    batches = collect(model, data, sampling)
     chosen = select(model)
-    g = _gradient(model, batches, fused_loss, list(chosen.values()), mode)
-    parts = dict(zip(chosen, g.split([p.numel() for p in chosen.values()]), strict=True))
-    blocks = {b: ns for b, ns in all_blocks(model).items() if ns}
-    return {b: float(torch.cat([parts[n] for n in ns]).norm()) for b, ns in blocks.items()}
+    g = _gradient(model, batches, fused_loss, list(chosen.values()), sampling.mode)
+    masks = Layout(chosen).segments(filled_blocks(model))
+    return {b: float(g[mask.to(g.device)].norm()) for b, mask in masks.items()}
 
 
 def linear_cka(x: Tensor | np.ndarray, y: Tensor | np.ndarray) -> float:
@@ -187,28 +160,8 @@ def linear_cka(x: Tensor | np.ndarray, y: Tensor | np.ndarray) -> float:
 
 
 def feature_similarity(
-    model: nn.Module,
-    data: Data,
-    *,
-    samples: int | None = None,
-    batch_size: int = 500,
-    seed: int = 0,
+    model: Model, data: Data, *, sampling: Sampling = ALL_SAMPLES
 ) -> dict[tuple[str, str], float]:
     """Linear CKA of every pair of modalities' features, {(m, k): value}."""
-    x, _ = features(model, data, samples=samples, batch_size=batch_size, seed=seed)
+    x, _ = features(model, data, sampling=sampling)
     return {(m, k): linear_cka(x[m], x[k]) for m, k in itertools.combinations(x, 2)}
-
-
-def unimodal_losses(model: nn.Module, data: Data, **options: Any) -> dict[str, float]:
-    """Cross-entropy in nats of each modality's own prediction (see `unimodal_loss`), in evaluation
-    mode.
-    """
-    batches = collect(model, data, **options)
-    out = {}
-    with session(model, parameters=()), torch.no_grad():
-        for m in model.modalities:  # type: ignore[union-attr]
-            loss = unimodal_loss(m)
-            out[m] = sum(
-                w * float(loss(model, b)) for w, b in zip(shares(batches), batches, strict=True)
-            )
-    return out

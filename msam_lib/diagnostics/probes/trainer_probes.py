@@ -9,13 +9,15 @@ trains as one without.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from msam_lib.data.containers import MultimodalDataset
+from msam_lib.diagnostics._blocks import ALL, modality_of
+from msam_lib.diagnostics._samples import Sampling
 from msam_lib.diagnostics.curvature.block_traces import block_traces
 from msam_lib.diagnostics.probes.representations import (
     gradient_alignment,
@@ -24,14 +26,18 @@ from msam_lib.diagnostics.probes.representations import (
 )
 from msam_lib.diagnostics.sharpness.ascent import ascent_sharpness
 from msam_lib.diagnostics.sharpness.average import average_sharpness
-from msam_lib.diagnostics.sharpness.table import keskar_sharpness
+from msam_lib.diagnostics.sharpness.keskar import keskar_sharpness
 from msam_lib.errors import MsamError, unknown_name
+from msam_lib.models.base import Model
 from msam_lib.training.evaluate import Row
+from msam_lib.training.trainer import Loaders
 
 SHARPNESS = ("keskar", "sam", "adaptive", "average")
 
+Measure = Callable[[Any, MultimodalDataset], Mapping[str, float]]
 
-def training_part(loaders: Any) -> MultimodalDataset:
+
+def training_part(loaders: Loaders) -> MultimodalDataset:
     """The training samples that are measured: the fixed part where there is one, else the whole
     split.
     """
@@ -47,6 +53,11 @@ class _Probe:
     def __post_init__(self) -> None:
         if self.every < 1:
             raise MsamError(f"every={self.every}; a probe runs every 1, 2, ... epochs.")
+
+    @property
+    def sampling(self) -> Sampling:
+        """The samples that are measured."""
+        return Sampling(samples=self.samples, seed=self.seed)
 
 
 @dataclass
@@ -66,22 +77,24 @@ class TraceProbe(_Probe):
     probes: int = 20
     mode: str = "eval"
 
-    def __call__(self, model: nn.Module, epoch: int, loaders: Any) -> list[Row]:
-        found = block_traces(
+    @property
+    def sampling(self) -> Sampling:
+        """The samples that are measured, and the mode."""
+        return Sampling(samples=self.samples, seed=self.seed, mode=self.mode)
+
+    def __call__(self, model: nn.Module, epoch: int, loaders: Loaders) -> list[Row]:
+        traces = block_traces(
             model,
             training_part(loaders),
             probes=self.probes,
-            samples=self.samples,
-            seed=self.seed,
-            mode=self.mode,
+            sampling=self.sampling,
             progress=False,
         )
         out = []
-        for b, e in found.items():
-            name = "fused" if b == "total" else b
-            out.append(Row(name, "hessian_trace", e.value))
-            if not math.isnan(e.std_error):
-                out.append(Row(name, "hessian_trace_se", e.std_error))
+        for b, trace in traces.items():
+            out.append(Row(modality_of(b), "hessian_trace", trace.value))
+            if not math.isnan(trace.std_error):
+                out.append(Row(modality_of(b), "hessian_trace_se", trace.std_error))
         return out
 
 
@@ -91,11 +104,10 @@ class AlignmentProbe(_Probe):
     block.
     """
 
-    def __call__(self, model: nn.Module, epoch: int, loaders: Any) -> list[Row]:
+    def __call__(self, model: Model, epoch: int, loaders: Loaders) -> list[Row]:
         data = training_part(loaders)
-        shared = {"samples": self.samples, "seed": self.seed}
-        cosines = gradient_alignment(model, data, **shared)  # type: ignore[arg-type]
-        norms = gradient_norms(model, data, **shared)  # type: ignore[arg-type]
+        cosines = gradient_alignment(model, data, sampling=self.sampling)
+        norms = gradient_norms(model, data, sampling=self.sampling)
         out = [Row(m, "gradient_cosine", a.cosine) for m, a in cosines.items()]
         return out + [Row(b, "gradient_norm", v) for b, v in norms.items()]
 
@@ -112,12 +124,12 @@ class LinearProbe(_Probe):
 
     split: str = "test"
 
-    def __call__(self, model: nn.Module, epoch: int, loaders: Any) -> list[Row]:
+    def __call__(self, model: Model, epoch: int, loaders: Loaders) -> list[Row]:
         if self.split not in loaders.evaluation:
             raise unknown_name("split", self.split, loaders.evaluation)
         train, test = training_part(loaders), loaders.evaluation[self.split]
-        found = linear_probe(model, train, test, samples=self.samples, seed=self.seed)
-        return [Row(m, "linear_probe", v) for m, v in found.items()]
+        accuracies = linear_probe(model, train, test, sampling=self.sampling)
+        return [Row(m, "linear_probe", v) for m, v in accuracies.items()]
 
 
 @dataclass
@@ -128,37 +140,46 @@ class SharpnessProbe(_Probe):
         every, samples, seed: as for `TraceProbe`.
         measure: keskar, sam, adaptive or average.
         blocks: which.
-        options: of the measure, e.g. `{"rho": 0.1}`.
+        options: of the measure, e.g. `{"rho": 0.1}`; a `"sampling"` among them is used instead of
+            `samples` and `seed`.
     """
 
     measure: str = "sam"
-    blocks: tuple[str, ...] = ("all",)
+    blocks: tuple[str, ...] = (ALL,)
     options: Mapping[str, Any] | None = None
 
-    def __call__(self, model: nn.Module, epoch: int, loaders: Any) -> list[Row]:
+    def __call__(self, model: nn.Module, epoch: int, loaders: Loaders) -> list[Row]:
         if self.measure not in SHARPNESS:
             raise unknown_name("sharpness measure", self.measure, SHARPNESS)
-        shared = dict(self.options or {}) | {"samples": self.samples, "seed": self.seed}
+        options: dict[str, Any] = {"sampling": self.sampling} | dict(self.options or {})
         out = []
         for b in self.blocks:
             args = (model, training_part(loaders), b)
             if self.measure == "keskar":
-                value = keskar_sharpness(*args, progress=False, **shared).value
+                value = keskar_sharpness(*args, progress=False, **options).value
             elif self.measure == "average":
-                value = average_sharpness(*args, progress=False, **shared).value
+                value = average_sharpness(*args, progress=False, **options).value
             else:
                 adaptive = self.measure == "adaptive"
-                value = ascent_sharpness(*args, adaptive=adaptive, **shared).value
-            out.append(Row("fused" if b == "all" else b, f"sharpness_{self.measure}", value))
+                value = ascent_sharpness(*args, adaptive=adaptive, **options).value
+            out.append(Row(modality_of(b), f"sharpness_{self.measure}", value))
         return out
 
 
-def as_probe(
-    measure: Callable[[nn.Module, MultimodalDataset], Mapping[str, float]],
-    metric: str,
-    *,
-    every: int = 1,
-) -> Callable[[nn.Module, int, Any], Iterable[Row]]:
+@dataclass
+class _MeasureProbe:
+    """What `as_probe` returns."""
+
+    measure: Measure
+    metric: str
+    every: int
+
+    def __call__(self, model: nn.Module, epoch: int, loaders: Loaders) -> list[Row]:
+        measured = self.measure(model, training_part(loaders))
+        return [Row(m, self.metric, float(v)) for m, v in measured.items()]
+
+
+def as_probe(measure: Measure, metric: str, *, every: int = 1) -> _MeasureProbe:
     """Any function of (model, training samples) that returns {modality or block: number}, as a
     probe.
 
@@ -166,10 +187,4 @@ def as_probe(
     >>> as_probe(sizes, "samples", every=5).every
     5
     """
-
-    def probe(model: nn.Module, epoch: int, loaders: Any) -> list[Row]:
-        found = measure(model, training_part(loaders))
-        return [Row(m, metric, float(v)) for m, v in found.items()]
-
-    probe.every = every  # type: ignore[attr-defined]
-    return probe
+    return _MeasureProbe(measure, metric, every)

@@ -7,11 +7,11 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from msam_lib.diagnostics._blocks import select
-from msam_lib.diagnostics._losses import Block, Loss, finite, fused_loss
-from msam_lib.diagnostics._samples import Data, collect, shares
+from msam_lib.diagnostics._blocks import ALL, Block, select
+from msam_lib.diagnostics._losses import finite, fused_loss
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling, collect, shares
 from msam_lib.diagnostics._session import session
-from msam_lib.diagnostics._vectors import Layout, flatten
+from msam_lib.diagnostics._vectors import Layout, flat_gradient, flatten
 
 
 class DisplacedLoss:
@@ -22,7 +22,7 @@ class DisplacedLoss:
     changes by less than a float32 can tell.
 
     Args:
-        model, data, block, loss, samples, batch_size, mode, seed: as everywhere in this package.
+        model, data, block, sampling: as for `HessianOperator`.
         dtype: precision of the copy.
 
     Raises:
@@ -33,28 +33,21 @@ class DisplacedLoss:
         self,
         model: nn.Module,
         data: Data,
-        block: Block = "all",
+        block: Block = ALL,
         *,
-        loss: Loss | None = None,
-        samples: int | None = None,
-        batch_size: int = 500,
-        mode: str = "eval",
+        sampling: Sampling = ALL_SAMPLES,
         dtype: torch.dtype = torch.float64,
-        seed: int = 0,
     ) -> None:
         names = tuple(select(model, block))
         if next(model.parameters()).device.type == "mps":
             dtype = torch.float32  # the only one there is
         self.model = copy.deepcopy(model).to(dtype)
-        own = dict(
-            self.model.named_parameters()
-        )  # by name: a wrapped model knows its blocks by identity
-        self.parameters = [own[n] for n in names]
-        self.layout = Layout({n: own[n] for n in names})
-        self.loss, self.mode, self.evaluations = loss or fused_loss, mode, 0
-        self.batches = collect(
-            self.model, data, samples=samples, batch_size=batch_size, seed=seed, dtype=dtype
-        )
+        # By name: a wrapped model recognises its blocks by identity, which a copy does not share.
+        copied = dict(self.model.named_parameters())
+        self.parameters = [copied[n] for n in names]
+        self.layout = Layout({n: copied[n] for n in names})
+        self.loss, self.mode, self.evaluations = sampling.loss or fused_loss, sampling.mode, 0
+        self.batches = collect(self.model, data, sampling, dtype=dtype)
         self.shares = shares(self.batches)
         self.origin = flatten([p.detach() for p in self.parameters])  # (p,)
         self.base = self.value(torch.zeros_like(self.origin))
@@ -62,9 +55,8 @@ class DisplacedLoss:
 
     def _move(self, displacement: Tensor) -> None:
         with torch.no_grad():
-            for p, x in zip(
-                self.parameters, self.layout.split(self.origin + displacement), strict=True
-            ):
+            parts = self.layout.split(self.origin + displacement)
+            for p, x in zip(self.parameters, parts, strict=True):
                 p.copy_(x)
 
     def value(self, displacement: Tensor) -> float:
@@ -72,10 +64,8 @@ class DisplacedLoss:
         self._move(displacement)
         self.evaluations += 1
         with session(self.model, mode=self.mode, parameters=()), torch.no_grad():
-            return sum(
-                w * float(self.loss(self.model, b))
-                for w, b in zip(self.shares, self.batches, strict=True)
-            )
+            pairs = zip(self.shares, self.batches, strict=True)
+            return sum(w * float(self.loss(self.model, b)) for w, b in pairs)
 
     def value_and_gradient(self, displacement: Tensor) -> tuple[float, Tensor]:
         """f(θ + displacement) and its gradient (p,)."""
@@ -86,7 +76,6 @@ class DisplacedLoss:
             for w, b in zip(self.shares, self.batches, strict=True):
                 f = self.loss(self.model, b)
                 grads = torch.autograd.grad(f, self.parameters, allow_unused=True)
-                pairs = zip(grads, self.parameters, strict=True)
-                total += w * flatten([torch.zeros_like(p) if g is None else g for g, p in pairs])
+                total += w * flat_gradient(grads, self.parameters)
                 value += w * float(f.detach())
         return value, total

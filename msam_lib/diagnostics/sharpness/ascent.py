@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from msam_lib.diagnostics._blocks import label
-from msam_lib.diagnostics._losses import Block, Loss
-from msam_lib.diagnostics._samples import Data
+from msam_lib.diagnostics._blocks import ALL, Block, label
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling
 from msam_lib.diagnostics.sharpness._loss import DisplacedLoss
 from msam_lib.errors import MsamError
 
@@ -20,7 +19,7 @@ class AscentSharpness:
 
     Args:
         block: which weights may move.
-        value: the largest rise found, in nats (never below `first_order`'s or 0).
+        value: the largest rise, in nats (never below `first_order`'s or 0).
         first_order: the rise after the single step that SAM takes.
         rho: radius.
         steps: of the ascent.
@@ -42,16 +41,12 @@ class AscentSharpness:
 def ascent_sharpness(
     model: nn.Module,
     data: Data,
-    block: Block = "all",
+    block: Block = ALL,
     *,
     rho: float = 0.05,
     steps: int = 10,
     adaptive: bool = False,
-    loss: Loss | None = None,
-    samples: int | None = None,
-    batch_size: int = 500,
-    mode: str = "eval",
-    seed: int = 0,
+    sampling: Sampling = ALL_SAMPLES,
 ) -> AscentSharpness:
     """The sharpness that SAM lowers: max_{‖T⁻¹δ‖₂ ≤ ρ} f(x + δ) − f(x).
 
@@ -62,23 +57,15 @@ def ascent_sharpness(
 
     Args:
         model: not changed.
-        data, block, loss, samples, batch_size, mode: as for `HessianOperator`.
+        data, block, sampling: as for `HessianOperator`.
         rho: radius in units of the weights, or, with `adaptive`, relative to them.
         steps: 1 is the first-order answer alone. Further steps are of length ρ, projected to the
             ball; the best point counts.
         adaptive: see above.
-        seed: of the draw of `samples`.
     """
     if rho < 0 or steps < 1:
         raise MsamError(f"rho={rho}, steps={steps}; use rho >= 0 and at least one step.")
-    shared = {
-        "loss": loss,
-        "samples": samples,
-        "batch_size": batch_size,
-        "mode": mode,
-        "seed": seed,
-    }
-    surface = DisplacedLoss(model, data, block, **shared)  # type: ignore[arg-type]
+    surface = DisplacedLoss(model, data, block, sampling=sampling)
     scale = surface.origin.abs() if adaptive else torch.ones_like(surface.origin)
     _, g = surface.value_and_gradient(torch.zeros_like(surface.origin))
     v = rho * _unit(scale * g)
@@ -86,12 +73,20 @@ def ascent_sharpness(
     for _ in range(steps - 1):
         value, g = surface.value_and_gradient(scale * v)
         best = max(best, value - surface.base)
+        # A step of length ρ along the gradient, then back onto the ball where it has left it.
         v = v + rho * _unit(scale * g)
         v = v * min(1.0, rho / max(float(torch.linalg.vector_norm(v)), 1e-300))
     if steps > 1:
         best = max(best, surface.value(scale * v) - surface.base)
     return AscentSharpness(
-        label(block), max(best, 0.0), first, rho, steps, adaptive, surface.base, mode
+        block=label(block),
+        value=max(best, 0.0),
+        first_order=first,
+        rho=rho,
+        steps=steps,
+        adaptive=adaptive,
+        loss=surface.base,
+        mode=sampling.mode,
     )
 
 

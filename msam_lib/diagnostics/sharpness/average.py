@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from msam_lib._utils.progress import progress_bar
-from msam_lib.diagnostics._blocks import label
-from msam_lib.diagnostics._losses import Block, Loss
-from msam_lib.diagnostics._samples import Data
+from msam_lib.diagnostics._blocks import ALL, Block, label
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling
 from msam_lib.diagnostics._vectors import random_vector
 from msam_lib.diagnostics.sharpness._loss import DisplacedLoss
 from msam_lib.errors import MsamError
@@ -28,8 +27,10 @@ class AverageSharpness:
         std_error: of the mean.
         sigma: standard deviation of δ (relative to |x| if `adaptive`).
         draws: pairs ±δ.
-        adaptive, mode, seed: as asked.
+        adaptive: whether δ is relative to |x|.
         loss: f(x).
+        mode: of batch normalisation.
+        seed: of the noise.
         samples: the rise of each pair.
     """
 
@@ -48,16 +49,13 @@ class AverageSharpness:
 def average_sharpness(
     model: nn.Module,
     data: Data,
-    block: Block = "all",
+    block: Block = ALL,
     *,
     sigma: float = 0.01,
     draws: int = 20,
     adaptive: bool = False,
-    loss: Loss | None = None,
-    samples: int | None = None,
-    batch_size: int = 500,
-    mode: str = "eval",
-    seed: int = 0,
+    seed: int | None = None,
+    sampling: Sampling = ALL_SAMPLES,
     progress: bool = True,
 ) -> AverageSharpness:
     """The mean rise of the loss under Gaussian noise: E f(x + δ) − f(x), δ ~ N(0, σ² T²), T = I or
@@ -69,32 +67,33 @@ def average_sharpness(
 
     Args:
         model: not changed.
-        data, block, loss, samples, batch_size, mode: as for `HessianOperator`.
+        data, block, sampling: as for `HessianOperator`.
         sigma: of the noise.
         draws: pairs; at least 2 for a standard error.
         adaptive: noise relative to each weight's size.
-        seed: of the noise.
+        seed: of the noise; None takes `sampling.seed`.
         progress: show a bar where somebody watches.
     """
     if sigma < 0 or draws < 1:
         raise MsamError(f"sigma={sigma}, draws={draws}; use sigma >= 0 and at least one draw.")
-    shared = {
-        "loss": loss,
-        "samples": samples,
-        "batch_size": batch_size,
-        "mode": mode,
-        "seed": seed,
-    }
-    surface = DisplacedLoss(model, data, block, **shared)  # type: ignore[arg-type]
-    scale = sigma * (surface.origin.abs() if adaptive else torch.ones_like(surface.origin))
+    seed = sampling.seed if seed is None else seed
+    surface = DisplacedLoss(model, data, block, sampling=sampling)
+    x = surface.origin
+    scale = sigma * (x.abs() if adaptive else torch.ones_like(x))
     rises = []
     for k in progress_bar(range(draws), show=progress, desc="average sharpness"):
-        d = scale * random_vector(
-            surface.layout.size, seed, k, like=surface.origin, kind="gaussian"
-        )
+        d = scale * random_vector(surface.layout.size, seed, k, like=x, kind="gaussian")
         rises.append((surface.value(d) + surface.value(-d)) / 2 - surface.base)
     s = np.array(rises)
-    error = float(s.std(ddof=1) / math.sqrt(draws)) if draws > 1 else math.nan
     return AverageSharpness(
-        label(block), float(s.mean()), error, sigma, draws, adaptive, surface.base, mode, seed, s
+        block=label(block),
+        value=float(s.mean()),
+        std_error=float(s.std(ddof=1) / math.sqrt(draws)) if draws > 1 else math.nan,
+        sigma=sigma,
+        draws=draws,
+        adaptive=adaptive,
+        loss=surface.base,
+        mode=sampling.mode,
+        seed=seed,
+        samples=s,
     )

@@ -1,4 +1,4 @@
-"""Keskar's sharpness Q(ε, A): how far the loss can rise in a small box round the weights."""
+"""Keskar's sharpness Q(ε, A): how far the loss can rise in a small box around the weights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from msam_lib._utils.progress import progress_bar
-from msam_lib.diagnostics._blocks import label
-from msam_lib.diagnostics._losses import Block, Loss
-from msam_lib.diagnostics._samples import Data
+from msam_lib.diagnostics._blocks import ALL, Block, label
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling
 from msam_lib.diagnostics._vectors import random_vector
 from msam_lib.diagnostics.sharpness._loss import DisplacedLoss
 from msam_lib.errors import MsamError
@@ -32,11 +31,12 @@ class KeskarSharpness:
         subspace: columns of A, or None for the full space.
         convention: how A was drawn.
         loss: f(x), in nats.
-        maximum: the largest f(x + A z) found.
+        maximum: the largest f(x + A z) that was seen.
         best_start: what led to it: `"random 0"`, ..., `"sign vertex"`, `"corners"`.
         starts, iterations: L-BFGS-B runs, and iterations of each.
         evaluations: of f.
-        mode, seed: as asked.
+        mode: of batch normalisation.
+        seed: of A and the starting points.
     """
 
     block: str
@@ -55,9 +55,7 @@ class KeskarSharpness:
 
 
 class _Box:
-    """g(u) = f(x + A (b ∘ u)) over u in [-1, 1]^k, remembering the best point it was ever asked
-    about.
-    """
+    """g(u) = f(x + A (b ∘ u)) over u in [-1, 1]^k; remembers the best point so far."""
 
     def __init__(self, surface: DisplacedLoss, epsilon: float, matrix: Tensor | None) -> None:
         self.surface, self.matrix = surface, matrix
@@ -81,17 +79,14 @@ class _Box:
 def keskar_sharpness(
     model: nn.Module,
     data: Data,
-    block: Block = "all",
+    block: Block = ALL,
     *,
     epsilon: float = 1e-3,
     subspace: int | None = None,
     starts: int = 3,
     iterations: int = 10,
-    seed: int = 0,
-    loss: Loss | None = None,
-    samples: int | None = None,
-    batch_size: int = 500,
-    mode: str = "eval",
+    seed: int | None = None,
+    sampling: Sampling = ALL_SAMPLES,
     progress: bool = True,
 ) -> KeskarSharpness:
     """Q(ε, A) of Keskar et al., ICLR 2017, Metric 2.1, in percent.
@@ -102,20 +97,20 @@ def keskar_sharpness(
     The paper leaves three things open, which are fixed here and kept with the result. A, when it is
     not the identity, is the orthonormal factor of an n × k Gaussian matrix, so A⁺ = Aᵀ (entries of
     N(0, 1) instead would make Q larger by about the factor n). L-BFGS-B starts from random points
-    of the box, since at a minimum it would stay at the centre; the box's corner in the direction of
-    the gradient's signs is tried as well, and the best point found is carried on from corner to
-    corner as long as that pays. f is scaled for the optimizer so that its gradient is of the size
-    of the box, and computed in float64.
+    of the box, since at a minimum it would stay at the centre. The box's corner in the direction of
+    the gradient's signs is tried as well, and from the best point so far the search continues from
+    corner to corner as long as that pays. f is scaled for the optimizer so that its gradient is of
+    the size of the box, and computed in float64.
 
     Args:
         model: not changed; a float64 copy is moved.
-        data, samples, batch_size, mode, loss: as for `HessianOperator`.
+        data, sampling: as for `HessianOperator`.
         block: only these weights move; a block's Q is at most that of "all".
         epsilon: relative size of the box; the paper uses 1e-3 and 5e-4.
         subspace: columns k of A; None is the full space. The paper uses 100.
         starts: L-BFGS-B runs from random points.
         iterations: of each run.
-        seed: of A and the starting points.
+        seed: of A and the starting points; None takes `sampling.seed`.
         progress: show a bar where somebody watches.
 
     Raises:
@@ -124,17 +119,10 @@ def keskar_sharpness(
     if epsilon <= 0 or starts < 0 or iterations < 1:
         raise MsamError(
             f"epsilon={epsilon}, starts={starts}, iterations={iterations}; use epsilon > 0, "
-            "starts >= 0 "
-            "and iterations >= 1."
+            "starts >= 0 and iterations >= 1."
         )
-    shared = {
-        "loss": loss,
-        "samples": samples,
-        "batch_size": batch_size,
-        "mode": mode,
-        "seed": seed,
-    }
-    surface = DisplacedLoss(model, data, block, **shared)  # type: ignore[arg-type]
+    seed = sampling.seed if seed is None else seed
+    surface = DisplacedLoss(model, data, block, sampling=sampling)
     box = _Box(surface, epsilon, _matrix(surface, subspace, seed))
     box.name = "sign vertex"
     _, gradient = box(torch.zeros_like(box.bound))
@@ -158,12 +146,13 @@ def keskar_sharpness(
         starts=starts,
         iterations=iterations,
         evaluations=surface.evaluations,
-        mode=mode,
+        mode=sampling.mode,
         seed=seed,
     )
 
 
 def _matrix(surface: DisplacedLoss, columns: int | None, seed: int) -> Tensor | None:
+    """A (p, k) with orthonormal columns; None where it is the identity."""
     if columns is None:
         return None
     n = surface.layout.size
@@ -193,14 +182,14 @@ def _climb(box: _Box, number: int, iterations: int, seed: int) -> None:
     if not np.isfinite(scale) or scale == 0:
         return  # f does not depend on these weights here
 
-    def negative(u: np.ndarray) -> tuple[float, np.ndarray]:
+    def descent(u: np.ndarray) -> tuple[float, np.ndarray]:
         f, g = box(torch.from_numpy(u.copy()).to(start))
         return -(f - box.surface.base) / scale, -(g / scale).cpu().numpy()
 
     limits = [(-1.0, 1.0)] * len(start)
     options = {"maxiter": iterations, "maxcor": 10, "ftol": 0.0, "gtol": 0.0}
     minimize(
-        negative, start.cpu().numpy(), jac=True, method="L-BFGS-B", bounds=limits, options=options
+        descent, start.cpu().numpy(), jac=True, method="L-BFGS-B", bounds=limits, options=options
     )
 
 

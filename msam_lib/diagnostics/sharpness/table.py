@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from torch import nn
 
 from msam_lib._utils.progress import progress_bar
-from msam_lib.diagnostics._blocks import all_blocks, label
-from msam_lib.diagnostics._losses import Block
-from msam_lib.diagnostics._samples import Data
+from msam_lib.diagnostics._blocks import ALL, Block, filled_blocks, label
+from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling
 from msam_lib.diagnostics.sharpness.ascent import ascent_sharpness
 from msam_lib.diagnostics.sharpness.average import average_sharpness
 from msam_lib.diagnostics.sharpness.keskar import keskar_sharpness
@@ -27,29 +25,30 @@ def sharpness_table(
     adaptive_rho: float = 0.5,
     sigma: float = 0.01,
     draws: int = 20,
+    sampling: Sampling = ALL_SAMPLES,
     progress: bool = True,
-    **shared: Any,
 ) -> list[dict[str, object]]:
     """Every measure for every block: rows {block, measure, value, std_error, setting}.
 
     Args:
-        model, data: as for `HessianOperator`; `shared` is loss, samples, batch_size, mode, seed.
+        model, data: as for `HessianOperator`.
         blocks: every block with parameters and "all", by default.
         epsilon: of `keskar`.
         rho: of `sam` (one step) and `sam_ascent` (ten).
         adaptive_rho: of `adaptive`.
         sigma, draws: of `average`.
+        sampling: as for `HessianOperator`; its seed is that of starting points and noise as well.
         progress: show a bar where somebody watches.
     """
-    if blocks is None:
-        blocks = [*(b for b, names in all_blocks(model).items() if names), "all"]
+    asked = [*filled_blocks(model), ALL] if blocks is None else blocks
     rows: list[dict[str, object]] = []
-    for b in progress_bar(list(dict.fromkeys(blocks)), show=progress, desc="sharpness"):
-        q = keskar_sharpness(model, data, b, epsilon=epsilon, progress=False, **shared)
-        sam = ascent_sharpness(model, data, b, rho=rho, **shared)
-        relative = ascent_sharpness(model, data, b, rho=adaptive_rho, adaptive=True, **shared)
-        mean = average_sharpness(model, data, b, sigma=sigma, draws=draws, progress=False, **shared)
-        found = [
+    for b in progress_bar(list(dict.fromkeys(asked)), show=progress, desc="sharpness"):
+        args = (model, data, b)
+        q = keskar_sharpness(*args, epsilon=epsilon, sampling=sampling, progress=False)
+        sam = ascent_sharpness(*args, rho=rho, sampling=sampling)
+        relative = ascent_sharpness(*args, rho=adaptive_rho, adaptive=True, sampling=sampling)
+        mean = average_sharpness(*args, sigma=sigma, draws=draws, sampling=sampling, progress=False)
+        measured = [
             ("keskar", q.value, math.nan, f"epsilon={epsilon}, {q.convention}"),
             ("sam", sam.first_order, math.nan, f"rho={rho}"),
             ("sam_ascent", sam.value, math.nan, f"rho={rho}, {sam.steps} steps"),
@@ -57,5 +56,5 @@ def sharpness_table(
             ("average", mean.value, mean.std_error, f"sigma={sigma}, {draws} pairs"),
         ]
         keys = ("measure", "value", "std_error", "setting")
-        rows += [{"block": label(b)} | dict(zip(keys, f, strict=True)) for f in found]
+        rows += [{"block": label(b)} | dict(zip(keys, m, strict=True)) for m in measured]
     return rows

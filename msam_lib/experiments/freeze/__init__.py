@@ -1,3 +1,3 @@
-"""Writing frozen results: what figures and tables need of finished runs, in small files with their
+"""Freezing results: writing what figures and tables need of finished runs to small files with their
 provenance. `msam_lib.results` reads them.
 """

@@ -1,4 +1,4 @@
-"""The frozen results of a comparison, and the summary of all of them."""
+"""Freezing a comparison, and the summary of all comparisons."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import pandas as pd
 from msam_lib.errors import MsamError
 from msam_lib.experiments.collect import collect
 from msam_lib.experiments.comparison import PlannedRow
-from msam_lib.experiments.freeze.runs import provenance_of
+from msam_lib.experiments.freeze.runs import provenance_of, rows_kept
 from msam_lib.results.frame import COLUMNS, reported_epoch
-from msam_lib.results.frozen import load, write_frozen
+from msam_lib.results.frozen import load, write_frame
 
+# Metrics kept at every epoch, by split, and metrics of the test split kept at the reported one.
 EVERY_EPOCH = {"val": ("accuracy",), "test": ("accuracy", "contribution")}
-
-
-AT_THE_END = ("accuracy_head", "accuracy_shapley", "macro_f1", "loss")
+AT_REPORTED = ("accuracy_head", "accuracy_shapley", "macro_f1", "loss")
 
 
 def freeze_comparison(
@@ -27,10 +26,12 @@ def freeze_comparison(
     store: str | os.PathLike[str],
     folder: str | os.PathLike[str] = "figures/data",
 ) -> Path:
-    """Write what the figures need of finished comparison runs to `<folder>/<name>.csv.gz`.
+    """Write what the figures need of finished comparison runs to `<folder>/<name>.csv.gz`, and
+    return that path.
 
     The column `label` holds the row's name (`"msam:reading=encoder"`); the tuned options are in the
-    provenance. Accuracies and contributions are kept at every epoch, all else at the reported one.
+    provenance. Accuracies and contributions are kept at every epoch, other metrics at the reported
+    one.
 
     Args:
         plan: the rows, possibly of several fusions.
@@ -43,23 +44,25 @@ def freeze_comparison(
     label_of = {e.name: row.label for row in plan for e in row.experiments}
     paths = [Path(store) / n for n in label_of if (Path(store) / n / "DONE").exists()]
     if not paths:
-        raise MsamError(f"None of the {len(label_of)} runs has finished in {store}.")
+        raise MsamError(
+            f"None of the {len(label_of)} runs has finished in {store}. `python -m msam_lib "
+            "comparison` trains them."
+        )
     parts = [collect([p]).assign(label=label_of[p.name]) for p in paths]
     frame = pd.concat(parts, ignore_index=True)
     ends = reported_epoch(frame)
-    kept = [
-        frame[(frame["split"] == split) & frame["metric"].isin(metrics)]
-        for split, metrics in EVERY_EPOCH.items()
-    ]
-    kept.append(ends[(ends["split"] == "test") & ends["metric"].isin(AT_THE_END)])
-    rows = pd.concat(kept)[COLUMNS].sort_values(COLUMNS[:-1], kind="stable")
-    text = rows.to_csv(index=False, lineterminator="\n", float_format="%.4g")
-    return write_frozen(Path(folder) / f"{name}.csv.gz", text, provenance_of(paths))
+    rows = rows_kept(
+        frame, EVERY_EPOCH, ends[(ends["split"] == "test") & ends["metric"].isin(AT_REPORTED)]
+    )
+    return write_frame(
+        Path(folder) / f"{name}.csv.gz", rows, provenance_of(paths), float_format="%.4g"
+    )
 
 
 def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:
-    """Write `methods.csv.gz`: the reported epoch of every comparison that is frozen in a folder,
-    and the costs if they are there; the ranks and the pictures of all methods are drawn from it.
+    """Write `methods.csv.gz`, from which ranks and pictures of all methods are drawn, and return
+    its path: the reported epoch of every comparison frozen in a folder, and the costs if they are
+    there.
 
     Raises:
         MsamError: no comparison is there.
@@ -75,13 +78,14 @@ def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:
     if (Path(folder) / "costs.csv.gz").exists():
         parts.append(_costs(pd.read_csv(Path(folder) / "costs.csv.gz")))
     rows = pd.concat(parts)[COLUMNS]
-    text = rows.to_csv(index=False, lineterminator="\n", float_format="%.4g")
     sources = {n: f.attrs["provenance"].get("sha256") for n, f in zip(names, frames, strict=True)}
-    return write_frozen(Path(folder) / "methods.csv.gz", text, {"made from": sources})
+    return write_frame(
+        Path(folder) / "methods.csv.gz", rows, {"made from": sources}, float_format="%.4g"
+    )
 
 
 def _costs(costs: pd.DataFrame) -> pd.DataFrame:
-    """Cost ratios with two modalities as rows of the summary."""
+    """The measured costs with two modalities, as ratios to joint training, in tidy rows."""
     setting = costs["setting"].str.extract(r"^\w+, (?P<fusion>\w+), M=(?P<m>\d)$")
     two = costs[setting["m"] == "2"].assign(fusion=setting["fusion"])
     same = {"dataset": "cost", "seed": 0, "preset": "", "epoch": 0, "step": 0, "split": "cost"}

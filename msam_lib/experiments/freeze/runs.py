@@ -1,4 +1,4 @@
-"""What the figures need of many runs, written to one small file with where it came from."""
+"""Freezing runs: what the figures need of them, in one small file with its provenance."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import pandas as pd
 from msam_lib.experiments.collect import collect, preset_of, run_directories
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.results.frame import COLUMNS, reported_epoch
-from msam_lib.results.frozen import write_frozen
+from msam_lib.results.frozen import write_frame
+from msam_lib.results.sharpness import IDENTITY
 
-# What the figures and tables read, by split; "contribution/..." is kept at the final epochs only.
+# Metrics that figures and tables read at every epoch, by split.
 KEPT: dict[str, tuple[str, ...]] = {
     "probe": ("hessian_trace", "hessian_trace_se"),
     "val": ("accuracy",),
@@ -38,17 +39,18 @@ def freeze(
     *,
     metrics: Mapping[str, Sequence[str]] = KEPT,
 ) -> Path:
-    """Write what the figures need of finished runs to `<folder>/<name>.csv.gz`, and where it came
-    from to `<name>.provenance.json` beside it.
+    """Write what the figures need of finished runs to `<folder>/<name>.csv.gz`, and their
+    provenance to `<name>.provenance.json` beside it.
 
-    The bytes depend on the measurements alone (gzip without a time stamp). Values keep 6 digits.
+    The bytes depend on the measurements alone (gzip without a time stamp). Values keep 6
+    significant digits.
 
     Args:
         runs: a store, or several runs or their paths, as in `collect`.
-        name: of the result; or a whole path ending in `.csv.gz`, and `folder` is not used.
+        name: of the result; or a path ending in `.csv.gz`, and `folder` is not used.
         folder: where to write.
-        metrics: {split: metrics} to keep. Contributions within classes are always kept, at the
-            epoch with the best validation accuracy and at the last.
+        metrics: {split: metrics} to keep at every epoch. Contributions by class are always kept, at
+            the epoch with the best validation accuracy and at the last.
 
     Returns:
         The path of the `.csv.gz` file.
@@ -58,19 +60,32 @@ def freeze(
     paths = run_directories(runs)
     frame = collect(paths)
     ends = pd.concat([reported_epoch(frame), reported_epoch(frame, "last")]).drop_duplicates()
-    kept = [
-        frame[(frame["split"] == split) & frame["metric"].isin(list(wanted_metrics))]
-        for split, wanted_metrics in metrics.items()
+    rows = rows_kept(frame, metrics, ends[ends["metric"].str.startswith("contribution/")])
+    kept = set(frame["run"])
+    return write_frame(target, rows, provenance_of([p for p in paths if p.name in kept]))
+
+
+def rows_kept(
+    frame: pd.DataFrame, metrics: Mapping[str, Sequence[str]], further: pd.DataFrame
+) -> pd.DataFrame:
+    """The rows of {split: metrics} and further ones, with the columns of frozen results, sorted."""
+    parts = [
+        frame[(frame["split"] == split) & frame["metric"].isin(list(names))]
+        for split, names in metrics.items()
     ]
-    kept.append(ends[ends["metric"].str.startswith("contribution/")])
-    rows = pd.concat(kept)[COLUMNS].sort_values(COLUMNS[:-1], kind="stable")
-    text = rows.to_csv(index=False, lineterminator="\n", float_format="%.6g")
-    kept_runs = set(frame["run"])
-    return write_frozen(target, text, provenance_of([p for p in paths if p.name in kept_runs]))
+    return pd.concat([*parts, further])[COLUMNS].sort_values(COLUMNS[:-1], kind="stable")
+
+
+def with_identity(
+    experiment: Experiment, rows: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows, each with the columns that identify its run (`results.sharpness.IDENTITY`)."""
+    same = {k: getattr(experiment, k) for k in IDENTITY}
+    return [same | dict(row) for row in rows]
 
 
 def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
-    """Commit, seeds, device, versions, data and settings of some runs."""
+    """The provenance of run directories: commit, seeds, device, versions, data and settings."""
     configs = {p.name: json.loads((p / "config.json").read_text()) for p in paths}
     records = [json.loads((p / "environment.json").read_text()) for p in paths]
     seconds = {

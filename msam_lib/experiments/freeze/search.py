@@ -1,4 +1,4 @@
-"""The trials of every search as frozen results."""
+"""Freezing the trials of every search."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.search import FOLDER
 from msam_lib.labels import parse
 from msam_lib.results.frame import COLUMNS
-from msam_lib.results.frozen import sha256, write_frozen
+from msam_lib.results.frozen import sha256, write_frame
 
 
 def freeze_search(
     out: str | os.PathLike[str] = "figures/data", folder: str | os.PathLike[str] = FOLDER
 ) -> Path:
-    """Write every trial of every search as `search.csv.gz`.
+    """Write every trial of every search to `search.csv.gz`, and return its path.
 
     Columns are those of all frozen results, and lr, preset_lr (the preset's) and option (the value
     of the method's main option; "" for methods without one).
@@ -36,15 +36,14 @@ def freeze_search(
             method, fixed = parse(label)
             usual = Experiment.preset(choice["preset"], dataset=dataset, fusion=fusion).lr
             for k, trial in enumerate(choice["trials"]):
-                own = [str(v) for n, v in trial["method_options"].items() if n not in fixed]
+                main = [str(v) for n, v in trial["method_options"].items() if n not in fixed]
                 rows.append(
                     {"dataset": dataset, "fusion": fusion, "method": method}
                     | {"label": label, "seed": choice["seeds"][0], "preset": choice["preset"]}
                     | {"run": f"{path.stem}-{label}-{k}", "epoch": 0, "step": 0, "split": "val"}
                     | {"modality": "fused", "metric": "accuracy", "value": trial["val_accuracy"]}
-                    | {"lr": round(trial["lr"], 6), "preset_lr": usual, "option": ",".join(own)}
+                    | {"lr": round(trial["lr"], 6), "preset_lr": usual, "option": ",".join(main)}
                 )
     frame = pd.DataFrame(rows)[[*COLUMNS, "lr", "preset_lr", "option"]]
-    text = frame.to_csv(index=False, lineterminator="\n")
     record = {"made from": sources, "commit": sorted(commits)}
-    return write_frozen(Path(out) / "search.csv.gz", text, record)
+    return write_frame(Path(out) / "search.csv.gz", frame, record, float_format=None)

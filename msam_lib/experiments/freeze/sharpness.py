@@ -1,4 +1,4 @@
-"""Sharpness and generalisation gap of many runs, measured and frozen."""
+"""Freezing sharpness and generalisation gap of many runs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from msam_lib._utils.processes import finished
 from msam_lib._utils.progress import progress_bar
 from msam_lib.experiments.build import load_data, trained_model
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.experiments.freeze.runs import provenance_of
-from msam_lib.results.frozen import write_frozen
-from msam_lib.results.sharpness import IDENTITY
+from msam_lib.experiments.freeze.runs import provenance_of, with_identity
+from msam_lib.results.frozen import write_frame
 from msam_lib.training import Run
 
-SAMPLES, SEED = 300, 0
+SAMPLES, SEED = 300, 0  # of the training split; of their choice
 
 
 def freeze_sharpness(
@@ -33,18 +32,18 @@ def freeze_sharpness(
     jobs: int = 1,
     progress: bool = True,
 ) -> Path:
-    """Every sharpness measure of every block, and the generalisation gap, of finished runs.
+    """Write every sharpness measure of every block, and the generalisation gap, of finished runs to
+    `<folder>/<name>.csv.gz`, and return that path.
 
-    Writes `<folder>/<name>.csv.gz` (columns dataset, fusion, method, label, seed, modality, metric,
-    value; metrics are the measures, Keskar's Q in percent and the others in nats, and
-    `normalised_gap` in percent) and its provenance. What was measured before is read from the run's
-    directory.
+    Columns are dataset, fusion, method, label, seed, modality, metric, value; metrics are the
+    measures (Keskar's Q in percent, the others in nats) and `normalised_gap` (percent). Runs that
+    were measured before are read from their directories.
 
     Args:
         runs: finished runs.
         name, folder: where to write.
-        jobs: processes, one thread each; 1 stays in this one.
-        progress: show a bar where somebody watches.
+        jobs: processes, one thread each; 1 measures in this one.
+        progress: show a progress bar in a terminal or notebook.
     """
     runs = list(runs)
     paths = [r.path for r in runs]
@@ -55,37 +54,32 @@ def freeze_sharpness(
             bar.update()
     rows: list[dict[str, Any]] = []
     for run in runs:
-        experiment = Experiment.from_dict(run.config)
-        same = {k: getattr(experiment, k) for k in IDENTITY}
-        rows += [same | row for row in json.loads(_file(run.path).read_text())]
-    text = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n", float_format="%.6g")
+        measured = json.loads(_file(run.path).read_text())
+        rows += with_identity(Experiment.from_dict(run.config), measured)
     settings = {"samples": SAMPLES, "samples_seed": SEED, "mode": "eval"}
-    return write_frozen(
-        Path(folder) / f"{name}.csv.gz", text, provenance_of(paths) | {"sharpness": settings}
-    )
+    record = provenance_of(paths) | {"sharpness": settings}
+    return write_frame(Path(folder) / f"{name}.csv.gz", pd.DataFrame(rows), record)
 
 
 def _file(path: Path) -> Path:
+    """The file of a run's measurements in its directory."""
     return path / f"sharpness-rows-{SAMPLES}-{SEED}.json"
 
 
 def _measure(path: Path) -> None:
-    """Measure one run, unless that has been done, and keep the rows in its directory."""
+    """Measure one run, unless it was measured before, and write the rows to its directory."""
     if _file(path).exists():
         return
     run = Run(path)
     model, data = trained_model(run), load_data(Experiment.from_dict(run.config))
-    blocks = [*model.modalities, "all"]
-    table = d.sharpness_table(model, data.train, blocks, samples=SAMPLES, seed=SEED, progress=False)
+    blocks = [*model.modalities, d.ALL]
+    sampling = d.Sampling(samples=SAMPLES, seed=SEED)
+    table = d.sharpness_table(model, data.train, blocks, sampling=sampling, progress=False)
     gap = d.generalization_gap(model, data.train, data.test)
     rows = [
-        {"modality": _modality(r["block"]), "metric": r["measure"], "value": r["value"]}
+        {"modality": d.modality_of(r["block"]), "metric": r["measure"], "value": r["value"]}
         for r in table
     ]
     rows += [{"modality": m, "metric": "normalised_gap", "value": v} for m, v in gap.items()]
     rows = [r for r in rows if math.isfinite(r["value"])]
     write_text(_file(path), json.dumps(rows, indent=0) + "\n")
-
-
-def _modality(block: object) -> str:
-    return "fused" if block == "all" else str(block)

@@ -1,4 +1,4 @@
-"""The suite of one data set, run and frozen: everything that its figures are drawn from."""
+"""Running and freezing the suite of one data set: all that its figures are drawn from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from msam_lib._utils.processes import process_count
 from msam_lib.experiments.freeze.landscapes import freeze_landscapes
 from msam_lib.experiments.freeze.runs import freeze
 from msam_lib.experiments.freeze.sharpness import freeze_sharpness
@@ -22,18 +23,18 @@ def freeze_suite(
     folder: str | os.PathLike[str] = "figures/data",
     jobs: int | None = None,
 ) -> Iterator[Path]:
-    """Run (or resume) the suite, then freeze measurements, landscapes and sharpness; yields each
-    file as it is written.
+    """Run (or resume) the suite, then freeze measurements, landscapes and sharpness; yields the
+    path of each file as it is written.
 
     Args:
         preset: size of the runs.
         seeds: of the runs; landscapes are measured for the first one.
-        dataset: on which.
+        dataset: its name.
         store: folder of runs; `$MSAM_RUNS` or `runs` by default.
         folder: of the frozen results.
         jobs: processes; one per core, at most 4, by default.
     """
-    jobs = min(4, os.cpu_count() or 1) if jobs is None else jobs
+    jobs = process_count(jobs)
     runs = run_all(suite(preset, seeds, dataset), store, jobs=jobs)
     yield freeze(runs, dataset, folder)
     traced = [r for r in runs if r.config.get("traces") and r.config["seed"] == seeds[0]]

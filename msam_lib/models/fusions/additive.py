@@ -1,4 +1,4 @@
-"""The additive fusions (late, concat), and the registry of all fusions."""
+"""The additive fusions: late fusion and concatenation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from msam_lib.models.fusions.base import Features, Fusion
 
 
 class _Additive(Fusion):
-    """Logits that are a sum over modalities: coalitions are one small matrix product."""
+    """Base class of fusions that sum logits over modalities; coalitions are one matrix product."""
 
     additive = True
 
@@ -23,10 +23,11 @@ class _Additive(Fusion):
     def coalition_logits(
         self, features: Features, absent: Features, masks: Tensor, *, rows: int = 16_384
     ) -> Tensor:
-        here = torch.stack(list(self.unimodal(features).values()))  # (M, N, C)
-        gone = torch.stack(list(self.unimodal(absent).values()))  # (M, 1, C)
-        gain = torch.einsum("km,mnc->knc", masks.to(here), here - gone)
-        return gone.sum(0) + gain
+        present = torch.stack(list(self.unimodal(features).values()))  # (M, N, C)
+        missing = torch.stack(list(self.unimodal(absent).values()))  # (M, 1, C)
+        # Logits of the empty coalition, plus what each present modality changes.
+        gain = torch.einsum("km,mnc->knc", masks.to(present), present - missing)
+        return missing.sum(0) + gain
 
 
 class LateFusion(_Additive):
@@ -45,8 +46,8 @@ class LateFusion(_Additive):
 class ConcatFusion(_Additive):
     """Concatenated features and one linear layer.
 
-    The same functions as late fusion, but the bias is shared: each modality's logits are its slice
-    of the weight plus bias / M, as in OGM-GE (Peng et al., CVPR 2022, Eq. 5).
+    The same functions as late fusion, but with one bias: each modality's logits are those of its
+    slice of the weight plus bias / M, as in OGM-GE (Peng et al., CVPR 2022, Eq. 5).
     """
 
     def __init__(self, dims: Mapping[str, int], classes: int) -> None:

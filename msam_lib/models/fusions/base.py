@@ -1,9 +1,8 @@
-"""Fusions: from the features of M modalities to logits, and from one set of features to all 2^M
-coalitions.
+"""`Fusion`: from the features of M modalities to logits, of all of them and of any coalition.
 
 Every fusion takes `{modality: features (N, D_m)}` and returns logits (N, C). `coalition_logits`
-evaluates many subsets of modalities without going back to the encoders: the exact contributions
-need nothing else.
+evaluates many subsets of modalities without running the encoders again; exact contributions need
+nothing else.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ Features = Mapping[str, Tensor]
 
 
 class Fusion(nn.Module):
-    """Base class. Subclasses give `forward`; additive ones give `unimodal` and get the rest for
-    nothing.
+    """Base class: a subclass defines `forward`, and `unimodal` where it has per-modality logits.
 
     Args:
         dims: feature size per modality, in the model's order.
@@ -32,6 +30,7 @@ class Fusion(nn.Module):
 
     def __init__(self, dims: Mapping[str, int], classes: int) -> None:
         super().__init__()
+        # Modalities name blocks and sub-modules, so some names are taken.
         taken = nn.ModuleDict()
         for m in dims:
             if not m or "." in m or m == "fusion" or hasattr(taken, m):
@@ -55,9 +54,8 @@ class Fusion(nn.Module):
         Args:
             features: {m: (N, D_m)} of the present modalities.
             absent: {m: (1, D_m)}, the feature of an absent modality's replacement input.
-            masks: (K, M) booleans, columns in `self.modalities`' order.
-            rows: how many (coalition, sample) pairs go through the fusion at a time; bounds the
-                memory.
+            masks: (K, M) booleans, columns in the order of `self.modalities`.
+            rows: (coalition, sample) pairs that go through the fusion at a time; bounds the memory.
         """
         n = len(next(iter(features.values())))
         out = []

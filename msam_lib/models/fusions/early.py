@@ -69,7 +69,7 @@ class MaxoutFusion(Fusion):
 
 
 class _Projected(Fusion):
-    """Fusions that first bring every modality to one size `hidden`."""
+    """Base class of fusions that first project every modality to one size `hidden`."""
 
     def __init__(self, dims: Mapping[str, int], classes: int, *, hidden: int = 128) -> None:
         super().__init__(dims, classes)
@@ -77,7 +77,7 @@ class _Projected(Fusion):
         self.out = nn.Linear(hidden, classes)
 
     def projected(self, features: Features) -> dict[str, Tensor]:
-        """Features of equal size {m: (N, hidden)}."""
+        """The projected features {m: (N, hidden)}."""
         return {m: self.project[m](features[m]) for m in self.modalities}
 
 
@@ -100,7 +100,7 @@ class GatedFusion(_Projected):
         self.gates = nn.ModuleDict({m: nn.Linear(sum(dims.values()), hidden) for m in dims})
 
     def forward(self, features: Features) -> Tensor:
-        every = torch.cat([features[m] for m in self.modalities], dim=1)
+        every = torch.cat([features[m] for m in self.modalities], dim=1)  # (N, sum of D_m)
         terms = self.projected(features).items()
         return self.out(sum(torch.sigmoid(self.gates[m](every)) * torch.tanh(h) for m, h in terms))
 
@@ -110,8 +110,8 @@ class FiLMFusion(_Projected):
     modalities.
 
     h = sum_m [(1 + sum_{k != m} gamma_k(h_k)) * P_m h_m + sum_{k != m} beta_k(h_k)]: every modality
-    is modulated by all the others, so no modality is singled out. `anchor` names one to get the
-    published, one-sided form: only the anchor is modulated and passed on.
+    is modulated by all the others. With `anchor`, the published one-sided form: only that modality
+    is modulated and passed on.
     """
 
     def __init__(
@@ -124,6 +124,7 @@ class FiLMFusion(_Projected):
         self.film = nn.ModuleDict({m: nn.Linear(d, 2 * hidden) for m, d in dims.items()})
 
     def forward(self, features: Features) -> Tensor:
+        # The sums over k != m are those over all k less the term of m.
         film = {m: self.film[m](features[m]).chunk(2, dim=1) for m in self.modalities}
         gammas, betas = (summed(film[m][i] for m in self.modalities) for i in (0, 1))
         terms: list[Tensor] = []

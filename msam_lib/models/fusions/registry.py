@@ -13,10 +13,16 @@ FUSIONS: Registry[type[Fusion]] = Registry(catalogue.FUSIONS)
 
 
 def build_fusion(name: str, dims: Mapping[str, int], classes: int, **options: object) -> Fusion:
-    """The fusion called `name` for features of sizes `dims`.
+    """A fusion by name.
+
+    Args:
+        name: see `msam_lib.catalogue.FUSIONS`.
+        dims: {modality: size of its features}.
+        classes: number of logits C.
+        **options: of the fusion's class.
 
     Raises:
-        MsamError: for an unknown name, with the nearest one suggested.
+        MsamError: an unknown name.
 
     >>> build_fusion("late", {"x1": 4, "x2": 8}, classes=3).additive
     True
