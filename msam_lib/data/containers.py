@@ -136,11 +136,14 @@ class Copies(NamedTuple):
         index: (K,), which samples.
         keep: (K, M), False where a modality is zeroed.
         modalities: the columns of `keep`.
+        zero: `"inputs"`, by the loader; or `"features"`, by the method: the loader shows the copies
+            whole and gives them numbers beyond the data set in `Batch.index`.
     """
 
     index: Tensor  # type: ignore[assignment] # hides tuple.index
     keep: Tensor
     modalities: tuple[str, ...]
+    zero: str = "inputs"
 
 
 class BatchLoader:
@@ -209,6 +212,8 @@ class BatchLoader:
         n = len(self.dataset)
         whole = torch.cat([torch.arange(n), self.copies.index])
         batch, extra = self.dataset[whole[index]], index >= n
+        if self.copies.zero == "features":
+            return batch._replace(index=index)
         rows = self.copies.keep[(index - n).clamp_min(0)] | ~extra[:, None]  # (B, M)
         inputs = dict(batch.inputs)
         for m, kept in zip(self.copies.modalities, rows.T, strict=True):
