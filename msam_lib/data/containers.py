@@ -134,11 +134,14 @@ class Copies(NamedTuple):
         index: (K,) indices of the samples.
         keep: (K, M) booleans, False where a modality is zeroed.
         modalities: names of the columns of `keep`.
+        zero: `"inputs"`, by the loader; or `"features"`, by the method: the loader shows the copies
+            whole and numbers them beyond the data set in `Batch.index`.
     """
 
     index: Tensor  # type: ignore[assignment] # hides tuple.index
     keep: Tensor
     modalities: tuple[str, ...]
+    zero: str = "inputs"
 
 
 class BatchLoader:
@@ -208,6 +211,8 @@ class BatchLoader:
         n = len(self.dataset)
         whole = torch.cat([torch.arange(n), self.copies.index])
         batch, extra = self.dataset[whole[index]], index >= n
+        if self.copies.zero == "features":
+            return batch._replace(index=index)
         rows = self.copies.keep[(index - n).clamp_min(0)] | ~extra[:, None]  # (B, M)
         inputs = dict(batch.inputs)
         for m, kept in zip(self.copies.modalities, rows.T, strict=True):

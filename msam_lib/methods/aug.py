@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 VARIANTS = ("paper", "released")
+PUBLISHED_EPOCHS = 200
 
 
 class AUG(Method):
@@ -31,24 +32,28 @@ class AUG(Method):
 
         L_m = CE(z_m) + CE(z_m without the last) + mean_i (1 - s_i / 2) CE_i(last),
 
-    s_i the true class' probability without the last one: it learns what is left. Before epoch 0 and
-    every `period` epochs the weakest modality gets one more embedding, if the mean score of the
-    others (sum of true-class probabilities over the last epoch) is more than lam + 0.01 times its
-    own. Prediction: the weighted sum of the z_m.
+    s_i the true class' probability without the last one: it learns what is left. After the first
+    epoch and then every `period` epochs the weakest modality gets one more embedding, if the mean
+    score of the others (sum of true-class probabilities over the last epoch) is more than lam +
+    0.01 times its own. Prediction: the weighted sum of the z_m.
 
     Changes: the loss. Requires: features. The classifiers are the method's own, with an SGD of
     their own; beside them the model's fusion is trained on detached features, so that its unimodal
-    accuracies and contributions tell what the encoders have learnt. In the released code the added
-    embeddings never reach the optimizer (`variant="released"`). It is written for two modalities;
-    "the others' mean" generalises it. In a bare loop nothing grows. Late fusion only: the
+    accuracies and contributions show what the encoders have learnt. In the released code the added
+    embeddings never reach the optimizer (`variant="released"`). It is written for two modalities:
+    with r the first one's score over the second one's, the second grows where r > lam + 0.01, the
+    first where r < lam - 0.01. Here the second's rule holds for each, against the others' mean (for
+    lam = 1 the bounds differ by 1e-4). In a bare loop nothing grows. Late fusion only: the
     prediction is the method's own sum, whatever the model's fusion.
 
     Args:
         lam: tolerated ratio.
-        period: epochs between two decisions.
-        largest: extra embeddings per modality, at most.
+        period: epochs between two decisions; by default a tenth of the run, as released (20 where
+            no Trainer says how long the run is).
+        largest: extra embeddings per modality, at most; the default is all that the released rule
+            can add.
         hidden: size of the embeddings.
-        classifier_lr: of the classifiers (momentum 0.9), the published learning rate.
+        classifier_lr: of the classifiers (momentum 0.9, no weight decay), the published one.
         weights: {modality: weight} of the prediction; equal by default.
         variant: see above.
     """
@@ -69,8 +74,8 @@ class AUG(Method):
     def __init__(
         self,
         lam: float = 1.0,
-        period: int = 2,
-        largest: int = 3,
+        period: int | None = None,
+        largest: int = 11,
         hidden: int = 64,
         classifier_lr: float = 0.01,
         weights: Mapping[str, float] | None = None,
@@ -80,7 +85,7 @@ class AUG(Method):
         for name, value in (("lam", lam), ("classifier_lr", classifier_lr)):
             if not value > 0:
                 raise MsamError(f"{name}={value}; it must be positive.")
-        if period < 1 or largest < 0 or hidden < 1:
+        if (period is not None and period < 1) or largest < 0 or hidden < 1:
             raise MsamError(
                 f"period={period}, largest={largest}, hidden={hidden}; at least 1, 0 and 1."
             )
@@ -112,7 +117,8 @@ class AUG(Method):
 
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """One more embedding for a modality that lags behind, where it is time to look."""
-        if epoch > 0 and epoch % self.period == 0:
+        period = self.period or max(1, (self.total_epochs or PUBLISHED_EPOCHS) // 10)
+        if epoch == 1 or (epoch > 0 and epoch % period == 0):
             others = (self.sums.sum() - self.sums) / (len(self.sums) - 1)
             ratio = others / self.sums.clamp_min(1e-12)
             weakest = int(ratio.argmax())

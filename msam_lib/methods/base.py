@@ -92,6 +92,7 @@ class Method(nn.Module):
         super().__init__()
         self.precision: torch.dtype | None = None  # autocast's, set by the Trainer
         self.clip_norm: float | None = None  # gradient clipping before the optimizer's step
+        self.total_epochs: int | None = None  # of the whole run, set by the Trainer
         self._ready = False
 
     def check(self, model: Model) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +16,12 @@ from msam_lib.data.containers import Batch, BatchLoader
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import Memory
-from msam_lib.methods.base import Method
+from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, Output, summed
 from msam_lib.models.contexts import evaluating
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
 
 WHOLE = "fused"
 ESTIMATES = ("online", "offline")
@@ -35,14 +39,16 @@ class GBlend(Method):
     Changes: the loss. Requires: per-modality logits, and epochs; in a bare loop all weights are
     equal. A negative gain gets weight 0 (all equal if none is positive) and |O_k| is taken as at
     least 0.02 nats; the paper says nothing on either. MultiBench's version takes the losses at the
-    end instead of their changes.
+    end instead of their changes. The estimate is made in the first step of an epoch, where the
+    optimizer's learning rate is known: the weights depend on it strongly.
 
     Args:
         estimate: `"online"`: again every `super_epoch` epochs; `"offline"`: once, before training.
         super_epoch: epochs between two estimates.
         probe_epochs: epochs that each loss is trained alone, from a copy of the model.
         held_out: share of the training split that the copies do not see.
-        lr: of the copies' SGD (momentum 0.9).
+        lr: of the copies' SGD (momentum 0.9); by default the optimizer's present learning rate,
+            parameter by parameter.
     """
 
     reference = "Wang et al., CVPR 2020, arXiv 1905.12681"
@@ -57,7 +63,7 @@ class GBlend(Method):
         super_epoch: int = 5,
         probe_epochs: int = 1,
         held_out: float = 0.1,
-        lr: float = 0.05,
+        lr: float | None = None,
     ) -> None:
         super().__init__()
         if estimate not in ESTIMATES:
@@ -69,8 +75,11 @@ class GBlend(Method):
         if not 0 < held_out < 1:
             raise MsamError(f"held_out={held_out}; a share between 0 and 1.")
         self.estimate, self.super_epoch, self.probe_epochs = estimate, super_epoch, probe_epochs
+        if lr is not None and not lr > 0:
+            raise MsamError(f"lr={lr}; it must be positive, or None for the optimizer's own.")
         self.held_out, self.lr = held_out, lr
         self.memory = Memory(weights={})
+        self._due: tuple[int, Any] | None = None  # an estimate's epoch and loaders
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
         each = losses(output, batch.targets)
@@ -78,30 +87,50 @@ class GBlend(Method):
         return summed(weights[k] * each[k] for k in each)
 
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
-        """Estimate the weights where it is time."""
+        """Ask for an estimate where it is time."""
         due = epoch == 0 or (self.estimate == "online" and epoch % self.super_epoch == 0)
-        if not due:
-            return
+        self._due = (epoch, loaders) if due else None
+
+    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+        """A step on the weighted losses, after an estimate where one is due."""
+        if self._due is not None:
+            (epoch, loaders), self._due = self._due, None
+            self._estimate(model, epoch, loaders, self._rates(model, optimizer))
+        return super().step(model, batch, optimizer)
+
+    def _rates(self, model: Model, optimizer: Optimizer) -> list[float]:
+        """The copies' learning rate of every parameter; 0 for one that the optimizer leaves."""
+        if self.lr is not None:
+            return [self.lr for _ in model.parameters()]
+        known = {id(p): float(g["lr"]) for g in optimizer.param_groups for p in g["params"]}
+        return [known.get(id(p), 0.0) for p in model.parameters()]
+
+    def _estimate(self, model: Model, epoch: int, loaders: Any, rates: list[float]) -> None:
+        """Train copies on each loss alone, and weigh the losses by what that did."""
         data, size = loaders.train.dataset, loaders.train.batch_size
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
         cut = max(1, round(self.held_out * len(data)))
         held, fit = data.subset(order[:cut]), data.subset(order[cut:])
         with torch.random.fork_rng():  # the run itself draws the same numbers as without
             before = self._measure(model, fit), self._measure(model, held)
-            rates = {}
+            changes = {}
             for k in progress_bar(list(before[0]), desc="G-Blend"):
-                after = self._alone(k, model, fit, held, size, epoch)
+                after = self._alone(k, model, fit, held, size, epoch, rates)
                 gain = before[1][k] - after[1]
                 growth = (after[1] - after[0]) - (before[1][k] - before[0][k])
-                rates[k] = (gain, growth)
-        self.memory["weights"] = blend(rates)
+                changes[k] = (gain, growth)
+        self.memory["weights"] = blend(changes)
 
     def _alone(
-        self, k: str, model: Model, fit: Any, held: Any, size: int, epoch: int
+        self, k: str, model: Model, fit: Any, held: Any, size: int, epoch: int, rates: list[float]
     ) -> tuple[float, float]:
         """Training and held-out loss k after training a copy on it."""
         net = copy.deepcopy(model).train()
-        optimizer = torch.optim.SGD(net.parameters(), lr=self.lr, momentum=0.9)
+        groups: dict[float, list[Tensor]] = defaultdict(list)
+        for p, rate in zip(net.parameters(), rates, strict=True):
+            groups[rate].append(p)
+        several = [{"params": ps, "lr": rate} for rate, ps in groups.items()]
+        optimizer = torch.optim.SGD(several, lr=0.0, momentum=0.9)
         device = next(net.parameters()).device
         batches = BatchLoader(fit, size, shuffle=True, seed=epoch, drop_last="single")
         for _ in range(self.probe_epochs):
@@ -130,13 +159,13 @@ def losses(output: Output, targets: Tensor) -> dict[str, Tensor]:
     return each | {WHOLE: F.cross_entropy(output.logits.float(), targets)}
 
 
-def blend(rates: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+def blend(changes: Mapping[str, tuple[float, float]]) -> dict[str, float]:
     """w_k proportional to G_k / O_k^2 from {loss: (G_k, O_k)}; they sum to 1.
 
     >>> blend({"x1": (0.4, 0.2), "x2": (0.1, 0.1), "fused": (-1.0, 0.1)})
     {'x1': 0.5, 'x2': 0.5, 'fused': 0.0}
     """
-    raw = {k: max(0.0, g) / max(abs(o), SMALLEST_GROWTH) ** 2 for k, (g, o) in rates.items()}
+    raw = {k: max(0.0, g) / max(abs(o), SMALLEST_GROWTH) ** 2 for k, (g, o) in changes.items()}
     total = sum(raw.values())
     if total == 0:
         return dict.fromkeys(raw, 1 / len(raw))

@@ -7,33 +7,36 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
-from msam_lib.methods._gradients import flat, grads_of
+from msam_lib.methods._gradients import flat, grads_of, unflat
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.base import Model, Output
 
-SMOOTH = 10  # epochs over which the Fisher traces are averaged
+SMOOTH = 10  # epochs over which the Fisher traces are averaged, those before the first being 0
 
 
 class InfoReg(Method):
     """Information-regulated learning (Huang et al., CVPR 2025).
 
     L = CE(fused) + weight sum_m CE(z_m). Encoder m is in its prime window while its Fisher trace
-    still grows: T = sum over its kernels and matrices of the mean squared gradient, accumulated
-    over an epoch and averaged over ten, with relative growth (T_e - T_{e-1}) / T_e > threshold.
-    Inside it, a modality ahead of the others, gap_m = s_m - mean of the others' s > 0 with s_m the
-    batch sum of softmax(z_m)[y], gets beta exp(tanh gap_m) (w - w_0) added to its encoder's
-    gradient, w_0 the weights at the epoch's start.
+    still grows: with t_e = sum over its kernels and matrices of the mean squared gradient,
+    accumulated over epoch e, and T_e the mean of the last ten t, while (T_e - T_{e-1}) / T_e >
+    threshold. Inside it, a modality ahead of the others, gap_m = s_m - mean of the others' s > 0
+    with s_m the batch sum of softmax(z_m)[y], gets beta exp(tanh gap_m) (w - w_0) added to its
+    encoder's gradient, w_0 the weights at the epoch's start.
 
-    Changes: the gradient. Requires: per-modality logits. The traces come from the training
-    gradients: one backward pass (the released code takes six). That code watches one modality's
-    trace only, with constants per modality; here every encoder has its own window, and the gap to
-    the mean of the others generalises to M (for M = 2 the same). In a bare loop the window is open
-    and w_0 are the weights at the beginning.
+    Changes: the gradient. Requires: per-modality logits. As in the released code, T is a tenth of
+    the sum from the first epoch on, as though ten zeros had come before: the growth is then
+    t_e / (t_0 + ... + t_e), so that the window is hardly ever shut within the first ten epochs,
+    and t includes what was added to the gradient. The traces come from the training gradients: one
+    backward pass (the released code takes six). That code watches the first modality's trace only,
+    with constants per modality; here every encoder has its own window, and the gap to the mean of
+    the others generalises to M (for M = 2 the same). In a bare loop the window is open and w_0 are
+    the weights at the beginning.
 
     Args:
         beta: strength, one number or {modality: number}.
@@ -83,19 +86,18 @@ class InfoReg(Method):
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         gaps = self.gaps(output, batch.targets)
         for i, m in enumerate(model.modalities):
-            grads = grads_of(model.parameters_of(m))
-            squares = [g.square().mean() for g in grads if g.dim() > 1]
-            self.trace[i] += sum(squares)
             beta = self.beta.get(m, 0.0) if isinstance(self.beta, Mapping) else self.beta
-            if not beta or not self.memory["open"].get(m, True):
-                continue
-            strength = torch.where(gaps[i] > 0, beta * torch.exp(torch.tanh(gaps[i])), 0.0)
-            anchor, start = getattr(self, f"anchor_{i}"), 0
-            for p in model.parameters_of(m):
-                if p.grad is not None:
-                    here = anchor[start : start + p.numel()].view_as(p)
-                    p.grad.add_(strength * (p - here))
-                start += p.numel()
+            if beta and self.memory["open"].get(m, True):
+                strength = torch.where(gaps[i] > 0, beta * torch.exp(torch.tanh(gaps[i])), 0.0)
+                self._pull(model.parameters_of(m), getattr(self, f"anchor_{i}"), strength)
+            grads = grads_of(model.parameters_of(m))
+            self.trace[i] += sum(g.square().mean() for g in grads if g.dim() > 1)
+
+    def _pull(self, parameters: list[nn.Parameter], anchor: Tensor, strength: Tensor) -> None:
+        """Add strength * (w - w_0) to the gradients."""
+        for p, here in zip(parameters, unflat(anchor, parameters), strict=True):
+            if p.grad is not None:
+                p.grad.add_(strength * (p - here))
 
     def gaps(self, output: Output, targets: Tensor) -> Tensor:
         """gap (M,): how far each modality's score is ahead of the others' mean."""
@@ -111,7 +113,8 @@ class InfoReg(Method):
 
     def on_epoch_end(self, model: Model, epoch: int, loaders: Any, history: Any) -> None:
         """Which windows are open in the next epoch."""
-        self.memory["traces"] = [*self.memory["traces"], self.trace.tolist()]
+        traces = [*self.memory["traces"], self.trace.tolist()]
+        self.memory["traces"] = traces[-SMOOTH - 1 :]
         growth = relative_growth(self.memory["traces"])
         names = model.modalities
         pairs = zip(names, growth, strict=True)
@@ -119,14 +122,12 @@ class InfoReg(Method):
 
 
 def relative_growth(traces: list[list[float]]) -> list[float]:
-    """(T_e - T_{e-1}) / T_e per modality, T the mean over the last ten epochs; 1 after the first.
+    """(T_e - T_{e-1}) / T_e per modality, T a tenth of the sum over the last ten epochs.
 
-    >>> relative_growth([[1.0], [3.0]])  # means 1 and 2
-    [0.5]
+    >>> relative_growth([[1.0], [3.0]])  # sums 4 and 1
+    [0.75]
     """
-    if len(traces) < 2:
-        return [1.0 for _ in traces[0]]
-    now, before = (torch.tensor(t[-SMOOTH:]).mean(0) for t in (traces, traces[:-1]))
+    now, before = (torch.tensor(t).sum(0) for t in (traces[-SMOOTH:], traces[-SMOOTH - 1 : -1]))
     return ((now - before) / now.clamp_min(1e-30)).tolist()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +18,13 @@ from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import split
 
-WEIGHTS = ("linear", "learned", "fixed")
+WEIGHTS = ("schedule", "learned", "fixed")
 VARIANTS = ("paper", "released")
 LOW, HIGH = 0.05, 0.95  # of the weight of the divergence
+FIRST = 0.795  # its weight at the beginning of the published runs
+# (share of the run, weight): points of the released polynomial
+SCHEDULE = ((0.0, FIRST), (0.1, 0.70), (0.5, 0.46), (1.0, 0.08))
+PUBLISHED_EPOCHS = 200
 
 
 class LFM(Method):
@@ -28,34 +33,42 @@ class LFM(Method):
 
     L = 2 (a_0 CE(mean_m z_m, y) + a_1 JS(p_1, ..., p_M)), p_m = softmax z_m, a_0 = 1 - a_1, with
     the Jensen-Shannon divergence JS = mean_m KL(p_m || mean of p): for M = 2 the paper's, for more
-    its usual generalisation. a_1 starts near 1 and falls.
+    its usual generalisation. a_1 falls during training.
 
     Changes: the loss. Requires: per-modality logits. Under a fusion that is not a sum the
     classification term is that of the fused logits. The released code has the arguments of the KL
-    terms in the other order (`variant="released"`).
+    terms in the other order (`variant="released"`). In a bare loop a_1 stays at `start`.
 
     Args:
-        weights: how a_1 moves. `"linear"`: from 0.95 to 0.05 in `span` epochs, in place of the
-            polynomial fitted in the released code, whose coefficients are not published in the
-            paper. `"learned"`: once per epoch a step of `weight_lr` down the gradient of the
-            validation loss after one training step, to first order
-            -<grad CE_val, d(grad L)/d a_1>. `"fixed"`: stays at `start`.
-        start: a_1 at the beginning, 0.05 to 0.95.
-        span: epochs of the linear way.
-        weight_lr: step of the learned way, halved every 20 epochs.
+        weights: how a_1 moves. `"schedule"`: 0.795 at the beginning, 0.70 after a tenth of the run,
+            0.46 halfway, 0.08 at the end and straight lines between, times start / 0.795. These are
+            points of the released polynomial of the epoch (written for 200 epochs, fitted to
+            learned weights, in the code only), scaled to the run; it dips below 0 at 0.9 of the
+            run, which is left out. `"learned"`: once per epoch a step of `weight_lr` down the
+            gradient of the validation loss after one training step, to first order
+            -<grad CE_val, d(grad L)/d a_1>; the released code takes the mean over the first tensor
+            of a Hessian product instead, by which a_1 hardly moves. `"fixed"`: stays at `start`.
+        start: a_1 at the beginning, 0.05 to 0.95 (the released learned way begins with 0.95).
+        epochs: length of the run that the schedule is spread over; by default the Trainer's (200,
+            as published, where no Trainer says it).
+        weight_lr: step of the learned way, halved every 20 epochs; with 0.1 a_1 falls within ten
+            epochs on `digits`.
         variant: see above.
     """
 
     reference = "Yang et al., NeurIPS 2024"
     requires = frozenset({"unimodal_logits"})
-    caveat = "the released schedule is a fitted polynomial; a linear one stands in its place"
+    caveat = "the schedule is the released code's, fitted to learned weights of one data set"
+    paper_options: ClassVar = {
+        "CREMA-D (released)": {"epochs": PUBLISHED_EPOCHS, "variant": "released"}
+    }
 
     def __init__(
         self,
-        weights: str = "linear",
-        start: float = HIGH,
-        span: int = 20,
-        weight_lr: float = 1e-4,
+        weights: str = "schedule",
+        start: float = FIRST,
+        epochs: int | None = None,
+        weight_lr: float = 0.1,
         variant: str = "paper",
     ) -> None:
         super().__init__()
@@ -65,9 +78,11 @@ class LFM(Method):
             raise unknown_name("variant", variant, VARIANTS)
         if not LOW <= start <= HIGH:
             raise MsamError(f"start={start}; between {LOW} and {HIGH}.")
-        if span < 1:
-            raise MsamError(f"span={span}; at least 1 epoch.")
-        self.weights, self.start, self.span = weights, start, span
+        if epochs is not None and epochs < 1:
+            raise MsamError(f"epochs={epochs}; at least 1, or None for the Trainer's.")
+        if not weight_lr > 0:
+            raise MsamError(f"weight_lr={weight_lr}; it must be positive.")
+        self.weights, self.start, self.epochs = weights, start, epochs
         self.weight_lr, self.variant = weight_lr, variant
         self.memory = Memory(gap_weight=start)
         self.additive = True
@@ -99,9 +114,9 @@ class LFM(Method):
 
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """The weight of this epoch."""
-        if self.weights == "linear":
-            way = min(1.0, epoch / max(1, self.span - 1))
-            self.memory["gap_weight"] = self.start + way * (LOW - self.start)
+        if self.weights == "schedule":
+            total = self.epochs or self.total_epochs or PUBLISHED_EPOCHS
+            self.memory["gap_weight"] = self.start / FIRST * scheduled(epoch / max(1, total - 1))
         elif self.weights == "learned":
             self._learn(model, epoch, loaders)
 
@@ -120,3 +135,15 @@ class LFM(Method):
         step = self.weight_lr * 0.5 ** (epoch // 20)
         new = self.memory["gap_weight"] - step * slope
         self.memory["gap_weight"] = min(HIGH, max(LOW, new))
+
+
+def scheduled(share: float) -> float:
+    """The released schedule's weight of the divergence after this share of the run.
+
+    >>> scheduled(0.0), round(scheduled(0.3), 3), scheduled(2.0)
+    (0.795, 0.58, 0.08)
+    """
+    for (left, high), (right, low) in itertools.pairwise(SCHEDULE):
+        if share <= right:
+            return high + (share - left) / (right - left) * (low - high)
+    return SCHEDULE[-1][1]

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, UnsupportedSetting
+from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._gradients import backward
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, summed
 from msam_lib.models.contexts import frozen_statistics
-from msam_lib.models.fusions.lnln import LNLNFusion, Parts
+from msam_lib.models.fusions.lnln import LNLNFusion, Parts, reversed_gradient
 from msam_lib.models.multimodal import split
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+VARIANTS = ("paper", "released")
 
 
 class LNLN(Method):
@@ -35,21 +37,32 @@ class LNLN(Method):
 
     Changes: the loss and the data. Requires: features, and fusion `"lnln"`. Whichever modality
     leads is the fusion's option `leading`. Regression works where the model has one output and the
-    targets are numbers. What the fusion simplifies stands in its docstring.
+    targets are numbers.
+
+    `variant="released"` has the released code's terms: the discriminator tells the corrected
+    feature (1) from the leading feature of the complete inputs (0); only the proxy's gradient is
+    reversed, before the correction, so the task's gradient reaches it reversed, too; a rate is 0
+    with probability one half, else uniform in [0, 1]; the reconstruction's targets have a gradient.
+    The default departs from it: it compares leading feature and proxy, reverses the gradient of
+    both and of nothing else, after a layer norm, and its targets are constants. Both depart from
+    it in this: values go missing one by one instead of whole time steps, the rates are drawn anew
+    in every step, and the fusion is simpler (see its docstring).
 
     Args:
-        missing: largest rate; 0 trains on complete data.
+        missing: largest rate; 0 trains on complete data. By default 0.5, as released 1.
         completeness, adversarial, reconstruction: weights of the terms.
+        variant: see above.
     """
 
     reference = "Zhang et al., NeurIPS 2024, arXiv 2409.20012"
-    passes = "1 forward, 1 backward; the encoders once more without gradient"
+    passes = "1 forward, 1 backward; the encoders once more"
     requires = frozenset({"features"})
     fusions = ("lnln",)
     tasks = ("classification", "regression")
     caveat = "one vector per modality: the paper's Transformer blocks become single layers"
     neutral: ClassVar = {
         "missing": 0.0, "completeness": 0.0, "adversarial": 0.0, "reconstruction": 0.0,
+        "variant": "paper",
     }  # fmt: skip
     paper_options: ClassVar = {
         "MOSI": {"completeness": 0.9, "adversarial": 0.8, "reconstruction": 0.1}
@@ -57,13 +70,16 @@ class LNLN(Method):
 
     def __init__(
         self,
-        missing: float = 0.5,
+        missing: float | None = None,
         completeness: float = 0.9,
         adversarial: float = 0.8,
         reconstruction: float = 0.1,
+        variant: str = "paper",
     ) -> None:
         super().__init__()
-        if not 0 <= missing <= 1:
+        if variant not in VARIANTS:
+            raise unknown_name("variant", variant, VARIANTS)
+        if missing is not None and not 0 <= missing <= 1:
             raise MsamError(f"missing={missing}; a share between 0 and 1.")
         weights = (completeness, adversarial, reconstruction)
         if any(not w >= 0 for w in weights):
@@ -73,6 +89,7 @@ class LNLN(Method):
             )
         self.missing, self.completeness = missing, completeness
         self.adversarial, self.reconstruction = adversarial, reconstruction
+        self.variant = variant
 
     def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One step on damaged inputs."""
@@ -80,16 +97,17 @@ class LNLN(Method):
         damaged, rates = self.damage(model, batch)
         with self.autocast(batch):
             features = model.encode(damaged)
-            parts = _fusion(model).parts(features)
+            parts = _fusion(model).parts(features, reverse=self.variant == "released")
+        whole = self._complete(model, batch)
         task = self.task_loss(parts.logits, batch.targets)
         terms = {"task": task}
         if self.completeness:
             truth = 1 - rates[_fusion(model).leading]
             terms["completeness"] = self.completeness * F.mse_loss(parts.completeness, truth)
         if self.adversarial:
-            terms["adversarial"] = self.adversarial * self._adversary(model, parts)
+            terms["adversarial"] = self.adversarial * self._adversary(model, parts, whole)
         if self.reconstruction:
-            terms["reconstruction"] = self.reconstruction * self._rebuilt(model, batch, parts)
+            terms["reconstruction"] = self.reconstruction * _error(parts, whole)
         backward(summed(terms.values()))
         self.update(model, optimizer)
         logs: Logs = {f"{k}_term": v.detach() for k, v in terms.items() if k != "task"}
@@ -103,34 +121,51 @@ class LNLN(Method):
 
     def damage(self, model: Model, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Inputs with missing values, and the rates (N,) per modality."""
-        if not self.missing:
+        released = self.variant == "released"
+        largest = self.missing if self.missing is not None else (1.0 if released else 0.5)
+        if not largest:
             zeros = torch.zeros(len(batch.targets), device=batch.targets.device)
             return dict(batch.inputs), dict.fromkeys(batch.inputs, zeros)
         inputs, rates = dict(batch.inputs), {}
         for m in model.modalities:
             x = inputs[m]
-            rates[m] = self.missing * torch.rand(len(x), device=x.device)
+            rates[m] = largest * torch.rand(len(x), device=x.device)
+            if released:
+                rates[m] *= torch.rand(len(x), device=x.device) < 0.5
             there = torch.rand(x.shape, device=x.device) >= rates[m].view(-1, *[1] * (x.dim() - 1))
             inputs[m] = x * there.to(x)
         return inputs, rates
 
-    def _adversary(self, model: Model, parts: Parts) -> Tensor:
+    def _complete(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """The features of the complete inputs, where a term needs them."""
+        released = self.variant == "released"
+        if not (self.reconstruction or (released and self.adversarial)):
+            return {}
+        with torch.set_grad_enabled(released), frozen_statistics(model), self.autocast(batch):
+            return model.encode(batch.inputs)
+
+    def _adversary(self, model: Model, parts: Parts, whole: dict[str, Tensor]) -> Tensor:
         """The discriminator learns to tell the two apart; what lies before it, to confuse it.
 
-        It sees directions only: by their length alone the two could run away from it for ever.
+        By default it sees directions only: by their length alone the two could run away from it for
+        ever.
         """
-        both = torch.cat([parts.leading, parts.proxy]).float()
-        both = F.layer_norm(both, both.shape[1:])
-        logits = _fusion(model).discriminator(_Reversed.apply(both))
-        n = len(parts.leading)
-        truth = torch.arange(2, device=logits.device).repeat_interleave(n)
+        fusion = _fusion(model)
+        if self.variant == "released":
+            complete = fusion.project[fusion.leading](whole[fusion.leading].float())
+            both = torch.cat([complete, parts.corrected.float()])  # classes 0 and 1
+        else:
+            both = torch.cat([parts.leading, parts.proxy]).float()
+            both = reversed_gradient(F.layer_norm(both, both.shape[1:]))
+        logits = fusion.discriminator(both)
+        truth = torch.arange(2, device=logits.device).repeat_interleave(len(parts.leading))
         return F.cross_entropy(logits.float(), truth)
 
-    def _rebuilt(self, model: Model, batch: Batch, parts: Parts) -> Tensor:
-        with torch.no_grad(), frozen_statistics(model):
-            whole = model.encode(batch.inputs)
-        each = [F.mse_loss(parts.rebuilt[m].float(), h.float()) for m, h in whole.items()]
-        return summed(each) / len(each)
+
+def _error(parts: Parts, whole: dict[str, Tensor]) -> Tensor:
+    """Mean squared error of the rebuilt features, mean over modalities."""
+    each = [F.mse_loss(parts.rebuilt[m].float(), h.float()) for m, h in whole.items()]
+    return summed(each) / len(each)
 
 
 def _fusion(model: Model) -> LNLNFusion:
@@ -139,15 +174,3 @@ def _fusion(model: Model) -> LNLNFusion:
     if not isinstance(fusion, LNLNFusion):
         raise UnsupportedSetting(f"LNLN needs fusion 'lnln'; this is {type(fusion).__name__}.")
     return fusion
-
-
-class _Reversed(torch.autograd.Function):
-    """The identity, whose gradient is turned round (Ganin, Lempitsky, ICML 2015)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return -grad

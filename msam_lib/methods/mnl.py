@@ -29,7 +29,9 @@ class MNL(Method):
     the paper's).
 
     Changes: the loss. Requires: per-modality logits. The fused logits of an additive fusion are
-    averaged, as in the released code, not summed.
+    averaged, as in the released code, not summed. The guidance acts from the first step on: neither
+    the released code nor this one has a warm-up stage. Of equals the released code lets the second
+    modality guide, here none does.
 
     Args:
         lam: weight of the wrong classes.

@@ -34,7 +34,8 @@ class PMR(Method):
 
     Changes: the loss. Requires: features, and epochs; in a bare loop there are no prototypes and
     training is joint. The released code switches the slower modality's term fully on
-    (`variant="released"`, slow_m = 1 for s_m below the others) and lacks the entropy term.
+    (`variant="released"`, slow_m = 1 for s_m below the others) and lacks the entropy term; only
+    this variant could be compared with code.
 
     Args:
         alpha: weight of the prototype loss; with entropy = 0, 0 is joint training.

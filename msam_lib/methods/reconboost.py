@@ -32,9 +32,11 @@ class ReconBoost(Method):
     Every phase begins with an empty optimizer state.
 
     Changes: the schedule. Requires: per-modality logits. In the released code both arguments of
-    the agreement term are detached, so that it has no gradient (`variant="released"`). The
-    published runs start from pretrained unimodal encoders; none are loaded here. Without epochs
-    (a bare loop) every step is a phase.
+    the agreement term are detached, so that it has no gradient (`variant="released"`). Its
+    modalities share one head of two layers and learn the boosting rate in the joint phase; here
+    each keeps the head that the fusion has, and the rate is fixed. The published runs start from
+    pretrained unimodal encoders; none are loaded here. Without epochs (a bare loop) every step is a
+    phase.
 
     Args:
         stage_epochs, joint_epochs: length of the two phases of a turn.
@@ -50,7 +52,7 @@ class ReconBoost(Method):
     caveat = "the boosting rate is learnt in the released code; here it is fixed"
     paper_options: ClassVar = {
         "CREMA-D (released)": {"stage_epochs": 4, "joint_epochs": 4, "w1": 5.0, "w2": 1.0},
-        "AVE (released)": {"w1": 5.0, "w2": 4.0},
+        "AVE (released)": {"stage_epochs": 4, "joint_epochs": 4, "w1": 4.0, "w2": 1.0},
     }
 
     def __init__(

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from msam_lib.contributions.measure import coalition_logits
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
-from msam_lib.data.containers import BatchLoader, Copies, MultimodalDataset
+from msam_lib.data.containers import Batch, BatchLoader, Copies, MultimodalDataset
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods.base import Method
-from msam_lib.models.base import Model
+from msam_lib.models.base import Inputs, Model, Output
 from msam_lib.models.contexts import evaluating
+from msam_lib.models.multimodal import split
 
 LEVELS = ("sample", "modality")
+ZEROS = ("features", "inputs")
 
 
 class SampleValuation(Method):
@@ -31,22 +33,32 @@ class SampleValuation(Method):
     share 2/3 * strength * (its lead over the mean of the others) of all samples, drawn at random,
     with that modality zeroed.
 
-    Changes: the data. Requires: nothing, but epochs and the project's loader; a bare loop trains
-    jointly. The released code writes out two modalities; for M = 2 this is the same.
+    Changes: the data. Requires: features (with `zero="inputs"` nothing), and epochs and the
+    project's loader; a bare loop trains jointly. Zeroed is the *feature* of a modality, in the
+    valuation and in training, as in the released code: its encoder still sees the sample, which
+    advances its batch-norm statistics. `zero="inputs"` zeroes what the encoder sees instead. The
+    released code writes out two modalities (for M = 2 this is the same), and draws the samples of
+    `"modality"` with replacement, here without.
 
     Args:
         warmup: epochs of joint training first; None for ever.
         level: see above.
         strength: of `"modality"`, the paper's alpha.
+        zero: see above.
     """
 
     reference = "Wei et al., CVPR 2024, arXiv 2309.06255"
+    requires = frozenset({"features"})
     passes = "1 forward, 1 backward, on up to 1 + 3 M times as many samples"
     neutral: ClassVar = {"warmup": None}
     paper_options: ClassVar = {"Kinetics-Sounds": {"warmup": 5}}
 
     def __init__(
-        self, warmup: int | None = 3, level: str = "sample", strength: float = 1.0
+        self,
+        warmup: int | None = 3,
+        level: str = "sample",
+        strength: float = 1.0,
+        zero: str = "features",
     ) -> None:
         super().__init__()
         if warmup is not None and warmup < 0:
@@ -55,19 +67,45 @@ class SampleValuation(Method):
             raise unknown_name("level", level, LEVELS)
         if not strength >= 0:
             raise MsamError(f"strength={strength}; it must be 0 or larger.")
-        self.warmup, self.level, self.strength = warmup, level, strength
+        if zero not in ZEROS:
+            raise unknown_name("zero", zero, ZEROS)
+        self.warmup, self.level, self.strength, self.zero = warmup, level, strength, zero
+        self._copies: tuple[int, Copies] | None = None  # of this epoch, after so many samples
+
+    def needs(self) -> frozenset[str]:
+        """Features only where they are what is zeroed."""
+        return self.requires if self.zero == "features" else frozenset()
 
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Choose this epoch's copies from the model as it is now."""
-        loaders.train.copies = None
+        loaders.train.copies = self._copies = None
         if self.warmup is None or epoch < self.warmup:
             return
-        phi = valuation(model, loaders.train.dataset)
-        generator = torch.Generator().manual_seed(epoch)
+        data, names = loaders.train.dataset, tuple(model.modalities)
+        phi = valuation(model, data, zero=self.zero)
         if self.level == "sample":
-            loaders.train.copies = copies_by_sample(phi, tuple(model.modalities))
+            copies = copies_by_sample(phi, names)
         else:
-            loaders.train.copies = self._by_modality(phi, tuple(model.modalities), generator)
+            generator = torch.Generator().manual_seed(epoch)
+            copies = self._by_modality(phi, names, generator)
+        if len(copies.index) == 0:  # every modality makes enough of every sample
+            return
+        loaders.train.copies = copies._replace(zero=self.zero)
+        if self.zero == "features":
+            self._copies = len(data), copies
+
+    def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:
+        """Forward pass and loss, without the features that a copy is to do without."""
+        if self._copies is None or batch.index is None:
+            return super().compute(model, batch)
+        n, copies = self._copies
+        keep, index = copies.keep.to(batch.index.device), batch.index
+        rows = keep[(index - n).clamp_min(0)] | (index < n)[:, None]  # (N, M)
+        with self.autocast(batch):
+            features = model.encode(batch.inputs)
+            pairs = zip(features.items(), rows.T, strict=True)
+            output = model.fuse({m: h * kept[:, None].to(h) for (m, h), kept in pairs})
+            return output, self.loss(output, batch)
 
     def _by_modality(
         self, phi: Tensor, names: tuple[str, ...], generator: torch.Generator
@@ -94,17 +132,26 @@ def copies_by_sample(phi: Tensor, names: tuple[str, ...]) -> Copies:
 
 
 @torch.no_grad()
-def valuation(model: Model, data: MultimodalDataset) -> Tensor:
-    """phi (M, N) of every sample, on the CPU."""
-    names = model.modalities
-    masks = coalition_masks(len(names))
+def valuation(model: Model, data: MultimodalDataset, *, zero: str = "features") -> Tensor:
+    """phi (M, N) of every sample, on the CPU, with the features or inputs of absent modalities
+    zeroed.
+    """
+    masks = coalition_masks(len(model.modalities))
     device = next(model.parameters()).device
     rows = []
     with evaluating(model):
         for batch in BatchLoader(data, 500):
             batch = batch.to(device)
-            features = model(batch.inputs).features or None
-            logits = coalition_logits(model, batch.inputs, masks, features)  # (2^M, N, C)
+            logits = _logits(model, batch.inputs, masks, zero)  # (2^M, N, C)
             right = (logits.argmax(-1) == batch.targets).float()
             rows.append(shapley_from_values(right * masks.sum(1).to(right)[:, None]).cpu())
     return torch.cat(rows, dim=1)
+
+
+def _logits(model: Model, inputs: Inputs, masks: Tensor, zero: str) -> Tensor:
+    if zero == "inputs":
+        return coalition_logits(model, inputs, masks)
+    features = split(model).encode(inputs)
+    absent = {m: torch.zeros_like(h[:1]) for m, h in features.items()}
+    masks = masks.to(next(iter(features.values())).device)
+    return split(model).fusion.coalition_logits(features, absent, masks)

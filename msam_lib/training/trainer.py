@@ -113,6 +113,7 @@ class Trainer:
         """
         if epochs < 1:
             raise MsamError(f"epochs={epochs}; at least 1 is needed.")
+        self.method.total_epochs = epochs
         if self.epoch == 0:
             self._resume()
         if self.epoch == 0:

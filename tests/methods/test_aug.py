@@ -36,19 +36,40 @@ def test_loss_by_hand():
 
 
 def test_the_weakest_grows_where_it_lags():
-    made = rule(period=2, largest=1)
+    made = rule(period=2, largest=2)
     for epoch, sums, layers in (
         (0, [5.0, 1.0], [0, 0]),
-        (1, [5.0, 1.0], [0, 0]),
-        (2, [5.0, 1.0], [0, 1]),
-        (4, [5.0, 1.0], [0, 1]),
-        (6, [1.0, 1.005], [0, 1]),
-        (8, [1.0, 1.2], [1, 1]),
+        (1, [5.0, 1.0], [0, 1]),
+        (2, [5.0, 1.0], [0, 2]),
+        (3, [1.0, 5.0], [0, 2]),
+        (4, [5.0, 1.0], [0, 2]),
+        (6, [1.0, 1.005], [0, 2]),
+        (8, [1.0, 1.2], [1, 2]),
     ):
         made.sums = torch.tensor(sums)
         made.on_epoch_start(None, epoch, None)
         assert made.layers.tolist() == layers, epoch
         assert not made.sums.any()
+
+
+@pytest.mark.parametrize(
+    ("total", "period", "grown"),
+    [
+        (40, None, [1, 4, 8, 12, 16]),  # a tenth of the run, and after the first epoch
+        (9, None, list(range(1, 12))),  # of a short run, every epoch, up to the most that fit
+        (None, None, [1, 20]),  # as published, where nobody says how long the run is
+        (40, 7, [1, 7, 14]),
+    ],
+)
+def test_a_decision_every_tenth_of_the_run(total, period, grown):
+    made = rule(period=period)
+    made.total_epochs, found = total, []
+    for epoch in range(21 if total is None else 20):
+        made.sums, before = torch.tensor([5.0, 1.0]), made.layers.tolist()
+        made.on_epoch_start(None, epoch, None)
+        if made.layers.tolist() != before:
+            found.append(epoch)
+    assert found == grown
 
 
 @pytest.mark.parametrize("variant", ["paper", "released"])

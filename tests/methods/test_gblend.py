@@ -13,7 +13,7 @@ from msam_lib.methods import build_method
 from msam_lib.methods.gblend import SMALLEST_GROWTH, blend, losses
 from msam_lib.models import build_model
 from msam_lib.training import Loaders
-from tests.helpers import buffers, make_batch, make_model, weights
+from tests.helpers import buffers, make_batch, make_model, sgd, weights
 
 SMALL = {"n_train": 200, "n_val": 60, "n_test": 60}
 
@@ -42,17 +42,57 @@ def test_an_estimate_leaves_model_and_random_numbers_alone():
     torch.manual_seed(0)
     model, rule = build_model(data, width=2), build_method("gblend", probe_epochs=2)
     rule.setup(model)
+    whole = data.train[:64]
+    build_method("joint").step(model, whole, sgd(model, 0.0))
     before, moving = weights(model), buffers(model)
     state = torch.get_rng_state()
     rule.on_epoch_start(model, 0, Loaders.of(data))
+    assert rule.memory["weights"] == {}  # until the learning rate is known
+    rule.step(model, whole, sgd(model, 0.0))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(p, before[k]) for k, p in model.named_parameters())
-    assert all(torch.equal(b, moving[k]) for k, b in model.named_buffers())
+    once = build_model(data, width=2)
+    once.load_state_dict(model.state_dict())
+    for k, b in once.named_buffers():
+        b.copy_(moving[k])
+    build_method("joint").step(once, whole, sgd(once, 0.0))
+    assert all(torch.equal(b, buffers(once)[k]) for k, b in model.named_buffers())
     found = rule.memory["weights"]
     assert set(found) == {"x1", "x2", "fused"}
     assert sum(found.values()) == pytest.approx(1.0)
     rule.on_epoch_start(model, 1, Loaders.of(data))
+    rule.step(model, whole, sgd(model, 0.0))
     assert rule.memory["weights"] == found  # not due
+
+
+def estimated(data, rate, **options):
+    torch.manual_seed(0)
+    model, rule = build_model(data, width=2), build_method("gblend", probe_epochs=2, **options)
+    rule.setup(model)
+    rule.on_epoch_start(model, 0, Loaders.of(data))
+    rule.step(model, data.train[:8], sgd(model, rate))
+    return rule.memory["weights"]
+
+
+def test_copies_learn_at_the_optimizers_rate():
+    data = load_dataset("synthetic", snr=(3.0, 0.3), **SMALL)
+    slow, fast = estimated(data, 0.003), estimated(data, 0.1)
+    assert slow == estimated(data, 0.1, lr=0.003)
+    assert fast == estimated(data, 0.003, lr=0.1)
+    assert abs(slow["x1"] - fast["x1"]) > 0.01
+
+
+def test_copies_learn_at_every_parameters_own_rate():
+    model, rule = make_model(), build_method("gblend")
+    encoders = list(model.parameters_of("x1"))
+    frozen = {id(p) for p in model.parameters_of("x2")}
+    rest = list(model.fusion.parameters())
+    groups = [{"params": encoders, "lr": 0.1}, {"params": rest, "lr": 0.2}]
+    rates = rule._rates(model, torch.optim.SGD(groups, lr=0.3))
+    known = {id(p): r for p, r in zip(model.parameters(), rates, strict=True)}
+    assert {known[id(p)] for p in encoders} == {0.1}
+    assert {known[id(p)] for p in rest} == {0.2}
+    assert {known[i] for i in frozen} == {0.0}
 
 
 def test_offline_estimates_once(tmp_path):
@@ -76,6 +116,7 @@ def test_offline_estimates_once(tmp_path):
         ({"estimate": "onlin"}, "Did you mean 'online'"),
         ({"super_epoch": 0}, "super_epoch=0"),
         ({"held_out": 1.0}, "held_out=1.0"),
+        ({"lr": 0}, "lr=0"),
     ],
 )
 def test_bad_options_are_refused(options, message):

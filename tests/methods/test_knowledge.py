@@ -16,7 +16,7 @@ from msam_lib.methods import build_method
 from msam_lib.methods.diagnose_relearn import purity
 from msam_lib.methods.inforeg import relative_growth
 from msam_lib.methods.sample_valuation import copies_by_sample, valuation
-from msam_lib.models import Output, build_model, wrap
+from msam_lib.models import MultimodalModel, Output, build_fusion, build_model, wrap
 from msam_lib.training import Loaders
 from tests.helpers import make_batch, make_model, sgd, weights
 
@@ -57,9 +57,10 @@ def test_mnl_loss_is_the_sum():
 
 def test_inforeg_growth_by_hand():
     assert relative_growth([[1.0, 2.0]]) == [1.0, 1.0]
-    assert relative_growth([[1.0], [3.0]]) == pytest.approx([0.5])
-    rows = [[1.0]] * 10 + [[11.0]]
-    assert relative_growth(rows) == pytest.approx([(2.0 - 1.0) / 2.0])
+    assert relative_growth([[1.0], [3.0]]) == pytest.approx([3 / 4])
+    rows = [[1.0]] * 9 + [[2.0]]
+    assert relative_growth(rows) == pytest.approx([2 / 11])  # a zero leaves the ten
+    assert relative_growth([*rows, [11.0]]) == pytest.approx([(11 - 1) / 21])
 
 
 def test_inforeg_pulls_the_better_encoder_back():
@@ -90,10 +91,24 @@ def test_inforeg_pulls_the_better_encoder_back():
 def test_inforeg_closes_its_window():
     model, rule = make_model(), build_method("inforeg")
     rule.setup(model)
-    for traces in ([1.0, 1.0], [1.0, 5.0]):
-        rule.trace = torch.tensor(traces)
-        rule.on_epoch_end(model, 1, None, None)
-    assert rule.memory["open"] == {"x1": False, "x2": True}
+    for epoch in range(11):
+        rule.trace = torch.tensor([1.0, 1.0 + epoch])
+        rule.on_epoch_end(model, 1 + epoch, None, None)
+        assert rule.memory["open"] == {"x1": epoch < 10, "x2": True}, epoch
+
+
+def test_inforeg_traces_what_was_added_too():
+    model, batch = make_model(dropout=0.0), make_batch()
+    rule = build_method("inforeg", beta=5.0)
+    rule.setup(model)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1)
+    rule.step(model, batch, sgd(model, 0.0))
+    for i, m in enumerate(("x1", "x2")):
+        grads = [p.grad for p in model.parameters_of(m) if p.dim() > 1]
+        expected = sum(float((g**2).mean()) for g in grads)
+        assert float(rule.trace[i]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_purity_by_hand():
@@ -154,10 +169,68 @@ def test_valuation_by_hand():
     x1 = torch.tensor([[1.0], [1.0], [0.0], [-2.0]])
     x2 = torch.tensor([[1.0], [0.0], [0.0], [1.0]])
     data = MultimodalDataset({"x1": x1, "x2": x2}, torch.zeros(4, dtype=torch.long))
-    phi = valuation(wrap(Votes(), ["x1", "x2"], call="kwargs"), data)
+    phi = valuation(wrap(Votes(), ["x1", "x2"], call="kwargs"), data, zero="inputs")
     # v({1}), v({2}), v({1,2}) per sample: (1,1,2), (1,0,2), (0,0,0), (0,1,0)
     assert phi[0].tolist() == pytest.approx([1.0, 1.5, 0.0, -0.5])
     assert phi[1].tolist() == pytest.approx([1.0, 0.5, 0.0, 0.5])
+
+
+def offset_model():
+    """Encoders that make 3 of a zero input; late fusion votes for class 1 above a sum of 0."""
+    dims = {"x1": 1, "x2": 1}
+    model = MultimodalModel({m: torch.nn.Linear(1, 1) for m in dims}, build_fusion("late", dims, 2))
+    with torch.no_grad():
+        for m in dims:
+            model.encoders[m].weight.fill_(1.0)
+            model.encoders[m].bias.fill_(3.0)
+            model.fusion.heads[m].weight.copy_(torch.tensor([[0.0], [1.0]]))
+            model.fusion.heads[m].bias.zero_()
+    return model
+
+
+def test_valuation_zeroes_features():
+    x1, x2 = torch.tensor([[-4.0], [1.0]]), torch.tensor([[0.5], [-8.0]])
+    data = MultimodalDataset({"x1": x1, "x2": x2}, torch.tensor([1, 1]))
+    # features (-1, 3.5), (4, -5); by coalition right: {1} no, {2} yes, both yes; {1} yes, no, no
+    assert valuation(offset_model(), data).T.tolist() == [[0.5, 1.5], [0.5, -0.5]]
+    # an absent input still leaves a feature of 3: {1} is right in both, too
+    phi = valuation(offset_model(), data, zero="inputs")
+    assert phi.T.tolist() == [[1.0, 1.0], [0.5, -0.5]]
+
+
+def test_copies_learn_without_the_others_features():
+    model = offset_model()
+    x = {"x1": torch.tensor([[-4.0], [1.0]]), "x2": torch.tensor([[0.5], [-8.0]])}
+    data = MultimodalDataset(x, torch.tensor([1, 1]))
+    loaders = Loaders(BatchLoader(data, 8), {})
+    rule = build_method("sample_valuation", warmup=0)
+    rule.setup(model)
+    rule.on_epoch_start(model, 0, loaders)
+    (batch,) = loaders.train
+    # phi (0.5, 1.5) and (0.5, -0.5): x1 alone once for either, x2 alone three times for the second
+    assert batch.index.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert batch.inputs["x2"].flatten().tolist() == [0.5, -8.0, 0.5, -8.0, -8.0, -8.0, -8.0]
+    output, loss = rule.compute(model, batch)
+    rows = [[-1, 3.5], [4, -5], [-1, 0], [4, 0], [0, -5], [0, -5], [0, -5]]
+    votes = torch.tensor(rows).sum(1)
+    assert torch.allclose(output.logits[:, 1], votes)
+    assert float(loss.detach()) == pytest.approx(float((1 + (-votes).exp()).log().mean()))
+    loss.backward()
+    # a copy gives the encoder that it leaves out no gradient
+    own = torch.sigmoid(-votes) / 7
+    expected = -float(own[[0, 1, 2, 3]].sum())
+    assert float(model.encoders["x1"].bias.grad) == pytest.approx(expected)
+
+
+def test_nothing_is_added_where_everybody_is_right():
+    model = offset_model()
+    data = MultimodalDataset({"x1": torch.ones(4, 1), "x2": torch.ones(4, 1)}, torch.ones(4).long())
+    for level in ("sample", "modality"):
+        loaders = Loaders(BatchLoader(data, 8), {})
+        rule = build_method("sample_valuation", warmup=0, level=level)
+        rule.on_epoch_start(model, 0, loaders)
+        (batch,) = loaders.train
+        assert len(batch.targets) == 4
 
 
 def test_the_loader_shows_copies_with_zeroed_modalities():
@@ -177,12 +250,13 @@ def test_the_loader_shows_copies_with_zeroed_modalities():
     assert sum(len(b.targets) for b in loader) == 4
 
 
+@pytest.mark.parametrize("zero", ["features", "inputs"])
 @pytest.mark.parametrize("level", ["sample", "modality"])
-def test_sample_valuation_adds_samples_after_the_warm_up(level):
+def test_sample_valuation_adds_samples_after_the_warm_up(level, zero):
     data = load_dataset("synthetic", snr=(3.0, 0.2), **SMALL)
     torch.manual_seed(0)
     model, loaders = build_model(data, width=2), Loaders.of(data)
-    rule = build_method("sample_valuation", warmup=1, level=level)
+    rule = build_method("sample_valuation", warmup=1, level=level, zero=zero)
     rule.setup(model)
     rule.on_epoch_start(model, 0, loaders)
     assert loaders.train.copies is None
@@ -191,7 +265,7 @@ def test_sample_valuation_adds_samples_after_the_warm_up(level):
     assert found is not None and found.keep.shape[1] == 2
     if level == "sample":
         assert (found.keep.sum(1) == 1).all() and len(found.index) > 0
-    again = build_method("sample_valuation", warmup=1, level=level)
+    again = build_method("sample_valuation", warmup=1, level=level, zero=zero)
     again.on_epoch_start(model, 1, loaders)
     assert torch.equal(loaders.train.copies.index, found.index)
 
@@ -216,6 +290,7 @@ def test_a_run_with_copies_repeats(tmp_path):
         ("diagnose_relearn", {"strength": -1}, "strength=-1"),
         ("sample_valuation", {"warmup": -1}, "warmup=-1"),
         ("sample_valuation", {"level": "samples"}, "Did you mean 'sample'"),
+        ("sample_valuation", {"zero": "input"}, "Did you mean 'inputs'"),
     ],
 )
 def test_bad_options_are_refused(name, options, message):

@@ -1,4 +1,4 @@
-"""LFM: the divergence by hand, the weights' way, and the learned weight's gradient."""
+"""LFM: the divergence by hand, the weights' schedule, and the learned weight's gradient."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msam_lib.data import load_dataset
 from msam_lib.errors import MsamError
 from msam_lib.methods import build_method
 from msam_lib.models import Output, build_model
-from msam_lib.training import Loaders
+from msam_lib.training import Loaders, Trainer
 from tests.helpers import make_batch
 
 P, Q = torch.tensor([0.8, 0.2]), torch.tensor([0.4, 0.6])
@@ -42,14 +42,34 @@ def test_loss_by_hand():
     assert float(found) == pytest.approx(2 * (0.75 * ce + 0.25 * js), abs=1e-6)
 
 
-def test_the_linear_way():
-    rule = build_method("lfm", span=11)
-    rule.on_epoch_start(None, 0, None)
-    assert rule.memory["gap_weight"] == pytest.approx(0.95)
-    rule.on_epoch_start(None, 5, None)
-    assert rule.memory["gap_weight"] == pytest.approx(0.5)
-    rule.on_epoch_start(None, 50, None)
-    assert rule.memory["gap_weight"] == pytest.approx(0.05)
+def gap_weights(rule, total, epochs):
+    rule.total_epochs, found = total, []
+    for epoch in epochs:
+        rule.on_epoch_start(None, epoch, None)
+        found.append(rule.memory["gap_weight"])
+    return found
+
+
+def test_the_schedule_is_spread_over_the_run():
+    # between its points straight lines: 30 % is halfway between 10 and 50 %
+    points, expected = [0, 10, 30, 50, 100, 150], [0.795, 0.70, 0.58, 0.46, 0.08, 0.08]
+    assert gap_weights(build_method("lfm"), 101, points) == pytest.approx(expected)
+    tenth = [e / 10 for e in points]
+    assert gap_weights(build_method("lfm", epochs=11), 101, tenth) == pytest.approx(expected)
+    half = gap_weights(build_method("lfm", start=0.3975), 101, points)
+    assert half == pytest.approx([a / 2 for a in expected])
+    assert gap_weights(build_method("lfm"), None, [0, 199]) == pytest.approx([0.795, 0.08])
+    assert gap_weights(build_method("lfm"), 1, [0]) == pytest.approx([0.795])
+    assert gap_weights(build_method("lfm", weights="fixed", start=0.4), 9, [0, 8]) == [0.4, 0.4]
+
+
+def test_the_trainer_says_how_long_the_run_is():
+    data = load_dataset("synthetic", n_train=200, n_val=64, n_test=60)
+    model, rule = build_model(data, width=2), build_method("lfm")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    Trainer(model, rule, data, optimizer=optimizer, progress=False).fit(3)
+    assert rule.total_epochs == 3
+    assert rule.memory["gap_weight"] == pytest.approx(0.08)
 
 
 def test_the_learned_weight_follows_the_validation_loss():
@@ -86,10 +106,11 @@ def test_the_learned_weight_follows_the_validation_loss():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights": "lineal"}, "Did you mean 'linear'"),
+        ({"weights": "lerned"}, "Did you mean 'learned'"),
         ({"start": 1.0}, "start=1.0"),
         ({"variant": "release"}, "Did you mean 'released'"),
-        ({"span": 0}, "span=0"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"weight_lr": 0}, "weight_lr=0"),
     ],
 )
 def test_bad_options_are_refused(options, message):

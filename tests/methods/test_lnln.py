@@ -48,6 +48,20 @@ def test_the_stated_share_is_damaged():
     assert torch.equal(inputs["x2"][kept], batch.inputs["x2"][kept])
 
 
+def test_the_released_rates_are_zero_for_half_of_the_samples():
+    rule, model = build_method("lnln", variant="released"), make_model("lnln")
+    _, rates = rule.damage(model, make_batch(n=4000))
+    for rate in rates.values():
+        assert float((rate == 0).float().mean()) == pytest.approx(0.5, abs=0.03)
+        assert float(rate.max()) > 0.99
+        assert float(rate[rate > 0].mean()) == pytest.approx(0.5, abs=0.03)
+    assert not torch.equal(rates["x1"] == 0, rates["x2"] == 0)
+    _, half = build_method("lnln", variant="released", missing=0.5).damage(model, make_batch(n=400))
+    assert 0.45 < float(half["x1"].max()) <= 0.5
+    _, ours = build_method("lnln").damage(model, make_batch(n=400))
+    assert float(ours["x1"].min()) > 0 and 0.45 < float(ours["x1"].max()) <= 0.5
+
+
 def test_terms_add_up_to_the_gradient():
     model, batch = make_model("lnln", dropout=0.0), make_batch()
     rule = build_method("lnln", missing=0.0, completeness=0.9, adversarial=0.8, reconstruction=0.1)
@@ -101,7 +115,11 @@ def test_a_run_repeats(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"missing": 1.5}, "missing=1.5"), ({"adversarial": -1.0}, "adversarial=-1.0")],
+    [
+        ({"missing": 1.5}, "missing=1.5"),
+        ({"adversarial": -1.0}, "adversarial=-1.0"),
+        ({"variant": "code"}, "Available: paper, released"),
+    ],
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(MsamError, match=message):

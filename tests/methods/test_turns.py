@@ -79,13 +79,14 @@ def test_mla_projection_by_hand():
     rule.projection = torch.eye(2)
     w = torch.nn.Parameter(torch.zeros(1, 2))
     w.grad = torch.tensor([[1.0, 1.0]])
-    rule._project(w, torch.tensor([2.0, 0.0]))
+    left = rule._project(w, torch.tensor([[3.0, 1.0], [1.0, -1.0]]))  # of mean (2, 0)
     # a = 0.1; P = I - diag(4, 0) / (0.1 + 4)
     assert rule.projection.tolist() == [[pytest.approx(1 - 4 / 4.1), 0.0], [0.0, 1.0]]
     assert w.grad.tolist()[0] == pytest.approx([1 - 4 / 4.1, 1.0])
+    assert float(left) == pytest.approx(math.hypot(1 - 4 / 4.1, 1.0) / math.sqrt(2))
     rule.memory["batch"], rule.memory["batches"] = 5, 10  # a = 0.1^1.5
     rule.projection = torch.eye(2)
-    rule._project(w, torch.tensor([2.0, 0.0]))
+    rule._project(w, torch.tensor([[2.0, 0.0]]))
     assert float(rule.projection[0, 0]) == pytest.approx(1 - 4 / (0.1**1.5 + 4), abs=1e-6)
 
 
@@ -115,6 +116,19 @@ def test_mla_keeps_one_head_and_steps_in_turns():
         w, b = (w - 0.1 * w.grad @ p).detach(), (b - 0.1 * b.grad).detach()
     assert torch.allclose(heads["x2"].weight, w, atol=1e-5)
     assert torch.allclose(heads["x2"].bias, b, atol=1e-5)
+
+
+def test_mla_says_how_much_of_the_gradient_is_left():
+    model, rule = make_model(), build_method("mla")
+    optimizer = sgd(model, 0.05, 0.9)
+    left = [
+        float(rule.step(model, make_batch(seed=i % 4), optimizer)["projection_norm"])
+        for i in range(40)
+    ]
+    assert 0 < left[-1] < 0.5 * left[0] < 0.5
+    released = build_method("mla", variant="released")
+    assert "projection_norm" not in released.step(model, make_batch(), optimizer)
+    assert torch.equal(released.projection, torch.eye(len(released.projection)))
 
 
 def test_mla_gate_by_hand():

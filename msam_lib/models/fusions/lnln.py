@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ class Parts:
         completeness: (N,), how complete the leading modality seems, in (0, 1).
         leading: (N, D), the leading modality's own feature.
         proxy: (N, D), what the others say in its place.
+        corrected: (N, D), the mixture of the two.
         rebuilt: {m: (N, D_m)}, every modality's complete features as reconstructed.
     """
 
@@ -28,6 +30,7 @@ class Parts:
     completeness: Tensor
     leading: Tensor
     proxy: Tensor
+    corrected: Tensor
     rebuilt: dict[str, Tensor]
 
 
@@ -40,7 +43,9 @@ class LNLNFusion(Fusion):
     reconstructor rebuilds every modality's features.
 
     Simplified against the paper: features are one vector per modality, so attention runs over
-    modalities instead of time, and each block is one layer instead of a small Transformer.
+    modalities instead of time, and each block is one layer instead of a small Transformer. The
+    reconstructor reads what is classified; the released one reads each modality's own damaged
+    feature, and rebuilds it in the common space.
 
     Args:
         dims: feature size per modality.
@@ -76,13 +81,19 @@ class LNLNFusion(Fusion):
     def forward(self, features: Features) -> Tensor:
         return self.parts(features).logits
 
-    def parts(self, features: Features) -> Parts:
-        """Logits and everything that the training losses need."""
+    def parts(self, features: Features, *, reverse: bool = False) -> Parts:
+        """Logits and everything that the training losses need.
+
+        Args:
+            features: {m: (N, D_m)}.
+            reverse: reverse every gradient that reaches the proxy, as the released code does.
+        """
         common = {m: self.project[m](features[m]) for m in self.modalities}  # (N, H)
         leading = common[self.leading]
         rest = [h for m, h in common.items() if m != self.leading] or [torch.zeros_like(leading)]
         others = torch.stack(rest, 1)  # (N, M-1, H)
         proxy = self.proxy(others.mean(1))
+        proxy = reversed_gradient(proxy) if reverse else proxy
         w = torch.sigmoid(self.completeness(leading)).squeeze(1)  # (N,)
         corrected = w[:, None] * leading + (1 - w)[:, None] * proxy
         score = (self.key(others) @ self.query(corrected)[..., None]).squeeze(-1)  # (N, M-1)
@@ -90,4 +101,20 @@ class LNLNFusion(Fusion):
         hyper = corrected + (weights[..., None] * others).sum(1)
         both = torch.cat([corrected, hyper], 1)  # (N, 2 H)
         rebuilt = {m: self.rebuild[m](both) for m in self.modalities}
-        return Parts(self.head(both), w, leading, proxy, rebuilt)
+        return Parts(self.head(both), w, leading, proxy, corrected, rebuilt)
+
+
+def reversed_gradient(x: Tensor) -> Tensor:
+    """x, whose gradient changes its sign on the way back (Ganin, Lempitsky, ICML 2015)."""
+    out: Tensor = _Reversed.apply(x)
+    return out
+
+
+class _Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return -grad
