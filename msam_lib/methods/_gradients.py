@@ -62,12 +62,12 @@ def total_norm(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def own_parameters(model: Model, modality: str) -> list[nn.Parameter]:
-    """A modality's encoder and its own head, where it has one."""
-    heads = None
+    """A modality's encoder and its own heads: late fusion's, and the one beside the fusion."""
+    out = model.parameters_of(modality)
     if isinstance(model, MultimodalModel):
-        heads = model.heads if model.heads is not None else getattr(model.fusion, "heads", None)
-    head = [] if heads is None else list(heads[modality].parameters())
-    return [*model.parameters_of(modality), *head]
+        for heads in (getattr(model.fusion, "heads", None), model.heads):
+            out = out if heads is None else [*out, *heads[modality].parameters()]
+    return out
 
 
 def flat(tensors: Iterable[Tensor]) -> Tensor:

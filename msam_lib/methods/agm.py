@@ -10,15 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward
+from msam_lib.methods._scores import mono_modal
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.base import Model, Output
-from msam_lib.models.contexts import evaluating, frozen_statistics
-from msam_lib.models.multimodal import split
+from msam_lib.models.base import Model
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -42,6 +40,11 @@ class AGM(Method):
     Changes: the gradient. Requires: features. Any M by the one Shapley function (the released code
     writes M = 2 and 3 out) and any fusion. Encoders run once: the coalitions reuse the features of
     the training pass, and the fusion judges them in evaluation mode.
+
+    The released code also modulates the very first step, against running means of 0 (tau_k = 1);
+    here it is that of joint training. Where an element of the output layer's gradient exceeds 1
+    (UR-Funny: 5) in size it clips the norm of all gradients to 1 (5); here only `clip_norm` clips,
+    in every step.
 
     Args:
         alpha: strength; 0 is joint training.
@@ -100,7 +103,7 @@ class AGM(Method):
         self.prepare(model, optimizer)
         with self.autocast(batch):
             output = model(batch.inputs)
-            responses = mono_modal(model, output, batch)  # (M, N, C)
+            responses = mono_modal(model, output, batch.inputs, gradient=True)  # (M, N, C)
             c = self.coefficients(responses.detach().float(), batch.targets)
             scaled = (c[:, None, None] * responses).sum(0)
             logits = output.logits.detach() + (scaled - scaled.detach())
@@ -130,16 +133,3 @@ class AGM(Method):
         self.means = (self.means * self.count + s) / (self.count + 1)
         self.count = self.count + 1
         return c
-
-
-def mono_modal(model: Model, output: Output, batch: Batch) -> Tensor:
-    """The responses (M, N, C), with gradient; their sum is the fused logits."""
-    names = model.modalities
-    if len(names) == 1:
-        return output.logits[None]
-    masks = coalition_masks(len(names)).to(batch.targets.device)
-    with evaluating(model), frozen_statistics(model):
-        absent = model.absent_features(batch.inputs)
-        part = split(model).fusion.coalition_logits(output.features, absent, masks[1:-1])
-    empty = torch.zeros_like(output.logits)[None]
-    return shapley_from_values(torch.cat([empty, part, output.logits[None]]))

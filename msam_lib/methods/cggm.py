@@ -35,8 +35,12 @@ class CGGM(Method):
     gradients, the released code between the *weights* of output layers; here, between the gradients
     with respect to the features of m, which have one shape under every fusion. S is near 0 or
     negative at many steps (B up to 10^7, or of the wrong sign), which neither paper nor code
-    handles: B is kept between 0 and `bound`. The released code adds the term to the next step's
-    loss; here it enters the same step's.
+    handles: B is kept between 0 and `bound`. So where batch accuracies go up and down rather than
+    rise, about half of the steps freeze an encoder (B = 0): with two modalities whenever the two
+    gains differ in sign. At the first step there is
+    no gain, and B = 1; the released code takes the accuracies before as 0, which gives B = 1/2 for
+    two modalities that are equally good. The released code adds the term to the next step's loss;
+    here it enters the same step's.
 
     Args:
         scale: of the modulation, the paper's rho.

@@ -27,11 +27,12 @@ class MMPareto(Method):
 
     For every encoder, with the gradients g_f of the fused loss and g_u of the modality's own loss:
     h = g_f + g_u where they agree (cosine > 0); where they conflict, h = 2 (w g_f + (1 - w) g_u)
-    with the w in [0.001, 0.999] that makes it shortest. If h is shorter than g_f + g_u it is
-    stretched to that length, and in every case multiplied by gamma. Heads and fusion follow the
-    sum of all losses.
+    with the w that makes it shortest. If h is shorter than g_f + g_u it is stretched to that
+    length, and in every case multiplied by gamma. Heads and fusion follow the sum of all losses.
 
-    Changes: the gradient. Requires: per-modality logits. A modality's own loss depends on its own
+    Changes: the gradient. Requires: per-modality logits; the authors' model is concatenation with
+    heads of its own beside it (`fusion="concat", unimodal_heads=True`). With late fusion and no
+    such heads, its terms are the per-modality logits. A modality's own loss depends on its own
     encoder alone, so one backward pass through the sum of them gives every g_u: two passes, not
     M + 2 as in the released code, which also stretches tensor by tensor (`variant="released"`)
     instead of the encoder as a whole.
@@ -91,9 +92,12 @@ class MMPareto(Method):
 
 
 def shortest(u: Tensor, v: Tensor) -> Tensor:
-    """w in [0.001, 0.999] that minimises ||w u + (1 - w) v||: <v, v - u> / ||u - v||^2, clipped."""
+    """w that minimises ||w u + (1 - w) v||: <v, v - u> / ||u - v||^2, and 0.999 or 0.001 where
+    that is not between 0 and 1. (Conflicting gradients always have theirs between.)
+    """
     gap = (u - v).square().sum().clamp_min(torch.finfo(u.dtype).tiny)
-    return ((v @ (v - u)) / gap).clamp(0.001, 0.999)
+    w = (v @ (v - u)) / gap
+    return torch.where(w >= 1, 0.999, torch.where(w <= 0, 0.001, w))
 
 
 def _stretch(h: Tensor, whole: Tensor) -> Tensor:

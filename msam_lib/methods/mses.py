@@ -8,14 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from msam_lib.data.containers import Batch, BatchLoader
+from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import own_parameters
+from msam_lib.methods._scores import Scores, modality_scores, on_split
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, Output
-from msam_lib.models.contexts import evaluating
-from msam_lib.models.multimodal import split
 
 
 class MSES(Method):
@@ -23,21 +22,28 @@ class MSES(Method):
 
     After each epoch the validation loss of each modality's own logits is smoothed, l_m =
     smoothing * (loss of the epoch before) + (1 - smoothing) * (loss now). A modality whose l_m has
-    had no new minimum for `patience` epochs gets the weights and batch-norm statistics (encoder and
-    head) of its best epoch back, and keeps the weights: its gradients are set to None, so neither
-    momentum nor weight decay moves it. (AGM's code multiplies them by 0, which lets both go on.)
+    had no new minimum for more than `patience` epochs gets the weights and batch-norm statistics
+    (encoder and head) of its best epoch back, and keeps the weights: its gradients are set to None,
+    so neither momentum nor weight decay moves it. (AGM's code multiplies them by 0, which lets both
+    go on.) AGM's code loads the whole model and the optimizer of that epoch, so that the other
+    modalities and the fusion lose what they have learnt since; here only the modality that stops
+    goes back.
 
-    Changes: the schedule. Requires: per-modality logits, and epochs (in a bare loop nothing stops).
-    Batch-norm statistics of a stopped encoder still follow its inputs. With fusion='concat' the
-    heads are slices of one shared layer, which goes on learning: only the encoder stops.
+    A modality's own logits are the fusion's term where the logits are a sum over modalities, else
+    the Shapley response of the logits, as in AGM's code.
+
+    Changes: the schedule. Requires: which parameters belong to which encoder, and epochs (in a bare
+    loop nothing stops). Batch-norm statistics of a stopped encoder still follow its inputs. Under
+    fusions without a head per modality only the encoder stops; so it is with concatenation, where
+    the heads are slices of one shared layer, which goes on learning.
 
     Args:
-        patience: epochs without a new minimum; None never stops (joint training).
+        patience: epochs without a new minimum that are allowed; None never stops (joint training).
         smoothing: weight of the epoch before, 0 to less than 1.
     """
 
     reference = "Fujimori et al., 2020"
-    requires = frozenset({"unimodal_logits"})
+    requires = frozenset({"encoders"})
     neutral: ClassVar = {"patience": None}
     caveat = "after AGM's code, where 0.6 and the patience are found; the paper was not at hand"
     paper_options: ClassVar = {
@@ -55,6 +61,10 @@ class MSES(Method):
         self.patience, self.smoothing = patience, smoothing
         self.memory = Memory(raw={}, best={}, since={}, kept={}, stopped=[])
 
+    def scores(self, model: Model, output: Output, batch: Batch) -> Scores:
+        """What each modality says on its own, {m: (N, C)}."""
+        return modality_scores(model, output, batch.inputs)
+
     def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
         """An ordinary step without the stopped modalities; logs who has stopped."""
         logs = super().step(model, batch, optimizer)
@@ -70,7 +80,7 @@ class MSES(Method):
         """Look at every modality that still learns."""
         if self.patience is None:
             return
-        losses = unimodal_losses(model, loaders.evaluation["val"])
+        losses = unimodal_losses(model, loaders.evaluation["val"], self)
         for m, loss in losses.items():
             if m not in self.memory["stopped"]:
                 self._look(model, m, loss)
@@ -84,7 +94,7 @@ class MSES(Method):
             state["kept"][m] = [t.detach().clone() for t in _tensors(model, m)]
             return
         state["since"][m] += 1
-        if state["since"][m] >= self.patience:
+        if self.patience is not None and state["since"][m] > self.patience:
             with torch.no_grad():
                 for t, kept in zip(_tensors(model, m), state["kept"].pop(m), strict=True):
                     t.copy_(kept)
@@ -92,19 +102,17 @@ class MSES(Method):
 
 
 def _tensors(model: Model, m: str) -> list[Tensor]:
-    """All that a modality's own logits depend on: its weights and its encoder's statistics."""
-    return [*own_parameters(model, m), *split(model).encoders[m].buffers()]
+    """All that is the modality's alone: its weights and its encoder's statistics."""
+    encoder = {id(p) for p in model.parameters_of(m)}
+    statistics: dict[int, Tensor] = {}
+    for module in model.modules():
+        weights = {id(p) for p in module.parameters()}
+        if weights and weights <= encoder:  # a part of the encoder, also of a wrapped model's
+            statistics |= {id(b): b for b in module.buffers()}
+    return [*own_parameters(model, m), *statistics.values()]
 
 
-@torch.no_grad()
-def unimodal_losses(model: Model, data: Any) -> dict[str, float]:
+def unimodal_losses(model: Model, data: Any, rule: MSES) -> dict[str, float]:
     """{modality: mean cross-entropy of its own logits} on a split, in evaluation mode."""
-    device = next(model.parameters()).device
-    sums: dict[str, float] = {}
-    with evaluating(model):
-        for batch in BatchLoader(data, 500):
-            batch = batch.to(device)
-            for m, z in model(batch.inputs).unimodal.items():
-                loss = F.cross_entropy(z.float(), batch.targets, reduction="sum")
-                sums[m] = sums.get(m, 0.0) + float(loss)
-    return {m: v / len(data) for m, v in sums.items()}
+    _, scores, targets = on_split(model, data, rule.scores)
+    return {m: float(F.cross_entropy(z, targets)) for m, z in scores.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -10,7 +9,8 @@ import torch
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.methods._gradients import own_parameters
+from msam_lib.methods._gradients import grads_of, own_parameters
+from msam_lib.methods._scores import Scores, accuracy, modality_scores, on_split
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model, Output
@@ -19,16 +19,21 @@ STRATEGIES = ("dynamic", "keep")
 
 
 class MSLR(Method):
-    """Modality-specific learning rates (Yao, Mihalcea, ACL Findings 2022).
+    """Modality-specific learning rates (Yao, Mihalcea, ACL Findings 2022), after AGM's code.
 
     The gradients of modality m's encoder and head are multiplied by c_m r_m. Under `"dynamic"`, r_m
-    is the validation accuracy of the modality's own head divided by its mean over the last `window`
-    epochs (1 until so many are known); under `"keep"`, r_m = 1.
+    is the validation accuracy of the modality's own logits divided by its mean over the `window`
+    epochs before (1 until so many are known); under `"keep"`, r_m = 1.
 
-    Changes: the schedule. Requires: per-modality logits, and the trainer's history for `"dynamic"`
-    (in a loop without epochs r_m = 1). Scaling gradients is scaling learning rates for SGD without
-    weight decay, not for Adam. With fusion='concat' the heads are slices of one shared layer, and
-    only the encoders are scaled.
+    A modality's own logits are the fusion's term where the logits are a sum over modalities, else
+    the Shapley response of the logits, as in AGM's code. A rate of 0 stops the modality exactly:
+    its gradients are None, so neither momentum nor weight decay moves it (AGM's code multiplies by
+    0, which lets both go on).
+
+    Changes: the schedule. Requires: which parameters belong to which encoder, and epochs for
+    `"dynamic"` (in a bare loop r_m = 1). Scaling gradients is scaling learning rates for SGD
+    without weight decay, not for Adam. Under fusions without a head per modality only the encoders
+    are scaled; so it is with concatenation, where the heads are slices of one shared layer.
 
     Args:
         rates: {modality: c_m}; 1 for those not named.
@@ -37,7 +42,7 @@ class MSLR(Method):
     """
 
     reference = "Yao and Mihalcea, Findings of ACL 2022"
-    requires = frozenset({"unimodal_logits"})
+    requires = frozenset({"encoders"})
     neutral: ClassVar = {"strategy": "keep", "rates": None}
     caveat = "the paper's third strategy (smooth) is not described in our sources"
     paper_options: ClassVar = {
@@ -71,11 +76,15 @@ class MSLR(Method):
 
     def coefficient(self, modality: str) -> float:
         """c_m r_m, by which this modality's gradients are multiplied now."""
-        own = (self.rates or {}).get(modality, 1.0)
-        known = self.memory["accuracies"].get(modality, [])
-        if self.strategy == "keep" or len(known) < self.window or sum(known) == 0:
-            return own
-        return own * known[-1] * len(known) / sum(known)
+        rate = (self.rates or {}).get(modality, 1.0)
+        *before, now = self.memory["accuracies"].get(modality, [0.0])
+        if self.strategy == "keep" or len(before) < self.window or sum(before) == 0:
+            return rate
+        return rate * now * len(before) / sum(before)
+
+    def scores(self, model: Model, output: Output, batch: Batch) -> Scores:
+        """What each modality says on its own, {m: (N, C)}."""
+        return modality_scores(model, output, batch.inputs)
 
     def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
         """An ordinary step with scaled gradients; logs the coefficients."""
@@ -86,14 +95,23 @@ class MSLR(Method):
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         for m in model.modalities:
             scale = self.coefficient(m)
-            grads = [p.grad for p in own_parameters(model, m) if p.grad is not None]
-            if scale != 1.0 and grads:
+            parameters = own_parameters(model, m)
+            if scale == 0.0:
+                for p in parameters:
+                    p.grad = None
+            elif scale != 1.0 and (grads := grads_of(parameters)):
                 torch._foreach_mul_(grads, scale)
 
     def on_epoch_end(self, model: Model, epoch: int, loaders: Any, history: Any) -> None:
-        """Remember the accuracies of the last epochs."""
-        for m in model.modalities:
-            value = history.last("accuracy_head", modality=m, split="val")
-            if math.isfinite(value):
-                known = self.memory["accuracies"].get(m, [])
-                self.memory["accuracies"][m] = [*known, value][-self.window :]
+        """Remember the accuracies of this epoch and of the `window` before it."""
+        if self.strategy == "keep":
+            return
+        for m, value in unimodal_accuracies(model, loaders.evaluation["val"], self).items():
+            known = self.memory["accuracies"].get(m, [])
+            self.memory["accuracies"][m] = [*known, value][-self.window - 1 :]
+
+
+def unimodal_accuracies(model: Model, data: Any, rule: MSLR) -> dict[str, float]:
+    """{modality: accuracy of its own logits} on a split, in evaluation mode."""
+    _, scores, targets = on_split(model, data, rule.scores)
+    return {m: accuracy(z, targets) for m, z in scores.items()}

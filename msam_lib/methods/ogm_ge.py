@@ -9,6 +9,7 @@ from torch import Tensor
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
+from msam_lib.methods._scores import Scores, modality_scores
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, Output
@@ -22,13 +23,16 @@ class OGMGE(Method):
     With the scores s_m = sum over the batch of softmax(z_m)[y] and the ratio rho_m = s_m / (mean of
     the other modalities' scores), the gradient of encoder m is multiplied by
     k_m = 1 - tanh(alpha rho_m) where rho_m > 1, and by 1 elsewhere. GE adds Gaussian noise with
-    each gradient's own standard deviation to every encoder.
+    each gradient's own standard deviation, taken before it is multiplied by k_m, to every encoder.
 
     The paper has two modalities, rho = s_a / s_v; the mean over the others is our generalisation,
-    the same for M = 2.
+    the same for M = 2. z_m is the fusion's own term where the logits are a sum over modalities
+    (the paper's Eq. 5), else the modality's Shapley response of the logits, as in AGM's code. (The
+    released code cuts out slices of the output layer there too, although under gated fusion and
+    FiLM they do not add up to the logits.)
 
-    Changes: the gradient. Requires: per-modality logits. The released code modulates convolution
-    kernels (4-D tensors) only: `variant="released"`.
+    Changes: the gradient. Requires: which parameters belong to which encoder. The released code
+    modulates convolution kernels (4-D tensors) only: `variant="released"`.
 
     Args:
         alpha: strength; 0 modulates nothing.
@@ -38,7 +42,8 @@ class OGMGE(Method):
     """
 
     reference = "Peng et al., CVPR 2022, arXiv 2203.15332"
-    requires = frozenset({"unimodal_logits"})
+    passes = "1 forward, 1 backward; early fusion: and 2^M - 2 through the fusion"
+    requires = frozenset({"encoders"})
     neutral: ClassVar = {"alpha": 0.0, "ge": False}
     caveat = "two modalities in the paper; for more, the ratio to the mean of the others is ours"
     paper_options: ClassVar = {
@@ -68,28 +73,35 @@ class OGMGE(Method):
         """Remember where we are."""
         self.memory["epoch"] = epoch
 
+    def scores(self, model: Model, output: Output, batch: Batch) -> Scores:
+        """What each modality says on its own, {m: (N, C)}."""
+        with self.autocast(batch):
+            return modality_scores(model, output, batch.inputs)
+
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         epoch = self.memory["epoch"]
         if epoch is not None and not self.window[0] <= epoch <= self.window[1]:
             self.coefficients = {}
             return
-        self.coefficients = self._coefficients(output, batch.targets)
+        self.coefficients = self.balance(self.scores(model, output, batch), batch.targets)
         for m, k in self.coefficients.items():
             for p in model.parameters_of(m):
                 if p.grad is None or (self.variant == "released" and p.dim() != 4):
                     continue
+                noisy = self.ge and p.numel() > 1
+                spread = p.grad.std() + 1e-8 if noisy else 0.0  # before the gradient is scaled
                 p.grad.mul_(k.to(p.grad))
-                if self.ge and p.numel() > 1:
-                    p.grad.add_(torch.randn_like(p.grad) * (p.grad.std() + 1e-8))
+                if noisy:
+                    p.grad.add_(torch.randn_like(p.grad) * spread)
 
-    @torch.no_grad()
-    def _coefficients(self, output: Output, targets: Tensor) -> dict[str, Tensor]:
-        z = torch.stack([v.float() for v in output.unimodal.values()])  # (M, N, C)
-        scores = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)  # (M,)
-        others = (scores.sum() - scores) / (len(scores) - 1)
-        ratio = scores / others.clamp_min(torch.finfo(scores.dtype).tiny)
+    def balance(self, scores: Scores, targets: Tensor) -> dict[str, Tensor]:
+        """{modality: k_m} from logits {m: (N, C)}: Eq. 8 to 10."""
+        z = torch.stack(list(scores.values()))  # (M, N, C)
+        s = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)  # (M,)
+        others = (s.sum() - s) / (len(s) - 1)
+        ratio = s / others.clamp_min(torch.finfo(s.dtype).tiny)
         k = torch.where(ratio > 1, 1 - torch.tanh(self.alpha * ratio), torch.ones_like(ratio))
-        return dict(zip(output.unimodal, k, strict=True))
+        return dict(zip(scores, k, strict=True))
 
     def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
         """An ordinary step with modulated gradients; logs the coefficients."""

@@ -25,8 +25,11 @@ class MultimodalModel(Model):
         encoders: {modality: module}, each mapping (N, ...) to (N, D_m). Any number, any names.
         fusion: a `Fusion` over the same modalities.
         unimodal_heads: give each modality a linear head of its own on its features, beside the
-            fusion, so that methods which need unimodal logits work with fusions that have none
-            (MaxOut, gated, ...).
+            fusion: `Output.unimodal` then comes from these heads, the fused logits and all
+            contributions from the fusion. Fusions that have no per-modality logits (MaxOut, gated,
+            ...) need them for methods with unimodal losses; with late fusion and concatenation
+            they take the place of the fusion's terms (MMPareto's published model is concatenation
+            with such heads). Only a method whose loss contains `Output.unimodal` trains them.
 
     Raises:
         MsamError: where the fusion and the encoders disagree, or a name cannot be used in a state
@@ -75,11 +78,11 @@ class MultimodalModel(Model):
 
     def fuse(self, features: Mapping[str, Tensor]) -> Output:
         """The output for features {m: (N, D_m)}."""
-        if self.fusion.additive:
-            own = self.fusion.unimodal(features)
-            return Output(summed(own.values()), dict(features), own)
-        own = {} if self.heads is None else {m: h(features[m]) for m, h in self.heads.items()}
-        return Output(self.fusion(features), dict(features), own)
+        own = self.fusion.unimodal(features)
+        logits = summed(own.values()) if self.fusion.additive else self.fusion(features)
+        if self.heads is not None:
+            own = {m: head(features[m]) for m, head in self.heads.items()}
+        return Output(logits, dict(features), own)
 
     def absent_features(
         self, inputs: Mapping[str, Tensor], modalities: Iterable[str] | None = None

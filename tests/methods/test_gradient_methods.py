@@ -14,7 +14,6 @@ from msam_lib.experiments.build import run_experiment
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.methods.mmpareto import shortest
-from msam_lib.models import Output
 from tests.helpers import distance, make_batch, make_model, sgd, steps, weights
 
 SMALL = {"n_train": 200, "n_val": 60, "n_test": 60}
@@ -30,14 +29,12 @@ def test_ogm_by_hand():
     # one sample: probabilities of the true class 0.8, 0.2 and 0.4
     p = {"x1": 0.8, "x2": 0.2, "x3": 0.4}
     own = {m: torch.tensor([[math.log(q), math.log(1 - q)]]) for m, q in p.items()}
-    found = build_method("ogm_ge", alpha=0.5)._coefficients(
-        Output(torch.zeros(1, 2), {}, own), torch.tensor([0])
-    )
+    found = build_method("ogm_ge", alpha=0.5).balance(own, torch.tensor([0]))
     assert float(found["x1"]) == pytest.approx(1 - math.tanh(0.5 * 0.8 / 0.3), abs=1e-5)
     assert float(found["x2"]) == 1.0
     assert float(found["x3"]) == 1.0
-    two = Output(torch.zeros(1, 2), {}, {m: own[m] for m in ("x1", "x2")})
-    pair = build_method("ogm_ge", alpha=0.5)._coefficients(two, torch.tensor([0]))
+    two = {m: own[m] for m in ("x1", "x2")}
+    pair = build_method("ogm_ge", alpha=0.5).balance(two, torch.tensor([0]))
     assert float(pair["x1"]) == pytest.approx(1 - math.tanh(0.5 * 4), abs=1e-5)
 
 
@@ -56,18 +53,37 @@ def test_ogm_scales_the_encoder_alone(variant):
         assert torch.allclose(found[name], k * plain[name], atol=1e-5), name
 
 
-def test_ge_adds_noise_of_the_gradients_size():
-    batch = make_batch()
+@pytest.mark.parametrize("variant", ["paper", "released"])
+def test_ge_adds_noise_of_the_size_of_the_gradient_before_it_is_scaled(variant):
+    batch, kernel = make_batch(), "encoders.x1.net.0.weight"  # 4-D: both variants modulate it
     found = []
     for seed in range(200):
         model = make_model(seed=3)
         torch.manual_seed(seed)
-        rule = build_method("ogm_ge", alpha=0.0)
-        found.append(moved(rule, model, batch)["encoders.x2.net.0.weight"])
-    plain = moved(build_method("joint"), make_model(seed=3), batch)["encoders.x2.net.0.weight"]
+        rule = build_method("ogm_ge", alpha=2.0, variant=variant)
+        found.append(moved(rule, model, batch)[kernel])
+    k = float(rule.coefficients["x1"])
+    assert 0 < k < 0.1  # a spread of the scaled gradient would be ten times smaller
+    plain = moved(build_method("joint"), make_model(seed=3), batch)[kernel]
     stack = torch.stack(found)
-    assert torch.allclose(stack.mean(0), plain, atol=float(0.4 * plain.std()))
+    assert torch.allclose(stack.mean(0), k * plain, atol=float(0.4 * plain.std()))
     assert float(stack.std(0).mean()) == pytest.approx(float(plain.std()), rel=0.1)
+
+
+@pytest.mark.parametrize("variant", ["paper", "released"])
+def test_ge_draws_its_noise_tensor_by_tensor(variant):
+    batch, model = make_batch(m=3), make_model(m=3, dropout=0.0)
+    plain = moved(build_method("joint"), make_model(m=3, dropout=0.0), batch)
+    rule = build_method("ogm_ge", alpha=0.7, variant=variant)
+    torch.manual_seed(5)
+    found = moved(rule, model, batch)
+    torch.manual_seed(5)
+    for name, p in model.named_parameters():
+        m = name.split(".")[1] if name.startswith("encoders") else None
+        g = plain[name]
+        if m is not None and (variant == "paper" or p.dim() == 4):
+            g = rule.coefficients[m] * g + torch.zeros_like(g).normal_(0, float(g.std()) + 1e-8)
+        assert torch.allclose(found[name], g, atol=2e-5), name
 
 
 def test_windows_end(tmp_path):

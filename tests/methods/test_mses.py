@@ -44,14 +44,14 @@ def test_the_smoothing_takes_the_raw_loss_of_the_epoch_before(monkeypatch):
 
 
 def test_stops_restores_and_stays(monkeypatch):
-    rule, model = build_method("mses", patience=2, smoothing=0.5), make_model()
+    rule, model = build_method("mses", patience=1, smoothing=0.5), make_model()
     rule.setup(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
-    # smoothed losses of x1: 1.0, 0.75, 0.8, 0.95 -> best is epoch 2, stopped after epoch 4
-    up_and_down, falling = iter([1.0, 0.5, 1.1, 0.8]), iter([1.0, 0.9, 0.8, 0.7])
-    monkeypatch.setattr(
-        mses, "unimodal_losses", lambda *a: {"x1": next(up_and_down), "x2": next(falling)}
-    )
+    # smoothed losses of x1: 1.0, 0.75, 0.8, 0.95 -> best is epoch 2; epoch 3 may be without a new
+    # minimum (patience), the second one, epoch 4, stops it
+    rising = iter([1.0, 0.5, 1.1, 0.8])
+    falling = iter([1.0, 0.9, 0.8, 0.7])
+    monkeypatch.setattr(mses, "unimodal_losses", lambda *a: {"x1": next(rising), "x2": next(falling)})
     kept, answers = [], []
     for epoch in range(1, 5):
         rule.step(model, make_batch(seed=epoch), optimizer)
@@ -77,7 +77,7 @@ def test_losses_are_those_of_the_heads():
 
     model, batch = make_model(), make_batch(n=20)
     data = MultimodalDataset(batch.inputs, batch.targets)
-    found = mses.unimodal_losses(model, data)
+    found = mses.unimodal_losses(model, data, build_method("mses"))
     model.eval()
     z = model(batch.inputs).unimodal["x2"]
     rows = z.log_softmax(1)[range(20), batch.targets]

@@ -1,4 +1,4 @@
-"""The authors' updates written out anew, against which every method is stepped.
+"""Every method beside its authors' update, written out anew from the equations in plain tensors.
 
 Each test module has a list `AGREEMENT` of what it compares, from which the table of the
 documentation is made.
@@ -10,6 +10,15 @@ from typing import NamedTuple
 
 
 class Agreement(NamedTuple):
+    """One row of the table of agreement.
+
+    Args:
+        method: its name.
+        source: where the update is written down: paper, equations, released code.
+        compared: what was stepped beside ours.
+        departures: where ours differs on purpose.
+    """
+
     method: str
     source: str
     compared: str
