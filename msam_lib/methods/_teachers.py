@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -94,12 +94,12 @@ class Teachers(nn.Module):
                 optimizer.zero_grad(set_to_none=True)
         self.memory["ready"] = True
 
-    def teach_once(self, loader: BatchLoader, epochs: int, lr: float) -> None:
-        """Train them on the loader's data set, unless that has happened (before resuming)."""
+    def teach_once(self, loaders: Any, epochs: int, lr: float) -> None:
+        """Train them on the loaders' training split, unless that has happened already."""
         if self.ready:
             return
-        size = loader.batch_size
-        own = BatchLoader(loader.dataset, size, shuffle=True, seed=0, drop_last="single")
+        data, size = loaders.train.dataset, loaders.train.batch_size
+        own = BatchLoader(data, size, shuffle=True, seed=0, drop_last="single")
         self.teach(own, epochs, lr)
 
 

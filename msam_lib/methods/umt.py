@@ -63,7 +63,7 @@ class UMT(Method):
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Train the teachers, once."""
         if self.weight:
-            self.teachers.teach_once(loaders.train, self.teacher_epochs, self.teacher_lr)
+            self.teachers.teach_once(loaders, self.teacher_epochs, self.teacher_lr)
 
     def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:
         """Forward pass and loss, with the distance from the teachers' features."""
