@@ -131,7 +131,7 @@ METHODS: dict[str, MethodRow] = {
     "mmcosine": MethodRow(
         ".methods.mmcosine:MMCosine", "MMCosine", "loss", "scale", (5.0, 10.0, 20.0)
     ),
-    "umt": MethodRow(".methods.umt:UMT", "UMT", "loss", "weight", (1.0, 10.0, 50.0)),
+    "umt": MethodRow(".methods.umt:UMT", "UMT", "loss", "weight", (1.0, 10.0, 30.0)),
     "g2d": MethodRow(".methods.g2d:G2D", "G2D", "loss", "stage_epochs", (1, 3, 5)),
     "greedy": MethodRow(
         ".methods.greedy:Greedy", "Greedy", "model", "threshold", (0.001, 0.01, 0.1)

@@ -106,6 +106,6 @@ class Teachers(nn.Module):
 def check_teaching(epochs: int, lr: float) -> None:
     """Refuse values with which no teacher learns."""
     if epochs < 1:
-        raise MsamError(f"teacher_epochs={epochs}; at least 1. Try 10.")
+        raise MsamError(f"teacher_epochs={epochs}; at least 1. Try 20.")
     if not lr > 0:
-        raise MsamError(f"teacher_lr={lr}; it must be positive. Try 0.001.")
+        raise MsamError(f"teacher_lr={lr}; it must be positive. Try 0.003.")

@@ -45,7 +45,7 @@ class AMCo(Method):
         weight: of the unimodal losses.
     """
 
-    reference = "Zhou et al., ICASSP 2023, doi:10.1109/ICASSP49357.2023.10096641"
+    reference = "Zhou et al., ICASSP 2023 (IEEE Xplore 10096641)"
     requires = frozenset({"features", "unimodal_logits"})
     neutral: ClassVar = {"threshold": 1.0, "weight": 0.0}
     caveat = "second hand, from two ports that differ; no equations and no code of the authors"

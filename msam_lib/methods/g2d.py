@@ -33,18 +33,20 @@ class G2D(Method):
     together. The fusion always learns.
 
     Changes: the loss. Requires: features, and epochs: the teachers are trained before the first
-    one; a bare loop trains jointly unless `method.teachers.teach(...)` has been called. The
-    released code (M = 2) zeroes the gradients of convolution kernels (4-D tensors) only:
+    one; a bare loop trains jointly unless `method.teachers.teach(...)` has been called. Source: the
+    released student.py and utils.py (M = 2); the stages of more modalities from a summary of
+    section 3. The released code zeroes the gradients of convolution kernels (4-D tensors) only:
     `variant="released"`; its late fusion averages the logits. Its stage is half of a run of 300
     epochs, and its teachers, from random weights of their own, are chosen by their best test
     accuracy: here a stage is given in epochs, and teachers are copies of the encoders as they are
-    at the start, with a linear head, as they are after a fixed number of epochs of Adam.
+    at the start, with a linear head, after a fixed number of epochs of Adam.
 
     Args:
         alpha: weight of the features.
         beta: weight of the logits.
         temperature: T.
-        stage_epochs: length of a stage in which one modality leads; 0 for none.
+        stage_epochs: length of a stage in which one modality leads; M - 1 of them have to fit in
+            the run. 0 for none.
         teacher_epochs: of each teacher.
         teacher_lr: of the teachers' Adam.
         variant: `"paper"` for all parameters of the encoders, `"released"` for kernels.
@@ -67,8 +69,8 @@ class G2D(Method):
         beta: float = 1.0,
         temperature: float = 1.0,
         stage_epochs: int = 3,
-        teacher_epochs: int = 10,
-        teacher_lr: float = 1e-3,
+        teacher_epochs: int = 20,
+        teacher_lr: float = 3e-3,
         variant: str = "paper",
     ) -> None:
         super().__init__()

@@ -50,8 +50,8 @@ class Greedy(Method):
     single modalities do not. They are trained by SGD with the settings of the model's optimizer.
 
     Args:
-        threshold: of the difference of speeds, the paper's alpha.
-        window: re-balancing steps in a row, the paper's Q.
+        threshold: of the difference of speeds (`epsilon` in the released code).
+        window: re-balancing steps in a row (`curation_windowsize` there).
         ratio: of twice the features' sizes to the hidden size of the MMTM.
         warmup: epochs in which speeds are measured, but nothing is re-balanced.
     """

@@ -48,7 +48,7 @@ class UMT(Method):
     teachers: Teachers
 
     def __init__(
-        self, weight: float = 10.0, teacher_epochs: int = 10, teacher_lr: float = 1e-3
+        self, weight: float = 10.0, teacher_epochs: int = 20, teacher_lr: float = 3e-3
     ) -> None:
         super().__init__()
         if not weight >= 0:

@@ -220,6 +220,8 @@ def test_greedy(fusion, m):
         method.step(model, batch, optimizer)
         plain.update(rule(batch, epoch))
     assert steps["regular"] > 2 and steps["apart"] > 2
+    sums = torch.tensor([mu[k] for k in plain.names]).T
+    assert torch.allclose(method.speeds, sums, rtol=1e-4)
     probe = batches(m, 1)[0]
     h = plain.features(probe.inputs)
     z = plain.logits({k: v * g for (k, v), g in zip(h.items(), gated(h).values(), strict=True)})
