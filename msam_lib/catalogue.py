@@ -70,6 +70,20 @@ class FusionRow(NamedTuple):
 METHODS: dict[str, MethodRow] = {
     "unimodal": MethodRow(".methods.unimodal:Unimodal", "Unimodal", "loss"),
     "joint": MethodRow(".methods.joint:Joint", "Joint training", "nothing"),
+    "joint_unimodal": MethodRow(
+        ".methods.joint_unimodal:JointUnimodal",
+        "Joint + unimodal losses",
+        "loss",
+        "weight",
+        (0.3, 1.0, 3.0),
+    ),
+    "modality_dropout": MethodRow(
+        ".methods.modality_dropout:ModalityDropout",
+        "Modality dropout",
+        "data",
+        "probability",
+        (0.1, 0.3, 0.5),
+    ),
     "sam": MethodRow(".methods.sam:SAM", "SAM", "landscape", "rho", (0.01, 0.05, 0.2)),
     "asam": MethodRow(".methods.sam:ASAM", "ASAM", "landscape", "rho", (0.1, 0.5, 1.5)),
     "momentum_sam": MethodRow(
@@ -112,6 +126,18 @@ METHODS: dict[str, MethodRow] = {
         ".methods.sample_valuation:SampleValuation", "Sample valuation", "data", "warmup", (1, 3, 5)
     ),
     "lnln": MethodRow(".methods.lnln:LNLN", "LNLN", "model"),
+    "opm": MethodRow(".methods.opm:OPM", "OPM", "data", "q_base", (0.2, 0.5, 0.8)),
+    "dgl": MethodRow(".methods.dgl:DGL", "DGL", "gradient", "alpha", (1.0, 4.0, 8.0)),
+    "arl": MethodRow(".methods.arl:ARL", "ARL", "gradient", "gamma", (1.0, 4.0, 8.0)),
+    "mmcosine": MethodRow(
+        ".methods.mmcosine:MMCosine", "MMCosine", "loss", "scale", (5.0, 10.0, 20.0)
+    ),
+    "umt": MethodRow(".methods.umt:UMT", "UMT", "loss", "weight", (1.0, 10.0, 30.0)),
+    "g2d": MethodRow(".methods.g2d:G2D", "G2D", "loss", "stage_epochs", (1, 3, 5)),
+    "greedy": MethodRow(
+        ".methods.greedy:Greedy", "Greedy", "model", "threshold", (0.001, 0.01, 0.1)
+    ),
+    "amco": MethodRow(".methods.amco:AMCo", "AMCo", "data", "epsilon", (0.1, 0.3, 1.0)),
     "masam": MethodRow(".methods.masam:MASAM", "MASAM", "landscape", "rho", (0.05, 0.1, 0.3)),
     "msam": MethodRow(".methods.msam:MSAM", "M-SAM", "landscape", "rho", (0.01, 0.05, 0.2)),
 }

@@ -21,10 +21,18 @@ VARIANTS = [
     ("aug", {"variant": "released", "largest": 1}),
     ("mla", {"gate": "fixed", "variant": "released"}),
     ("inforeg", {"weight": 0.0, "beta": 0.5}),
+    ("arl", {"variant": "released"}),
+    ("g2d", {"variant": "released"}),
+    ("greedy", {"threshold": 0.0, "window": 2}),
 ]
 
 # Options that leave out random numbers drawn modality by modality, whose order would matter.
-QUIET = {"ogm_ge": {"ge": False}, "lnln": {"missing": 0.0}}
+QUIET = {
+    "ogm_ge": {"ge": False},
+    "lnln": {"missing": 0.0},
+    "modality_dropout": {"probability": 0.0},
+    "opm": {"q_base": 0.0},
+}
 
 # Options of the test that a loss falls, where a method does something else in its first epochs.
 LATER = {"lfm": {"start": 0.5}}

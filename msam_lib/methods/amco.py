@@ -1,0 +1,146 @@
+"""AMCo: features of a modality on which the model depends are masked; each modality has a loss."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from msam_lib.data.containers import Batch
+from msam_lib.errors import MsamError
+from msam_lib.methods._state import Memory
+from msam_lib.methods.base import Logs, Method, Task
+from msam_lib.models.base import Model, Output, summed
+from msam_lib.models.multimodal import split
+
+LARGEST = 10.0  # of the factor that makes good for masked units
+
+
+class AMCo(Method):
+    """Adaptive mask co-optimisation (Zhou, Liang, Zheng, Xuan, Kumada, ICASSP 2023).
+
+    The model depends on modality m where, with the classes of all modalities competing in one
+    softmax, m has more than a share sigma of the probability: mean_i sum_c softmax([z_1, ...,
+    z_M])_i,mc > sigma. In the next step a random part p_t of its features is zero, the rest is
+    multiplied by min(1 / (1 - p_t), 10), and
+
+        L = CE(F(h), y) + weight sum_m CE(z_m, y),    p_t = sin(pi / 2 min(1, l_t / epsilon)),
+
+    l_t = (0 + 1 + ... + t) / 10 in epoch t, counted from 0: with epsilon = 0.3 nothing is masked in
+    the first epoch, half in the second, everything from the third on.
+
+    Changes: the data (features, in training). Requires: features and per-modality logits. Neither
+    the paper's equations nor its authors' code were found. Masks, threshold, p_t and losses are
+    those of two ports, AMCo_trainer.py of GeWu-Lab's BalanceBenchmark and an earlier ACMo_main.py.
+    They differ in where the mask acts: on the logits of classes in the former, on U units of a
+    layer behind the encoder in the latter. Here it acts on the encoder's features, which are those
+    units. A new mask is drawn in each step, as in the former. A bare loop masks nothing.
+
+    Args:
+        threshold: sigma; 1 masks nothing.
+        epsilon: how slowly the masked part grows.
+        weight: of the unimodal losses.
+    """
+
+    reference = "Zhou et al., ICASSP 2023 (IEEE Xplore 10096641)"
+    requires = frozenset({"features", "unimodal_logits"})
+    neutral: ClassVar = {"threshold": 1.0, "weight": 0.0}
+    caveat = "second hand, from two ports that differ; no equations and no code of the authors"
+    tabled = False
+    paper_options: ClassVar = {"BalanceBenchmark": {"threshold": 0.5, "epsilon": 0.3}}
+
+    dependent: Tensor
+
+    def __init__(self, threshold: float = 0.5, epsilon: float = 0.3, weight: float = 1.0) -> None:
+        super().__init__()
+        if not 0 < threshold <= 1:
+            raise MsamError(f"threshold={threshold}; a share, more than 0 and at most 1. Try 0.5.")
+        if not epsilon > 0:
+            raise MsamError(f"epsilon={epsilon}; it must be positive. Try 0.3.")
+        if not weight >= 0:
+            raise MsamError(f"weight={weight}; it must be 0 or larger. Try 1.")
+        self.threshold, self.epsilon, self.weight = threshold, epsilon, weight
+        self.memory = Memory(epoch=None)
+        self.register_buffer("dependent", torch.zeros(0, dtype=torch.bool))
+
+    def setup(self, model: Model, task: Task | None = None) -> None:
+        super().setup(model, task)
+        self.dependent = self._none(model)
+
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
+        """Every epoch begins without a mask."""
+        self.memory["epoch"] = epoch
+        self.dependent = self._none(model)
+
+    def _none(self, model: Model) -> Tensor:
+        device = next(model.parameters()).device
+        return torch.zeros(len(model.modalities), dtype=torch.bool, device=device)
+
+    @property
+    def masked_part(self) -> float:
+        """p_t."""
+        t = self.memory["epoch"]
+        if t is None or self.threshold == 1:
+            return 0.0
+        return math.sin(math.pi / 2 * min(1.0, t * (t + 1) / 20 / self.epsilon))
+
+    def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:
+        """One pass of the encoders; the fusion on masked features."""
+        p = self.masked_part
+        if p == 0:
+            return super().compute(model, batch)
+        whole = split(model)
+        with self.autocast(batch):
+            features = whole.encode(batch.inputs)
+            masked = {
+                m: torch.where(depends, h * mask(h, p), h)
+                for (m, h), depends in zip(features.items(), self.dependent, strict=True)
+            }
+            output = replace(whole.fuse(masked), features=features)
+            return output, self.loss(output, batch)
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        cross_entropy = super().loss
+        fused = cross_entropy(output, batch)
+        if not self.weight:
+            return fused
+        own = (cross_entropy(Output(z), batch) for z in output.unimodal.values())
+        return fused + self.weight * summed(own)
+
+    @torch.no_grad()
+    def modulate(self, model: Model, output: Output, batch: Batch) -> None:
+        self.dependent = shares(output.unimodal) > self.threshold
+
+    def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
+        """An ordinary step on masked features; logs the part that is masked of each modality."""
+        part = self.masked_part
+        if not self._ready:
+            self.setup(model)
+        dependent = self.dependent
+        logs = super().step(model, batch, optimizer)
+        named = zip(model.modalities, dependent, strict=True)
+        return logs | {f"masked/{m}": part * d for m, d in named}
+
+
+def mask(features: Tensor, part: float) -> Tensor:
+    """A factor (D,) for features (N, D): zero for a random part of the units, else what makes good
+    for them.
+    """
+    units = features.shape[1]
+    out = features.new_full((units,), min(1 / max(1 - part, 1e-6), LARGEST))
+    order = torch.randperm(units, device=features.device)
+    out[order[: int(part * units)]] = 0
+    return out
+
+
+def shares(unimodal: dict[str, Tensor]) -> Tensor:
+    """Each modality's share (M,) of the probability where all classes of all modalities compete.
+
+    >>> shares({"x1": torch.tensor([[0.0, 0.0]]), "x2": torch.log(torch.tensor([[3.0, 3.0]]))})
+    tensor([0.2500, 0.7500])
+    """
+    z = torch.stack([v.float() for v in unimodal.values()], 1)  # (N, M, C)
+    return z.flatten(1).softmax(1).view_as(z).sum(-1).mean(0)

@@ -1,0 +1,44 @@
+"""Joint training with a fixed loss on every modality's own logits: a control of every table."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from msam_lib.data.containers import Batch
+from msam_lib.errors import MsamError
+from msam_lib.methods.base import Method
+from msam_lib.models.base import Output, summed
+
+
+class JointUnimodal(Method):
+    """Joint training plus unimodal losses of fixed weight.
+
+    L = CE(fused) + weight sum_m CE(z_m), z_m modality m's own logits. Many balancing methods add
+    such losses and something else; this control has nothing else. With weight 1 it is the "uniform
+    baseline" of MMPareto (Wei and Hu, ICML 2024), all losses summed.
+
+    Changes: the loss. Requires: per-modality logits.
+
+    Args:
+        weight: of the unimodal losses; 0 is joint training.
+    """
+
+    reference = "a control; with weight 1, the uniform baseline of Wei and Hu, ICML 2024"
+    requires = frozenset({"unimodal_logits"})
+    neutral: ClassVar = {"weight": 0.0}
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        if not weight >= 0:
+            raise MsamError(f"weight={weight}; it must be 0 or larger. Try 1.")
+        self.weight = weight
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        cross_entropy = super().loss
+        fused = cross_entropy(output, batch)
+        if not self.weight:
+            return fused
+        own = (cross_entropy(Output(z), batch) for z in output.unimodal.values())
+        return fused + self.weight * summed(own)
