@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from msam_lib.experiments.collect import collect
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.experiments.run_all import run_all
+from msam_lib.experiments.measurements import collect
+from msam_lib.experiments.runner import run_all
 from msam_lib.experiments.suite import READINGS
 from msam_lib.results.frame import reported_epoch
 

@@ -85,7 +85,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "tune": ("experiments", "the same search of learning rate and main option for every method"),
     "diagnose": ("experiments", "measure a finished run and store the results beside it"),
     "collect": ("experiments", "the measurements of runs as one tidy frame"),
-    "freeze": ("experiments", "what figures need of finished runs, in one small file"),
+    "freeze_runs": ("experiments", "what figures need of finished runs, in one small file"),
     # diagnostics
     "Sampling": ("diagnostics", "on which samples, and how, a diagnostic is measured"),
     "block_traces": ("diagnostics", "traces of the Hessian of every block, with standard errors"),

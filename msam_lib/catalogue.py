@@ -112,9 +112,9 @@ METHODS: dict[str, MethodRow] = {
     "inforeg": MethodRow(
         ".methods.inforeg:InfoReg", "InfoReg", "gradient", "beta", (0.01, 0.1, 0.95)
     ),
-    "miles": MethodRow(".methods.miles:MILES", "MILES", "schedule", "threshold", (0.05, 0.1, 0.3)),
+    "miles": MethodRow(".methods.miles:MILES", "MILES", "schedule", "threshold", (0.1, 0.2, 0.4)),
     "mnl": MethodRow(".methods.mnl:MNL", "MNL", "loss", "lam", (0.3, 0.7, 1.0)),
-    "lfm": MethodRow(".methods.lfm:LFM", "LFM", "loss", "start", (0.3, 0.5, 0.95)),
+    "lfm": MethodRow(".methods.lfm:LFM", "LFM", "loss", "start", (0.5, 0.795, 0.95)),
     "diagnose_relearn": MethodRow(
         ".methods.diagnose_relearn:DiagnoseRelearn",
         "Diagnose & re-learn",

@@ -17,10 +17,10 @@ from msam_lib.data import describe, list_datasets, load_dataset
 from msam_lib.errors import MsamError
 from msam_lib.experiments import comparison
 from msam_lib.experiments.build import run_experiment, trained_model
-from msam_lib.experiments.collect import collect
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.freeze.comparison import freeze_comparison
-from msam_lib.experiments.run_all import run_all
+from msam_lib.experiments.measurements import collect
+from msam_lib.experiments.runner import run_all
 from msam_lib.experiments.search import trials, tune
 from msam_lib.figures.build import build
 from msam_lib.labels import Case, Comparison, display_names

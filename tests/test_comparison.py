@@ -13,7 +13,7 @@ from msam_lib.errors import MsamError
 from msam_lib.experiments import comparison
 from msam_lib.experiments.freeze.comparison import freeze_comparison, summarise
 from msam_lib.experiments.freeze.search import freeze_search
-from msam_lib.experiments.run_all import run_all
+from msam_lib.experiments.runner import run_all
 from msam_lib.figures.costs import cost_table, describe_costs
 from msam_lib.figures.registry import ITEMS
 from msam_lib.labels import Case

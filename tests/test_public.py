@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 
@@ -34,7 +36,14 @@ def test_reading_results_needs_no_torch():
         "import sys, msam_lib as ml; ml.load_results('digits'); ml.build_figures; "
         "ml.catalogue.METHODS; ml.results_table; print('torch' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("package", ["msam_lib.experiments", "msam_lib.diagnostics"])
+def test_no_name_is_a_function_first_and_a_module_later(package):
+    home = importlib.import_module(package)
+    modules = {m.name for m in pkgutil.iter_modules(home.__path__)}
+    assert not modules & set(home.__all__)
+    for name in home.__all__:
+        assert getattr(home, name) is getattr(home, name)

@@ -12,8 +12,8 @@ import pytest
 
 from msam_lib import results
 from msam_lib.errors import MsamError
-from msam_lib.experiments.collect import collect
-from msam_lib.experiments.freeze.runs import freeze
+from msam_lib.experiments.freeze.runs import freeze_runs
+from msam_lib.experiments.measurements import collect
 from msam_lib.results.frame import COLUMNS
 from msam_lib.results.frozen import sha256
 from msam_lib.results.statistics import bootstrap_interval, paired, t_factor, t_interval
@@ -201,9 +201,9 @@ def test_freeze_and_load(tmp_path):
     store = tmp_path / "runs"
     for seed in (0, 1):
         (write_run(store, seed=seed) / "timing.json").write_text('{"seconds": 1.5}')
-    path = freeze(store, "toy", tmp_path / "data")
+    path = freeze_runs(store, "toy", tmp_path / "data")
     first = path.read_bytes()
-    assert freeze(store, tmp_path / "again.csv.gz").read_bytes() == first
+    assert freeze_runs(store, tmp_path / "again.csv.gz").read_bytes() == first
     frame = results.load("toy", tmp_path / "data")
     assert list(frame.columns) == COLUMNS
     facts = frame.attrs["provenance"]
@@ -228,8 +228,8 @@ def test_missing_frozen_results_say_what_there_is(tmp_path):
     with pytest.raises(MsamError, match="msam_lib figures"):
         results.load("digits", tmp_path)
     write_run(tmp_path / "runs")
-    freeze(tmp_path / "runs", "toy", tmp_path)
+    freeze_runs(tmp_path / "runs", "toy", tmp_path)
     with pytest.raises(MsamError, match="Did you mean 'toy'"):
         results.load("toys", tmp_path)
     with pytest.raises(MsamError):
-        freeze(tmp_path / "nothing", "toy", tmp_path)
+        freeze_runs(tmp_path / "nothing", "toy", tmp_path)

@@ -8,7 +8,7 @@ import pytest
 
 from msam_lib.errors import MsamError
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.experiments.run_all import run_all
+from msam_lib.experiments.runner import run_all
 from msam_lib.experiments.suite import suite
 
 SMALL = {"n_train": 60, "n_val": 20, "n_test": 20}

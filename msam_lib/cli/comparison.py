@@ -39,7 +39,7 @@ def _run(args: argparse.Namespace) -> int:
     from msam_lib.experiments.comparison import ablation_plan, noise_plan
     from msam_lib.experiments.freeze.comparison import freeze_comparison, summarise
     from msam_lib.experiments.freeze.search import freeze_search
-    from msam_lib.experiments.run_all import run_all
+    from msam_lib.experiments.runner import run_all
     from msam_lib.training.runs import default_store
 
     if args.what == "methods":

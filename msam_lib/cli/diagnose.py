@@ -21,7 +21,7 @@ def add_parsers(commands: Commands) -> None:
 
 
 def _diagnose(args: argparse.Namespace) -> None:
-    from msam_lib.experiments.diagnose import diagnose
+    from msam_lib.experiments.diagnosis import diagnose
     from msam_lib.training import Run
 
     options = {k: getattr(args, k) for k in ("samples", "probes", "steps", "seed")}

@@ -31,13 +31,13 @@ def add_parsers(commands: Commands) -> None:
 
 
 def _freeze(args: argparse.Namespace) -> None:
-    from msam_lib.experiments.freeze.runs import freeze
+    from msam_lib.experiments.freeze.runs import freeze_runs
     from msam_lib.training import list_runs
 
     runs = [r for r in list_runs(args.store) if r.finished]
     if args.dataset:
         runs = [r for r in runs if r.config["dataset"] == args.dataset]
-    print(f"{len(runs)} runs frozen in {freeze(runs, args.name, args.out)}")
+    print(f"{len(runs)} runs frozen in {freeze_runs(runs, args.name, args.out)}")
 
 
 def _figures(args: argparse.Namespace) -> int:

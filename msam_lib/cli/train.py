@@ -43,8 +43,8 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from msam_lib.experiments.collect import collect
-    from msam_lib.experiments.run_all import run_all
+    from msam_lib.experiments.measurements import collect
+    from msam_lib.experiments.runner import run_all
     from msam_lib.plots.results_table import results_table
 
     experiments = experiments_of(args)

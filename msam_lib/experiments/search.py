@@ -18,7 +18,7 @@ from msam_lib._utils.source import source_commit
 from msam_lib.catalogue import METHODS
 from msam_lib.errors import MsamError
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.experiments.run_all import run_all
+from msam_lib.experiments.runner import run_all
 from msam_lib.labels import Case
 from msam_lib.methods import build_method
 from msam_lib.models.fusions.registry import FUSIONS

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.experiments.collect import collect
+from msam_lib.experiments.measurements import collect
 from msam_lib.plots import accuracy_curves, contribution_curves, curves_alt, show, theme
 
 theme()

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.experiments.collect import collect
+from msam_lib.experiments.measurements import collect
 from msam_lib.experiments.suite import perturbation_experiments
 from msam_lib.interactive.course import msam_step, step_explorer
 from msam_lib.plots import show, strong_versus_weak, strong_versus_weak_alt, theme

@@ -25,7 +25,6 @@ import pandas as pd
 import torch
 
 import msam_lib as ml
-from msam_lib import results
 from msam_lib.diagnostics import (
     HessianOperator,
     Sampling,
@@ -36,6 +35,7 @@ from msam_lib.diagnostics import (
     top_eigenvalues,
 )
 from msam_lib.experiments import suite
+from msam_lib.experiments.measurements import collect
 from msam_lib.interactive.geometry import curvature_scrubber
 from msam_lib.plots import show, theme
 from msam_lib.plots.curvature import estimates, spectral_density_plot, trace_alt, trace_curves
@@ -129,7 +129,7 @@ assert difference < 1e-3, "Both should compute the same quadratic forms."
 # sharper valley: the dominant one (visual) or the weaker one? And what will M-SAM change?
 
 # %%
-frame = traced_rows(results.collect(runs))
+frame = traced_rows(collect(runs))
 show(trace_curves(frame), alt=trace_alt(frame))
 
 # %%

@@ -15,7 +15,7 @@ import torch
 from msam_lib import diagnostics as d
 from msam_lib.errors import MsamError
 from msam_lib.experiments.build import load_data, untrained_model
-from msam_lib.experiments.diagnose import diagnose
+from msam_lib.experiments.diagnosis import diagnose
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.plots import curvature, landscape, sharpness
 from tests.helpers import make_batch, make_model

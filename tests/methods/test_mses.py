@@ -51,7 +51,9 @@ def test_stops_restores_and_stays(monkeypatch):
     # minimum (patience), the second one, epoch 4, stops it
     rising = iter([1.0, 0.5, 1.1, 0.8])
     falling = iter([1.0, 0.9, 0.8, 0.7])
-    monkeypatch.setattr(mses, "unimodal_losses", lambda *a: {"x1": next(rising), "x2": next(falling)})
+    monkeypatch.setattr(
+        mses, "unimodal_losses", lambda *a: {"x1": next(rising), "x2": next(falling)}
+    )
     kept, answers = [], []
     for epoch in range(1, 5):
         rule.step(model, make_batch(seed=epoch), optimizer)

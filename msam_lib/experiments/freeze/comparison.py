@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from msam_lib.errors import MsamError
-from msam_lib.experiments.collect import collect
 from msam_lib.experiments.comparison import PlannedRow
 from msam_lib.experiments.freeze.runs import provenance_of, rows_kept
+from msam_lib.experiments.measurements import collect
 from msam_lib.results.frame import COLUMNS, reported_epoch
 from msam_lib.results.frozen import load, write_frame
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from msam_lib.experiments.collect import collect, preset_of, run_directories
 from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.measurements import collect, preset_of, run_directories
 from msam_lib.results.frame import COLUMNS, reported_epoch
 from msam_lib.results.frozen import write_frame
 from msam_lib.results.sharpness import IDENTITY
@@ -32,7 +32,7 @@ KEPT: dict[str, tuple[str, ...]] = {
 }
 
 
-def freeze(
+def freeze_runs(
     runs: str | os.PathLike[str] | Iterable[Any],
     name: str | os.PathLike[str] = "digits",
     folder: str | os.PathLike[str] = "figures/data",

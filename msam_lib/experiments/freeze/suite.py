@@ -8,9 +8,9 @@ from pathlib import Path
 
 from msam_lib._utils.processes import process_count
 from msam_lib.experiments.freeze.landscapes import freeze_landscapes
-from msam_lib.experiments.freeze.runs import freeze
+from msam_lib.experiments.freeze.runs import freeze_runs
 from msam_lib.experiments.freeze.sharpness import freeze_sharpness
-from msam_lib.experiments.run_all import run_all
+from msam_lib.experiments.runner import run_all
 from msam_lib.experiments.suite import SEEDS, suite, table_experiments
 
 
@@ -36,7 +36,7 @@ def freeze_suite(
     """
     jobs = process_count(jobs)
     runs = run_all(suite(preset, seeds, dataset), store, jobs=jobs)
-    yield freeze(runs, dataset, folder)
+    yield freeze_runs(runs, dataset, folder)
     traced = [r for r in runs if r.config.get("traces") and r.config["seed"] == seeds[0]]
     yield freeze_landscapes(traced, folder=folder)
     tabled = {e.name for e in table_experiments("late", preset, seeds, dataset)}
