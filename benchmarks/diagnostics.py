@@ -1,9 +1,9 @@
 """Curvature and landscapes against PyHessian and loss-landscapes: `python benchmarks/diagnostics.py
 --json`.
 
-Both sides are asked for the same numbers: the same weights, samples, points and probe vectors,
-through the adapters of `msam_lib.diagnostics.external`, and the answers are compared before
-anything is timed. One process, one thread; A and B take turns, the ratio is the median over rounds
+Both sides compute the same numbers: the same weights, samples, points and probe vectors, through
+the adapters of `msam_lib.diagnostics.external`, and the results are compared before anything is
+timed. One process, one thread; A and B take turns, the ratio is the median over rounds
 of CPU time (theirs / ours), so a machine whose speed drifts slows both. `ratio` is a speed-up:
 larger is better.
 """
@@ -133,7 +133,7 @@ def spread(model, batch) -> list[dict[str, Any]]:
         out.append(
             row(
                 f"standard error of a split probe, {m}",
-                "probes of its own",
+                "separate probes",
                 "60 probes",
                 value,
                 None,
@@ -143,7 +143,7 @@ def spread(model, batch) -> list[dict[str, Any]]:
 
 
 def planes(rounds: int) -> list[dict[str, Any]]:
-    """25x25 planes of three kinds against loss-landscapes at the same points."""
+    """25x25 planes of three kinds, against loss-landscapes at the same points."""
     model, batch = problem(32, 128)
     cases = [
         ("encoder A x encoder B", ("x1", "x2"), 15.0),

@@ -47,6 +47,7 @@ def _run(args: argparse.Namespace) -> int:
     else:
         make = {"noise": noise_plan, "ablation": ablation_plan}[args.what]
         plan = make(args.dataset, seeds=args.seeds, preset=args.preset)
+    # Train what is missing, then freeze what has finished.
     store = default_store() if args.store is None else args.store
     status = 0
     if not args.frozen_only:

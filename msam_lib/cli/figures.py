@@ -43,6 +43,7 @@ def _freeze(args: argparse.Namespace) -> None:
 def _figures(args: argparse.Namespace) -> int:
     from msam_lib.figures.registry import build_all
 
+    # Train and freeze first, unless only drawing or checking was asked for.
     if not (args.frozen or args.check):
         from msam_lib.experiments.freeze.suite import freeze_suite
 

@@ -30,6 +30,7 @@ def _tune(args: argparse.Namespace) -> None:
 
     changes = chosen(args)
     dataset, fusion = changes.pop("dataset", "digits"), changes.pop("fusion", "late")
+    # The methods named, or all that this data set and fusion allow.
     if args.methods:
         rows = [parse_case(text) for text in args.methods]
     else:

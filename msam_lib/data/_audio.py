@@ -47,6 +47,7 @@ def read_wav(source: str | Path | BinaryIO, name: str | None = None) -> tuple[np
         if width != 2:
             raise DatasetCorrupt(f"{name} has {8 * width} bits per sample; 16 are needed.")
         raw = handle.readframes(handle.getnframes())
+        # A truncated file gives fewer frames than its header promises.
         if len(raw) != 2 * channels * handle.getnframes():
             raise DatasetCorrupt(
                 f"{name} is truncated: its header promises {handle.getnframes()} frames, "

@@ -47,6 +47,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         raise DatasetCorrupt(
             f"{path} is truncated inside its header. Delete it and fetch it again."
         )
+    # The header promises the number of values.
     shape = struct.unpack(f">{dimensions}I", content[4:header])
     if len(content) - header != int(np.prod(shape)):
         raise DatasetCorrupt(

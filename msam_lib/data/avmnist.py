@@ -88,6 +88,7 @@ def load(
             raise MsamError(f"n_{part}={n}; it must lie between 1 and {COUNTS[part]}.")
     names = choose_modalities(modalities, ["audio", "visual"])
     recipe: Recipe = {"seed": seed, "snr_db": snr_db, "size": size, "split": split, **counts}
+    # All modalities are made and cached, whichever are returned.
     tensors = _cached(recipe)
     shape = tuple(tensors["train_audio"].shape[1:])
     kinds = {"audio": Modality("spectrogram", shape), "visual": Modality("image", (1, 28, 28))}

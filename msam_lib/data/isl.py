@@ -82,6 +82,7 @@ def _read() -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
             continue
         try:
             record = json.loads(content)
+            # EMG is stored channel by channel, the motion sensors frame by frame.
             imu = record["imu"]["data"]
             recording = {"emg": np.array(record["emg"]["data"], dtype=np.float64)}
             recording |= {

@@ -86,6 +86,7 @@ def load(
     video = _videos(files, len(test["text"]))
     drawn = np.random.default_rng(seed).permutation(np.unique(video))
     held = np.isin(video, drawn[: max(1, round(val_share * len(drawn)))])
+    # The last column of every table is the label.
     tables = {m: {"train": train[m], "val": test[m][held], "test": test[m][~held]} for m in names}
     features = {m: {p: x[:, :-1] for p, x in parts.items()} for m, parts in tables.items()}
     targets = {p: x[:, -1] for p, x in tables[names[0]].items()}

@@ -130,6 +130,7 @@ def _photographs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     with progress_bar(total=total, desc="hand signs") as bar:
         for digit, files in folders.items():
             for k, (name, content) in enumerate(sorted(files)):
+                # By file name: the last TEST test, the VAL before them validate, the others train.
                 left = len(files) - k
                 part = "test" if left <= TEST else "val" if left <= TEST + VAL else "train"
                 try:

@@ -61,6 +61,7 @@ def load(
     given = [float(snr)] if isinstance(snr, int | float) else [float(s) for s in snr]
     if not given or min(given) < 0:
         raise MsamError(f"snr={snr}; every signal-to-noise ratio must be 0 or larger.")
+    # A shorter list of ratios is repeated.
     ratios = [given[i % len(given)] for i in range(n_modalities)]
     everything = [f"x{i + 1}" for i in range(n_modalities)]
     names = choose_modalities(modalities, everything)
@@ -141,6 +142,7 @@ def _samples(
     out = []
     for i, (table, ratio) in enumerate(zip(prototypes, snr, strict=True)):
         shown = (shared | (only == i))[:, None] * table[y]
+        # Codes in synergistic samples; else the class, where this modality shows it.
         signal = torch.where(combined[:, None], table[classes + codes[i]], shown)
         out.append(ratio * signal + torch.randn(n, dim, generator=generator))
     return out, y

@@ -39,7 +39,7 @@ def pairs_of(model: nn.Module, batch: Batch) -> list[Pair]:
             if id(x) in maker:
                 layer_of[name] = maker[id(x)]
         elif out.dim() == 2 or not isinstance(module, nn.Linear):
-            # A linear layer over more axes is normalised over another one than its own outputs.
+            # After a linear layer with more axes, the norm is over another axis than its outputs.
             maker[id(out)] = name
         alive.append(out)
 

@@ -32,10 +32,10 @@ def unimodal_loss(modality: str) -> Loss:
     """
 
     def loss(model: Model, batch: Batch) -> Tensor:
-        own = model(batch.inputs).unimodal.get(modality)
-        if own is None:
-            own = model(batch.inputs, present=(modality,)).logits
-        return F.cross_entropy(own, batch.targets)
+        logits = model(batch.inputs).unimodal.get(modality)
+        if logits is None:
+            logits = model(batch.inputs, present=(modality,)).logits
+        return F.cross_entropy(logits, batch.targets)
 
     return loss
 

@@ -24,10 +24,10 @@ class Sampling:
     Args:
         samples: how many of a data set's samples, drawn once with `seed`; None takes all.
         batch_size: samples at a time, where the data is a data set. It bounds the memory.
-        mode: of batch normalisation, `"eval"` (running statistics) or `"train"` (each batch's own,
-            so that the function depends on `batch_size`). Dropout is off in both.
-        seed: of the draw of `samples`. Whatever else is random (probes, directions, noise) has a
-            `seed` of its own where it is used; left at None, it is this one.
+        mode: of batch normalisation, `"eval"` (running statistics) or `"train"` (statistics of each
+            batch, so that the function depends on `batch_size`). Dropout is off in both.
+        seed: of the draw of `samples`. Functions that draw something else (probes, directions,
+            noise) have a separate `seed` for it; None, the default there, means this one.
         loss: `loss(model, batch) -> scalar`, the mean over the batch; None is the cross-entropy of
             the fused logits.
 
@@ -62,7 +62,7 @@ class Sampling:
         check_mode(self.mode)
 
     def must_keep(self, caller: str, *names: str) -> None:
-        """Raise where one of these arguments has been changed, and `caller` cannot heed it."""
+        """Raise where one of these arguments was given, but has no effect on what `caller` does."""
         for name in names:
             value, default = getattr(self, name), getattr(Sampling, name)
             if value != default:

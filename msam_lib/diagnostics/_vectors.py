@@ -59,8 +59,8 @@ def random_vector(
 
     Args:
         size: p.
-        seed, index: each pair is a stream of its own, so adding probes leaves the earlier ones
-            unchanged.
+        seed, index: each pair gives an independent stream, so adding probes leaves the earlier
+            ones unchanged.
         like: for device and precision.
         kind: `"rademacher"` (±1) or `"gaussian"` (N(0, 1)).
     """

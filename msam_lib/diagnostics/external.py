@@ -106,8 +106,8 @@ class PyHessian:
         """H v (p,), by `pyhessian.utils.hessian_vector_product`."""
         utils = _import("pyhessian.utils", "pyhessian")
         parts = list(zip(self.layout.split(v), self.used, strict=True))
-        asked = [x for x, used in parts if used]
-        products = utils.hessian_vector_product(self.hessian.gradsH, self.hessian.params, asked)
+        given = [x for x, used in parts if used]
+        products = utils.hessian_vector_product(self.hessian.gradsH, self.hessian.params, given)
         # PyHessian's answer has no entries for the parameters that the loss does not use.
         rest = iter(products)
         return flatten([next(rest) if used else torch.zeros_like(x) for x, used in parts])
@@ -157,7 +157,7 @@ def loss_landscapes_plane(
 
 
 class LossLandscapes:
-    """loss-landscapes' own wrapper, metric and parameter arithmetic on a copy of the model."""
+    """loss-landscapes' wrapper, metric and parameter arithmetic on a copy of the model."""
 
     def __init__(self, model: nn.Module, data: Data, *, sampling: Sampling = ALL_SAMPLES) -> None:
         wrapper = _import("loss_landscapes.model_interface.model_wrapper", "loss-landscapes")

@@ -89,6 +89,7 @@ def build_trainer(
     steps = len(loaders.train)  # per epoch
     if e.traces:
         probes = [*probes, TraceProbe(every=e.traces, samples=300, probes=10)]
+    # The run directory records the configuration before the first step.
     run = None
     if store is not None:
         record = environment_record(device) | {"provenance": data.provenance}

@@ -74,6 +74,7 @@ def diagnose(
     for word in what:
         if word not in WHAT:
             raise unknown_name("diagnostic", word, WHAT)
+    # Every diagnostic sees the same samples of the same model.
     model = trained_model(run, pick_device(device))
     data = load_data(Experiment.from_dict(run.config))
     sampling = d.Sampling(samples=samples, mode=mode, seed=seed)

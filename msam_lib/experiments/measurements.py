@@ -45,6 +45,7 @@ def collect(
             "run_experiment(Experiment.preset('teach')), or `python -m msam_lib figures`."
         )
     frame = pd.concat(parts, ignore_index=True)
+    # Two settings under one label and seed would be averaged unnoticed.
     same = frame.drop_duplicates("run").groupby(["dataset", "fusion", "label", "seed"])["run"]
     for key, group in same:
         if len(group) > 1:

@@ -43,6 +43,7 @@ def run_all(
     jobs = process_count(jobs)
     if jobs < 1:
         raise MsamError(f"jobs={jobs}; at least 1 is needed.")
+    # Errors are collected, so that one failure does not end the others.
     failed: dict[str, Exception] = {}
     runs = {e.name: Run(folder / e.name) for e in experiments}
     missing = [e for e in experiments if not runs[e.name].finished]

@@ -51,6 +51,7 @@ def paper_table(fusion: str) -> FigureItem:
 
 def methods_table(where: Comparison) -> FigureItem:
     """The table of all methods on one data set under one fusion."""
+    # The paper has numbers for AV-MNIST only.
     published = PUBLISHED[where.fusion] if where.dataset == "avmnist" else None
     words = FUSIONS[where.fusion].words
 

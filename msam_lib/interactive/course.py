@@ -29,6 +29,7 @@ def coalition_explorer(values: Mapping[frozenset[str], float], names: Sequence[s
         names: of the modalities.
     """
     every = [frozenset(c) for k in range(len(names) + 1) for c in combinations(names, k)]
+    # {text in the menu: coalition}
     coalitions = {_words(s, names): s for s in every}
 
     def draw(present: str) -> Figure:

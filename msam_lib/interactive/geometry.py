@@ -40,6 +40,7 @@ def landscape_viewer(
     """
     methods = list(dict.fromkeys(m for m, _ in landscapes))
     blocks = list(dict.fromkeys(b for _, b in landscapes))
+    # {weights: lowest and highest loss over all methods}
     limits = {
         b: shared_limits({m: s for (m, of), s in landscapes.items() if of == b}, ceiling=ceiling)
         for b in blocks
@@ -82,6 +83,7 @@ def curvature_scrubber(
     names = choose(frame[frame["metric"] == metric], None)
     points = bands(frame[frame["label"].isin(names)], metric)
     points = points[~points["modality"].isin(["fused", "fusion"])]
+    # One scale for all epochs.
     highest = float(points["high"].fillna(points["mean"]).max())
     looks = palette(points["modality"])
 
@@ -89,6 +91,7 @@ def curvature_scrubber(
     def draw(epoch: int) -> Figure:
         figure, (ax,) = panels(1)
         now = points[points["epoch"] == epoch]
+        # The modalities stand side by side at each method.
         for shift, (m, look) in zip(
             np.linspace(-0.12, 0.12, len(looks)), looks.items(), strict=True
         ):
@@ -130,6 +133,7 @@ def gap_explorer(frame: pd.DataFrame, chosen: str = "fused") -> Explorer:
         chosen: the weights shown first: a modality's encoder, or `"fused"` for all.
     """
     measures = {str(m): NAMES.get(str(m), str(m)) for m in frame["measure"].unique()}
+    # All rows that a state can show, by measure and weights.
     by_choice = {
         (m, w): frame[(frame["measure"] == m) & (frame["modality"] == w)]
         for m in measures

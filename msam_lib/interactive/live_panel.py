@@ -171,6 +171,7 @@ class LivePanel:
             box = {"width": "auto", "margin": "2px 1.5em 2px 2px"}
             return w.Dropdown(options=options, description=title, style=wide, layout=box)
 
+        # Controls whose values `experiment` reads, buttons named after methods, and a status line.
         self.controls = {
             "dataset": menu("dataset", list(o["dataset"]), "data"),
             "fusion": menu("fusion", list(o["fusion"]), "fusion"),

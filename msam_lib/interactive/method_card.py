@@ -67,6 +67,7 @@ def card(name: str, frame: pd.DataFrame) -> Card:
         raise unknown_name("method", name, METHODS)
     cls = METHODS[name]
     text, arguments = split_docstring(inspect.getdoc(cls) or "")
+    # Costs were measured with late fusion, or with the first fusion that the method allows.
     costs = frame[(frame["split"] == "cost") & (frame["label"] == name)]
     costs = costs[costs["fusion"] == (cls.fusions[0] if cls.fusions else "late")]
     return Card(
@@ -128,6 +129,7 @@ def as_markdown(c: Card) -> str:
         lines += [f"| `{k}` | `{v!r}` | {words.get(k, '')} |" for k, v in c.options.items()]
         lines += [""]
     lines += ["## Measured here", ""]
+    # A row per comparison; joint training and methods outside the tables have none.
     fused = c.results[c.results["modality"] == "fused"]
     if c.name == "joint" or fused.empty:
         why = (

@@ -32,6 +32,7 @@ def epoch_scrubber(frame: pd.DataFrame, *, split: str = "test") -> Explorer:
     names = choose(frame, None, without=["unimodal"])
     means = {metric: _by_epoch(frame, metric, split) for metric in ("accuracy", "contribution")}
     labels = {name: label for label, name in names.items()}
+    # {(method shown, metric): means by epoch and modality}
     points = {
         (name, metric): rows[rows["label"] == label]
         for name, label in labels.items()
@@ -74,8 +75,10 @@ def method_browser(frame: pd.DataFrame) -> Explorer:
         frame: the frozen comparison of all methods, `results.load("methods")`.
     """
     measured = set(frame["label"])
+    # {title: method}; joint training itself has no difference to show.
     names = {row.title: m for m, row in METHODS.items() if m in measured and m != "joint"}
 
+    # A card reads its docstring and the whole frame: once per method.
     @functools.cache
     def known(method: str) -> Card:
         return card(names[method], frame)
@@ -110,6 +113,7 @@ def noise_explorer(frame: pd.DataFrame) -> Explorer:
     quantities = list(dict.fromkeys(["fused", *rows["quantity"]]))
 
     def chosen(wrong_labels: int, accuracy_of: str) -> pd.DataFrame:
+        # The control shows whole percents.
         near = np.isclose(rows["noise"], wrong_labels / 100)
         return rows[near & (rows["quantity"] == accuracy_of)]
 

@@ -57,6 +57,7 @@ class RandomState:
     """
 
     def __init__(self, module: nn.Module, device: torch.device) -> None:
+        # Dropout layers, and attention layers with dropout of their own.
         dropping = any(
             m.training and getattr(m, "p", 0.0) > 0
             for m in module.modules()

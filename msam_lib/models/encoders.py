@@ -227,6 +227,7 @@ def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) ->
         kind = automatic[modality.kind]
     if kind not in ENCODERS:
         raise unknown_name("encoder", kind, [*ENCODERS, "auto"])
+    # Dimensions of a sample; the MLP flattens any shape.
     needs = {"small_cnn": 3, "resnet18": 3, "transformer": 2, "tokens": 1}.get(kind)
     if needs is not None and len(modality.shape) != needs:
         raise MsamError(

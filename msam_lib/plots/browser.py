@@ -54,6 +54,7 @@ def gains(rows: pd.DataFrame, *, limit: float | None = None) -> Figure:
             ms=look.size,
             elinewidth=0.8,
         )
+    # The ticks name the comparison and its weakest modality.
     weakest = shown[shown["what"] == "weakest modality"].set_index("comparison")["modality"]
     ticks = [f"{n} ({weakest[n]})" if n in weakest else n for n in names]
     ax.set_yticks(range(len(names)), ticks)
@@ -121,6 +122,7 @@ def two_modalities(
         kinds: {method: what it changes}; panels are grouped by it.
         names: {method: title of its panel}.
     """
+    # Panels in the order in which the kinds come first.
     order = sorted(runs, key=lambda k: list(dict.fromkeys(kinds.values())).index(kinds[k]))
     figure, axes = panels(len(order), columns=5, aspect=1.0, sharex=True, sharey=True)
     looks = palette(next(iter(runs.values()))["modality"])
@@ -167,6 +169,7 @@ def logged_curves(
         for m, look in looks.items():
             part = of_label[of_label["modality"] == m]
             values = part.pivot_table(index="epoch", columns="seed", values="value")
+            # Thin lines for the seeds, a thick one with markers for their mean.
             ax.plot(values.index, values, color=look.color, lw=0.5, alpha=0.5)
             every = max(1, len(values) // 5)
             mean = values.mean(axis=1)

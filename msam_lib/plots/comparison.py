@@ -105,6 +105,7 @@ def accuracy_against(
                 ec="white",
                 label=kind,
             )
+        # Of all methods only those on the Pareto front and the named ones get a label.
         if log:
             ax.set_xscale("log")
         labelled = set(named) | (set(part.loc[pareto(part), "name"]) if front else set())
@@ -155,6 +156,7 @@ def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) ->
     ordered = rows.sort_values("mean", ascending=False).reset_index(drop=True)
     figure = Figure(figsize=(TEXT_WIDTH, 0.17 * len(ordered) + 0.9), layout="constrained")
     ax = figure.subplots()
+    # One errorbar call per kind, so that each kind has one entry in the legend.
     for kind, (color, marker) in KIND_STYLES.items():
         part = ordered[ordered["kind"] == kind]
         if part.empty:

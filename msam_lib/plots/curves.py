@@ -46,6 +46,7 @@ def accuracy_curves(
     looks = palette(points["modality"])
     best = unimodal_accuracy(reference, split) if reference is not None else {}
     figure, axes = panels(len(shown), columns=columns, sharex=True, sharey=True)
+    # A panel per method; dashed where a modality was trained alone.
     for ax, (label, name) in zip(axes, shown.items(), strict=True):
         curves = points[points["label"] == label]
         for m, look in looks.items():

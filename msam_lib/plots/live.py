@@ -29,6 +29,7 @@ def live_picture(
     names = [m for m in test["modality"].unique() if m != "fused"]
     looks = palette([*names, "fused"])
     last = max(1, epochs or int(frame["epoch"].max() if len(frame) else 1))
+    # Without losses of single steps the logged means of the epochs are drawn.
     if not len(losses):
         mean = frame[(frame["split"] == "step") & (frame["metric"] == "loss")]
         losses = list(zip(mean["step"], mean["value"], strict=True)) if len(mean) else []

@@ -30,6 +30,7 @@ def share_against_noise(
     for m, look in looks.items():
         values = [100 * shares[x][m] for x in noises]
         ax.plot(noises, values, color=look.color, marker=look.marker, label=m)
+        # A large marker with its value at the marked noise.
         if mark is not None:
             ax.plot(mark, 100 * shares[mark][m], look.marker, color=look.color, ms=11, mec="black")
             ax.annotate(

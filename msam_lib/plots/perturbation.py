@@ -70,6 +70,7 @@ def strong_versus_weak(
         ax.set(title=title, xlim=(0, 100), xticks=range(0, 101, 25))
         ax.grid(axis="x", visible=True)
         ax.tick_params(axis="y", length=0)
+    # All panels share the labels of what was perturbed, the first on top.
     axes[0].set_yticks(range(len(shown)), list(shown.values()))
     axes[0].set_ylim(len(shown) - 0.5, -0.5)
     axes[0].set_ylabel("perturbed")

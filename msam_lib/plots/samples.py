@@ -64,6 +64,7 @@ def sample_grid(data: Samples, *, n: int = 5, split: str = "train", first: int =
     figure, axes = plt.subplots(
         len(names), n, figsize=(1.25 * n, 1.35 * len(names)), squeeze=False, layout="constrained"
     )
+    # Samples from left to right, modalities from top to bottom.
     for column in range(n):
         axes[0, column].set_title(data.classes[int(part.targets[first + column])], fontsize=9)
         for row, m in enumerate(names):

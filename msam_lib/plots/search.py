@@ -29,6 +29,7 @@ def search_curves(searches: Mapping[str, pd.DataFrame], names: Mapping[str, str]
         names: {label: name to show}, in this order.
     """
     figure, axes = panels(len(searches), columns=2, aspect=0.8, sharey=True)
+    # {method: its line}, for one legend over all panels.
     lines = {}
     for ax, (title, trials) in zip(axes, searches.items(), strict=True):
         table = 100 * best_by_rate(trials)

@@ -57,6 +57,7 @@ def sharpness_against_gap(
     chosen = list(measures or points["measure"].unique())
     looks = palette(points["modality"])
     figure, axes = panels(len(chosen), columns=columns, aspect=0.9, sharey=True)
+    # A panel per measure: its runs, the axis, and the correlation over runs as title.
     for k, (ax, measure) in enumerate(zip(axes, chosen, strict=True)):
         rows = points[points["measure"] == measure]
         for m, look in looks.items():
@@ -112,6 +113,7 @@ def gap_by_method(rows: pd.DataFrame, names: Mapping[str, str]) -> Figure:
         _log_axis(ax, rows["value"])
     measure = str(rows["measure"].iloc[0])
     ax.set(xlabel=NAMES.get(measure, measure), ylabel="normalised gap (%)")
+    # With two distinct values a correlation says nothing.
     if rows["value"].nunique() > 2:
         tau = kendall_tau(rows["value"].to_numpy(), rows["gap"].to_numpy())
         ax.set_title(f"τ = {tau.tau:.2f} [{tau.low:.2f}, {tau.high:.2f}], {tau.runs} runs")

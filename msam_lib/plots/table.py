@@ -135,6 +135,7 @@ def tex(table: Table) -> str:
         paper = _tex(row.paper or "—")
         gray = [rf"\textcolor{{gray}}{{\textit{{{paper}}}}}"] if table.paper else []
         body.append(" & ".join([_tex(row.name), *map(cell, row.cells), *gray]) + r" \\")
+    # Caption above, notes below, the paper's numbers in grey italics.
     notes = " ".join(_tex(n) for n in _notes(table))
     return "\n".join(
         [
@@ -182,6 +183,7 @@ def html(table: Table) -> str:
             return f"<td>{text}</td>"
         return f'<td title="{escape(c.note)}">{text}<sup>{_number(table, c)}</sup></td>'
 
+    # Header cells name their column or row for screen readers.
     head = ["method", *table.columns]
     cells = [f'<th scope="col">{escape(h)}</th>' for h in head]
     if table.paper:

@@ -53,6 +53,7 @@ def coalition_bars(
             ax.annotate(
                 f"{gain:+.0f}", (i, heights[i] / 2), ha="center", color=ORANGE, weight="bold"
             )
+    # The second panel, with the Shapley values, is drawn on request.
     ax.set_xticks(range(len(order)), [_spelt(s, names) for s in order])
     ax.set(ylabel="accuracy (%)", ylim=(0, 112), yticks=range(0, 101, 25))
     if phi:
@@ -92,6 +93,7 @@ def worst_case(
     figure, (ax,) = panels(1, aspect=0.5)
     ax.plot(x, f, color=INK, lw=1.6, label="loss")
     ax.plot(x, worst, color=ORANGE, lw=1.6, ls="--", label=f"highest loss within ρ = {rho}")
+    # A star at the minimum of either curve.
     for values, color in ((f, INK), (worst, ORANGE)):
         i = int(values.argmin())
         ax.plot(x[i], values[i], "*", color=color, ms=12, mec="white")
@@ -136,6 +138,7 @@ def step_vectors(
     ax.plot(*(theta + eps), "o", color=GREY)
     ax.annotate("θ + ε", theta + eps, xytext=(4, 4), textcoords="offset points", color=GREY)
     ax.annotate("", theta + eps, theta, arrowprops={"arrowstyle": "->", "color": GREY, "ls": ":"})
+    # Gradients are drawn as steps downhill; the legend gives their lengths.
     for name, g, color in (
         ("gradient at θ", here, BLUE),
         ("gradient at θ + ε (SAM)", there, "#009E73"),

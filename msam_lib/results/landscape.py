@@ -118,6 +118,7 @@ class Landscape:
             raise MsamError(
                 f"{path} is not there. `python -m msam_lib diagnose RUN` makes landscapes."
             ) from None
+        # The shape check of the constructor has said what is wrong.
         except MsamError:
             raise
         except Exception as error:
@@ -128,6 +129,7 @@ def landscapes(frame: pd.DataFrame) -> Mapping[str, Landscape]:
     """{name of the method: Landscape} from frozen rows, ready for `plots.landscape.surfaces`."""
     by_label = {}
     for label, rows in frame.groupby("label", sort=False):
+        # Pivoted rows are grids (I, J) with sorted coordinates.
         grids = {
             m: part.pivot_table(index="x", columns="y", values="value")
             for m, part in rows.groupby("metric")

@@ -127,6 +127,7 @@ def choose(
     Raises:
         MsamError: unknown label, or rows of several data sets or fusions.
     """
+    # Means over mixed data sets or fusions would say nothing.
     for column in ("dataset", "fusion"):
         if frame[column].nunique() > 1:
             values = ", ".join(sorted(frame[column].unique()))
@@ -139,6 +140,7 @@ def choose(
         left_out = set(without)
         methods = frame.drop_duplicates("label").set_index("label")["method"]
         labels = [name for name in display_names(known, titles) if methods[name] not in left_out]
+    # Names depend on all labels shown: radii only where they distinguish.
     names = display_names(labels, titles)
     return {label: names[label] for label in labels}
 

@@ -75,6 +75,7 @@ def paired_test(
             f"Several values of {metric} per label and seed. Take reported_epoch(frame) of one "
             "data set and one fusion first."
         )
+    # Only seeds that both labels have form pairs.
     wide = rows.pivot(index="seed", columns="label", values="value").dropna()
     if a not in wide or b not in wide or len(wide) < 2:
         raise MsamError(f"{a} and {b} have {len(wide)} seeds in common; at least 2 are needed.")

@@ -103,6 +103,7 @@ def evaluate(
     exact = len(names) <= EXACT_MODALITIES
     masks = coalition_masks(len(names)) if exact else torch.eye(len(names), dtype=torch.bool)
     device = next(model.parameters()).device
+    # Logits of every batch: fused, of all coalitions, and of the modalities' heads.
     fused, coalitions, heads = [], [], []
     with evaluating(model):
         for batch in BatchLoader(data, batch_size):

@@ -75,6 +75,7 @@ def build_schedule(
 
     # The factor on the learning rate at a step.
     def scale(step: int) -> float:
+        # A linear warm-up, then the schedule counted from its end.
         if step < warmup:
             return (step + 1) / (warmup + 1)
         if name == "step":

@@ -1,4 +1,4 @@
-"""Quadratic forms zᵀHz of random vectors, the raw material of every trace."""
+"""Quadratic forms zᵀHz of random vectors, from which every trace is estimated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msam_lib.diagnostics._vectors import random_vector
 from msam_lib.diagnostics.curvature.hessian import HessianOperator
 from msam_lib.errors import MsamError
 
-ROUND = 10  # probes between two looks at the standard error
+ROUND = 10  # probes between two checks of the standard error
 VECTOR_MEMORY = 2**26  # numbers held at a time in probe vectors
 
 

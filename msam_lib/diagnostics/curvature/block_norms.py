@@ -65,7 +65,7 @@ def block_norms(
         blocks: which; all that have parameters by default.
         probes: vectors per block, at least 2 for a standard error.
         seed: of the vectors; None takes `sampling.seed`.
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
     """
     seed = sampling.seed if seed is None else seed
     names = tuple(filled_blocks(model) if blocks is None else blocks)

@@ -13,7 +13,7 @@ from msam_lib.diagnostics.curvature._probing import random_forms
 from msam_lib.diagnostics.curvature.hessian import HessianOperator
 from msam_lib.diagnostics.curvature.trace import TraceEstimate, estimate, hessian_trace
 
-SMALL_BLOCK = 0.05  # share of the parameters below which a block gets probes of its own
+SMALL_BLOCK = 0.05  # share of the parameters below which a block gets separate probes
 
 
 def block_traces(
@@ -33,9 +33,9 @@ def block_traces(
 
     One probe z over all weights, split by block: E[z_mᵀ(Hz)_m] = tr H_mm, because the entries of
     different blocks are independent; the sum over blocks is zᵀHz, the total's estimate. So all
-    traces cost what the total costs, at a few percent more variance for a large block. A small
-    block (under 5 % of the weights, as a linear fusion head is) would drown in the others' noise;
-    it gets cheap probes of its own.
+    traces cost what the total costs, at a few percent more variance for a large block. In a small
+    block (under 5 % of the weights, as a linear fusion head is) the noise of the others would
+    dominate; it gets separate probes, which are cheap.
 
     Args:
         model, data, sampling, dtype: as for `HessianOperator`.
@@ -43,7 +43,7 @@ def block_traces(
         head_probes: for each small block; `4 * probes` by default.
         rtol, max_probes: continue until the total's standard error is at most this share of it.
         seed: of the probes; None takes `sampling.seed`.
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
 
     Returns:
         {block: estimate} for every block that has parameters, and `"total"`.

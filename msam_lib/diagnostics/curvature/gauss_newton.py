@@ -43,8 +43,8 @@ def gauss_newton_traces(
         model, data, block: as for `HessianOperator`.
         probes: backward passes per batch.
         seed: of the ε; None takes `sampling.seed`.
-        sampling: as for `HessianOperator`, but without a loss of its own.
-        progress: show a bar where somebody watches.
+        sampling: as for `HessianOperator`, but without a loss: it is the fused cross-entropy.
+        progress: show a progress bar in a terminal or notebook.
 
     Returns:
         {block: estimate}, and `"total"` for the whole of `block`; never negative.

@@ -24,7 +24,7 @@ from msam_lib.diagnostics._vectors import Layout, flat_gradient
 
 
 class HessianOperator:
-    """The matrix H_ab, known by its products: `operator @ v`.
+    """The matrix H_ab, available only through its products with vectors: `operator @ v`.
 
     Args:
         model: left exactly as it was.
@@ -63,8 +63,8 @@ class HessianOperator:
         rows = columns if onto is None else select(model, onto)
         self.blocks, self.sampling = all_blocks(model), sampling
         self.model = model if dtype is None else copy.deepcopy(model).to(dtype)
-        own = dict(self.model.named_parameters())
-        self.columns, self.rows = [own[n] for n in columns], [own[n] for n in rows]
+        named = dict(self.model.named_parameters())  # of the copy, where there is one
+        self.columns, self.rows = [named[n] for n in columns], [named[n] for n in rows]
         self.layout, self.row_layout = Layout(columns), Layout(rows)
         self.loss = sampling.loss or fused_loss
         self.batches = collect(self.model, data, sampling, dtype=dtype)

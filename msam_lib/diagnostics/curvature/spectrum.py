@@ -106,7 +106,7 @@ def top_eigenvalues(
         iterations: at most so many products.
         tol: stop when every residual is at most `tol` times the largest |λ|.
         seed: of the start vector; None takes `sampling.seed`.
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
 
     Raises:
         MsamError: k is not between 1 and the block's size, or `which` is unknown.
@@ -221,7 +221,7 @@ def spectral_density(
         probes: random vectors V.
         steps: Lanczos steps J (fewer where the block is smaller).
         seed: of the vectors; None takes `sampling.seed`.
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
     """
     seed = sampling.seed if seed is None else seed
     operator = HessianOperator(model, data, block, sampling=sampling, dtype=dtype)

@@ -109,7 +109,7 @@ def hessian_trace(
             eigenvalues first and pays off from about 60 probes on; it takes a fixed number of
             probes.
         seed: of the probes; None takes `sampling.seed`.
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
 
     Returns:
         The estimate with its standard error. For Hutch++ the error is that of the remainder, from

@@ -61,8 +61,8 @@ class FirstLayers:
 
     def keep(self, x: Tensor) -> Tensor:
         """x, or a copy of it where it lies in one of the buffers."""
-        own = {b.untyped_storage().data_ptr() for b in self.buffers.values()}
-        return x.clone() if x.untyped_storage().data_ptr() in own else x
+        buffers = {b.untyped_storage().data_ptr() for b in self.buffers.values()}
+        return x.clone() if x.untyped_storage().data_ptr() in buffers else x
 
     @torch.no_grad()
     def _take(
@@ -93,7 +93,7 @@ class FirstLayers:
 
         def forward(x: Tensor) -> Tensor:
             layer = self.known.get((name, x.data_ptr()))
-            # Any other input, such as a few samples of the first batch, goes the usual way.
+            # Any other input, such as a few samples of the first batch, is computed as usual.
             if layer is None or len(layer.shape) != x.dim() or layer.shape[0] != len(x):
                 return usual(x)
             return layer(self.at[name], self.buffers[name, layer.shape])

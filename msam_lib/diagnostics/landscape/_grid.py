@@ -33,7 +33,7 @@ class Grid:
         model: copied, never moved.
         batches: fixed data, on the model's device.
         directions: d₁ and d₂ (empty for a line), already checked.
-        sampling: the mode and the loss; with a loss of the caller's own there is no accuracy.
+        sampling: the mode and the loss; for a loss other than cross-entropy there is no accuracy.
         cache: reuse what a direction leaves unchanged.
         fast: fold batch normalisation and use the channels-last layout where it gives the same
             logits.

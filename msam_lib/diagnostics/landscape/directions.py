@@ -38,9 +38,8 @@ def random_direction(
     Args:
         model: gives shapes and scales; it is not changed.
         block: the direction is confined to it.
-        seed: of the Gaussian numbers. Each parameter draws from a stream of its own (by its place
-            in the model), so a block's direction is the same whether it is asked for alone or as
-            part of "all".
+        seed: of the Gaussian numbers. Each parameter has a separate random stream (by its place in
+            the model), so a block's direction is the same alone and as part of "all".
         normalise: `"filter"`, `"layer"` (one norm per parameter tensor) or `"none"`.
         vectors: biases and normalisation parameters: `"zero"` leaves them (the authors' option
             `--xignore biasbn`); `"norm"` scales each such vector to its own norm.

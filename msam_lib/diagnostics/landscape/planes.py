@@ -77,12 +77,12 @@ def surface_over(
         model: a `MultimodalModel`, or any module.
         data: as for `HessianOperator`.
         first, second: the axes; None for a line.
-        sampling: as for `HessianOperator`. With a loss of the caller's own there is no accuracy,
-            and nothing can be reused.
+        sampling: as for `HessianOperator`. With a given loss there is no accuracy, and nothing can
+            be reused.
         cache: run an encoder only as often as the directions move it.
         fast: fold batch normalisation (evaluation mode only) and use the channels-last layout,
             provided that the folded network gives the same logits (to 1e-4 of the largest).
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
         meta: kept with the result.
 
     Raises:

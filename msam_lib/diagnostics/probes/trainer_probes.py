@@ -2,8 +2,8 @@
 loaders)`.
 
 Each measures a fixed part of the training split every `every` epochs and returns rows that the
-`Trainer` keeps with split `"probe"`. They draw from generators of their own: a run with probes
-trains as one without.
+`Trainer` keeps with split `"probe"`. They use separate random generators, so that a run with probes
+trains exactly as one without.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class TraceProbe(_Probe):
 
 @dataclass
 class AlignmentProbe(_Probe):
-    """Metrics `gradient_cosine` (own against fused loss) per modality, and `gradient_norm` per
-    block.
+    """Metrics `gradient_cosine` (of the modality's loss and the fused loss) per modality, and
+    `gradient_norm` per block.
     """
 
     def __call__(self, model: Model, epoch: int, loaders: Loaders) -> list[Row]:

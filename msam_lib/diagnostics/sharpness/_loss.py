@@ -19,7 +19,7 @@ class DisplacedLoss:
     block.
 
     The caller's model is never moved. The copy is in float64 by default: in a flat minimum the loss
-    changes by less than a float32 can tell.
+    changes by less than float32 resolves.
 
     Args:
         model, data, block, sampling: as for `HessianOperator`.
@@ -40,7 +40,7 @@ class DisplacedLoss:
     ) -> None:
         names = tuple(select(model, block))
         if next(model.parameters()).device.type == "mps":
-            dtype = torch.float32  # the only one there is
+            dtype = torch.float32  # MPS has no float64
         self.model = copy.deepcopy(model).to(dtype)
         # By name: a wrapped model recognises its blocks by identity, which a copy does not share.
         copied = dict(self.model.named_parameters())

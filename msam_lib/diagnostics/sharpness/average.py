@@ -72,7 +72,7 @@ def average_sharpness(
         draws: pairs; at least 2 for a standard error.
         adaptive: noise relative to each weight's size.
         seed: of the noise; None takes `sampling.seed`.
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
     """
     if sigma < 0 or draws < 1:
         raise MsamError(f"sigma={sigma}, draws={draws}; use sigma >= 0 and at least one draw.")

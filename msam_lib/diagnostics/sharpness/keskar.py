@@ -111,7 +111,7 @@ def keskar_sharpness(
         starts: L-BFGS-B runs from random points.
         iterations: of each run.
         seed: of A and the starting points; None takes `sampling.seed`.
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
 
     Raises:
         MsamError: epsilon ≤ 0, k larger than the block, or A too large for the memory.

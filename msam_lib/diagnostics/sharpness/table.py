@@ -38,11 +38,11 @@ def sharpness_table(
         adaptive_rho: of `adaptive`.
         sigma, draws: of `average`.
         sampling: as for `HessianOperator`; its seed is that of starting points and noise as well.
-        progress: show a bar where somebody watches.
+        progress: show a progress bar in a terminal or notebook.
     """
-    asked = [*filled_blocks(model), ALL] if blocks is None else blocks
+    chosen = [*filled_blocks(model), ALL] if blocks is None else blocks
     rows: list[dict[str, object]] = []
-    for b in progress_bar(list(dict.fromkeys(asked)), show=progress, desc="sharpness"):
+    for b in progress_bar(list(dict.fromkeys(chosen)), show=progress, desc="sharpness"):
         args = (model, data, b)
         q = keskar_sharpness(*args, epsilon=epsilon, sampling=sampling, progress=False)
         sam = ascent_sharpness(*args, rho=rho, sampling=sampling)

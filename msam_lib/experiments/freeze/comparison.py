@@ -41,6 +41,7 @@ def freeze_comparison(
     Raises:
         MsamError: no run of the plan has finished.
     """
+    # {run: name of its row}, for a run's own label holds the tuned options, too.
     label_of = {e.name: row.label for row in plan for e in row.experiments}
     paths = [Path(store) / n for n in label_of if (Path(store) / n / "DONE").exists()]
     if not paths:
@@ -71,6 +72,7 @@ def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:
     if not names:
         raise MsamError(f"No comparison in {folder}. `python -m msam_lib comparison` makes one.")
     frames = [load(n, folder) for n in names]
+    # Test accuracy and contributions at the reported epoch of every run.
     parts = [reported_epoch(f) for f in frames]
     parts = [
         f[(f["split"] == "test") & f["metric"].isin(("accuracy", "contribution"))] for f in parts

@@ -93,6 +93,7 @@ def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
         for p in paths
         if (p / "timing.json").exists()
     }
+    # The settings of each data set, fusion and label; seeds and devices differ within one.
     settings = {}
     for config in configs.values():
         key = f"{config['dataset']} {config['fusion']} {Experiment.from_dict(config).label}"

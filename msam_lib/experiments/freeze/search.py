@@ -28,6 +28,7 @@ def freeze_search(
         folder: where `tune` keeps the choices.
     """
     rows, sources, commits = [], {}, set()
+    # A file per data set and fusion, in it a choice per method, in that its trials.
     for path in sorted(Path(folder).glob("*.json")):
         dataset, _, fusion = path.stem.rpartition("-")
         sources[path.name] = sha256(path.read_bytes())

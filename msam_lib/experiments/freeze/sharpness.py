@@ -47,6 +47,7 @@ def freeze_sharpness(
     """
     runs = list(runs)
     paths = [r.path for r in runs]
+    # Every process writes to its run's directory; the rows are gathered after.
     with progress_bar(total=len(runs), show=progress, desc="sharpness", unit="run") as bar:
         for _, error in finished(_measure, paths, jobs=jobs):
             if error is not None:
@@ -81,5 +82,6 @@ def _measure(path: Path) -> None:
         for r in table
     ]
     rows += [{"modality": m, "metric": "normalised_gap", "value": v} for m, v in gap.items()]
+    # JSON has no NaN.
     rows = [r for r in rows if math.isfinite(r["value"])]
     write_text(_file(path), json.dumps(rows, indent=0) + "\n")
