@@ -24,17 +24,16 @@ class NaiveMSAM(Method):
         self.rho = rho
 
     def shares(self, model: nn.Module, batch: Batch) -> Tensor:
-        """v (M,) from the batch accuracies of all 2^M masked batches."""
-        values = []
+        """v (M,) from the correct answers, counted, of all 2^M masked batches."""
+        counts = []
         with evaluating(model), torch.no_grad():
             for mask in coalition_masks(len(model.modalities)):
                 kept = {
                     m: x if mask[i] else torch.zeros_like(x)
                     for i, (m, x) in enumerate(batch.inputs.items())
                 }
-                hits = model(kept).logits.argmax(-1) == batch.targets
-                values.append(hits.float().mean())
-        phi = shapley_from_values(torch.stack(values)).clamp(min=0)
+                counts.append((model(kept).logits.argmax(-1) == batch.targets).sum())
+        phi = shapley_from_values(torch.stack(counts)).clamp(min=0)
         return phi / phi.sum() if phi.sum() > 0 else torch.full_like(phi, 1 / len(phi))
 
     def step(self, model: nn.Module, batch: Batch, optimizer: Optimizer) -> Logs:

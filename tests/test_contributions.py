@@ -10,15 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msam_lib.contributions.measure import (
-    VALUES,
-    coalition_logits,
-    coalition_values,
-    dominant_modality,
-    normalise,
-    shapley_contributions,
-)
+from msam_lib.contributions.coalitions import coalition_logits
+from msam_lib.contributions.measure import coalition_values, shapley_contributions
 from msam_lib.contributions.shapley import coalition_masks, sampled_shapley, shapley_from_values
+from msam_lib.contributions.shares import dominant_modality, normalise
+from msam_lib.contributions.values import VALUES
 from msam_lib.errors import MsamError
 from msam_lib.models import FUSIONS, evaluating, wrap
 from tests.helpers import buffers, make_batch, make_model

@@ -2,78 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import torch
 from torch import Tensor, nn
 
-from msam_lib.contributions.measure import leader, shapley_contributions, value_function
+from msam_lib.contributions.coalitions import logits_of_pass
+from msam_lib.contributions.measure import EXACT_LIMIT, phi_and_shares, shapley_contributions
+from msam_lib.contributions.shapley import coalition_masks, double
+from msam_lib.contributions.shares import HOWS, leader
+from msam_lib.contributions.values import value_function
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.models.base import Model
+from msam_lib.models.base import Model, Output
 
-HOWS = ("clip", "agm", "softmax")
+FEATURES = ("evaluation", "training")
 
 
 class Dominance(nn.Module):
     """Keeps v (M,) as buffers, so that a resumed run goes on with the same shares.
 
+    They are tensors where the model is, and nothing here waits for the device, except to name a
+    leader.
+
     Args:
         value, contribution: see `contributions.shapley_contributions`.
         smoothing: v <- smoothing * v + (1 - smoothing) * v_batch; 0 takes each batch by itself.
+        features: whose features are measured: those of an `"evaluation"` pass, or those of the
+            `"training"` pass that has been made.
     """
 
     shares: Tensor
     phi: Tensor
 
-    def __init__(self, value: str, contribution: str, smoothing: float) -> None:
+    def __init__(self, value: str, contribution: str, smoothing: float, features: str) -> None:
         super().__init__()
         value_function(value)
         if contribution not in HOWS:
             raise unknown_name("contribution", contribution, HOWS)
+        if features not in FEATURES:
+            raise unknown_name("features", features, FEATURES)
         if not 0 <= smoothing < 1:
             raise MsamError(f"smoothing={smoothing}; it must be at least 0 and less than 1.")
         self.value, self.contribution, self.smoothing = value, contribution, smoothing
+        self.features = features
         self.names: tuple[str, ...] = ()
+        self._known = False
         self.register_buffer("shares", torch.zeros(0))
         self.register_buffer("phi", torch.zeros(0))
 
-    def setup(self, modalities: Sequence[str]) -> None:
+    def setup(self, model: Model) -> None:
         """Forget everything; shares of zero mean that no batch has been measured yet."""
-        self.names = tuple(modalities)
-        self.shares, self.phi = torch.zeros(len(self.names)), torch.zeros(len(self.names))
+        self.names = tuple(model.modalities)
+        zeros = torch.zeros(len(self.names), device=next(model.parameters()).device)
+        self.shares, self.phi, self._known = double(zeros), double(zeros), False
 
     @property
     def known(self) -> bool:
-        """Whether a batch has been measured."""
-        return bool(self.shares.any())
+        """Whether a batch has been measured; once it has, the device is not asked again."""
+        self._known = self._known or bool(self.shares.any())
+        return self._known
 
-    def measure(self, model: Model, batch: Batch, features: Mapping[str, Tensor]) -> None:
-        """Algorithm 1 of M-SAM, line 2: v from this batch, with the features of the training
-        forward pass.
+    @torch.no_grad()
+    def measure(self, model: Model, batch: Batch, output: Output) -> None:
+        """Algorithm 1 of M-SAM, line 2: v from this batch; `output` is the training forward pass of
+        it.
         """
-        found = shapley_contributions(
-            model,
-            batch.inputs,
-            batch.targets,
-            value=self.value,
-            contribution=self.contribution,
-            features={m: f.detach() for m, f in features.items()} or None,
-        )
-        new, self.phi = found.weights.to(self.shares), found.phi.to(self.shares)
+        self.phi, new = self._measured(model, batch, output)
         if self.smoothing and self.known:
             new = self.smoothing * self.shares + (1 - self.smoothing) * new
         self.shares = new
 
+    def _measured(self, model: Model, batch: Batch, output: Output) -> tuple[Tensor, Tensor]:
+        encode = self.features == "evaluation"
+        m = len(self.names)
+        if m > EXACT_LIMIT:
+            found = shapley_contributions(
+                model,
+                batch.inputs,
+                batch.targets,
+                value=self.value,
+                contribution=self.contribution,
+                features=None if encode else output.features,
+            )
+            return found.phi, found.weights
+        # of a model that cannot be split, the masks are read here, not on the device
+        masks = coalition_masks(m, batch.targets.device if model.splittable else None)
+        logits = logits_of_pass(model, batch.inputs, masks, output, encode=encode)
+        return phi_and_shares(
+            logits, batch.targets, value=self.value, contribution=self.contribution
+        )
+
     @property
-    def largest(self) -> float:
+    def largest(self) -> Tensor:
         """v_d, the dominant modality's share."""
-        return float(self.shares.max())
+        return self.shares.max()
 
     def leader(self, *, least: bool = False) -> str:
         """The dominant modality's name (or the weakest one's)."""
         return leader(self.names, self.shares, self.phi, least=least)
 
-    def as_dict(self) -> dict[str, float]:
+    def by_name(self) -> dict[str, Tensor]:
         """{modality: share}."""
-        return dict(zip(self.names, self.shares.tolist(), strict=True))
+        return dict(zip(self.names, self.shares.unbind(), strict=True))

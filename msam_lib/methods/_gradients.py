@@ -61,6 +61,18 @@ def total_norm(tensors: Sequence[Tensor]) -> Tensor:
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(tensors))))
 
 
+def scale(tensors: Sequence[Tensor], factor: Tensor | float) -> None:
+    """Multiply every tensor by the factor, in place."""
+    if isinstance(factor, Tensor):
+        factor = factor.to(tensors[0].dtype)
+    torch._foreach_mul_(list(tensors), factor)
+
+
+def times(loss: Tensor, factor: Tensor | float) -> Tensor:
+    """The loss times a number, in the loss' own precision."""
+    return loss * (factor.to(loss.dtype) if isinstance(factor, Tensor) else factor)
+
+
 def own_parameters(model: Model, modality: str) -> list[nn.Parameter]:
     """A modality's encoder and its own heads: late fusion's, and the one beside the fusion."""
     out = model.parameters_of(modality)

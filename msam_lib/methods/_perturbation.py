@@ -64,6 +64,7 @@ def ascent(grads: Sequence[Tensor], rho: float | Tensor) -> list[Tensor]:
     zero.
     """
     norm = total_norm(grads)
+    rho = rho.to(norm.dtype) if isinstance(rho, Tensor) else rho
     scale = torch.where(norm > 0, rho / norm, torch.zeros_like(norm))
     return list(torch._foreach_mul(list(grads), scale))
 

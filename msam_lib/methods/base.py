@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch
 from msam_lib.errors import UnsupportedSetting
 from msam_lib.methods._gradients import backward
@@ -125,8 +126,8 @@ class Method(nn.Module):
         self._ready = True
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        """The training loss, a scalar: cross-entropy of the fused logits."""
-        return F.cross_entropy(output.logits.float(), batch.targets)
+        """The training loss, a scalar: cross-entropy of the fused logits, never in half precision."""
+        return F.cross_entropy(full(output.logits), batch.targets)
 
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         """Edit the gradients in place, after backward and before the optimizer's step."""

@@ -8,10 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._dominance import Dominance
-from msam_lib.methods._gradients import backward, gradients, grads_of, trainable, with_gradient
+from msam_lib.methods._gradients import (
+    backward,
+    gradients,
+    grads_of,
+    scale,
+    times,
+    trainable,
+    with_gradient,
+)
 from msam_lib.methods._perturbation import SecondPass, ascent, displaced, momentum_of
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model, Output, summed
@@ -78,6 +87,7 @@ class MSAM(Method):
         ascent: str = "gradient",
         target: str = "dominant",
         mixing: float | None = None,
+        features: str = "evaluation",
     ) -> None:
         super().__init__()
         for what, given, known in [
@@ -95,7 +105,8 @@ class MSAM(Method):
             )
         self.rho, self.reading, self.value, self.contribution = rho, reading, value, contribution
         self.smoothing, self.ascent, self.target, self.mixing = smoothing, ascent, target, mixing
-        self.dominance = Dominance(value, contribution, smoothing)
+        self.features = features
+        self.dominance = Dominance(value, contribution, smoothing, features)
 
     def needs(self) -> frozenset[str]:
         return frozenset({"encoders"} if self.reading == "encoder" else ())
@@ -104,7 +115,7 @@ class MSAM(Method):
         super().setup(model, task)
         if self.target not in (allowed := [*TARGETS, *model.modalities]):
             raise unknown_name("target", self.target, allowed)
-        self.dominance.setup(model.modalities)
+        self.dominance.setup(model)
 
     def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One training step in the chosen reading. Logs the loss and the shares."""
@@ -114,21 +125,20 @@ class MSAM(Method):
         else:
             loss = getattr(self, f"_{self.reading}")(model, batch)
         self.update(model, optimizer)
-        shares = {f"share/{m}": v for m, v in self.dominance.as_dict().items()}
-        return {"loss": loss.detach()} | shares
+        logs: Logs = {"loss": loss.detach()}
+        return logs | {f"share/{m}": v for m, v in self.dominance.by_name().items()}
 
-    def _measure(self, model: Model, batch: Batch, output: Output) -> tuple[float, str]:
-        """Algorithm 1, lines 2-3: the shares v, then v_d (or the fixed mixing) and the target's
-        name.
-        """
+    def _measure(self, model: Model, batch: Batch, output: Output) -> None:
+        """Algorithm 1, line 2: the shares v."""
         with self.autocast(batch):
-            self.dominance.measure(model, batch, output.features)
-        return self._mixture(), self._target()
+            self.dominance.measure(model, batch, output)
 
-    def _mixture(self) -> float:
+    def _mixture(self) -> Tensor | float:
+        """v_d, or the fixed number in its place; it stays on the device."""
         return self.dominance.largest if self.mixing is None else self.mixing
 
     def _target(self) -> str:
+        """Line 3: whose encoder is perturbed. To name it, the shares are read from the device."""
         if self.target not in TARGETS:
             return self.target
         return self.dominance.leader(least=self.target == "weakest")
@@ -137,22 +147,25 @@ class MSAM(Method):
         second = SecondPass(model, batch)
         output, loss = self.compute(model, batch)
         backward(loss)
-        v, _ = self._measure(model, batch, output)
+        self._measure(model, batch, output)
+        v = self._mixture()
         del output
         parameters = with_gradient(trainable(model))
         grads = grads_of(parameters)
         eps = ascent(grads, self.rho)  # line 6: grad L_d is parallel to grad L, so v_d cancels
-        torch._foreach_mul_(grads, 1 - v)  # line 8's second term: grad L_s = (1 - v_d) grad L
+        scale(grads, 1 - v)  # line 8's second term: grad L_s = (1 - v_d) grad L
         with second.at(parameters, eps):
             del eps
-            backward(v * self.compute(model, batch)[1])  # its first term, added to what is there
+            again = self.compute(model, batch)[1]
+            backward(times(again, v))  # its first term, added to what is there
         return loss
 
     def _encoder(self, model: Model, batch: Batch) -> Tensor:
         second = SecondPass(model, batch)
         output, loss = self.compute(model, batch)
         backward(loss)
-        v, target = self._measure(model, batch, output)
+        self._measure(model, batch, output)
+        v, target = self._mixture(), self._target()
         parameters = with_gradient(model.parameters_of(target))
         grads = grads_of(parameters)
         kept = {m: f.detach() for m, f in output.features.items()}
@@ -162,8 +175,8 @@ class MSAM(Method):
             del eps
             with self.autocast(batch):
                 again = self._again(model, batch, kept, target)
-                perturbed_grads = gradients(v * self.loss(again, batch), parameters)
-        torch._foreach_mul_(grads, 1 - v)
+                perturbed_grads = gradients(times(self.loss(again, batch), v), parameters)
+        scale(grads, 1 - v)
         torch._foreach_add_(grads, perturbed_grads)
         return loss
 
@@ -171,12 +184,15 @@ class MSAM(Method):
         second = SecondPass(model, batch)
         with self.autocast(batch):
             output = model(batch.inputs)
-        _, target = self._measure(model, batch, output)
-        v = self.dominance.as_dict()
+        self._measure(model, batch, output)
+        target = self._target()
+        v: dict[str, Tensor | float] = {**self.dominance.by_name()}
         if self.mixing is not None:
             v[target] = self.mixing
         with self.autocast(batch), frozen_statistics(model):
-            losses = {m: v[m] * self._own_loss(model, batch, output, m) for m in model.modalities}
+            losses = {
+                m: times(self._own_loss(model, batch, output, m), v[m]) for m in model.modalities
+            }
         kept = {m: f.detach() for m, f in output.features.items()}
         backward(losses[target])
         parameters = with_gradient(trainable(model))  # L_d reaches no other modality's encoder
@@ -187,8 +203,8 @@ class MSAM(Method):
         if others:
             backward(sum(others[1:], others[0]))  # grad L_s(theta)
         with second.at(parameters, eps):
-            perturbed_grads = self._again_own_loss(model, batch, kept, target)
-            backward(v[target] * perturbed_grads)
+            again = self._again_own_loss(model, batch, kept, target)
+            backward(times(again, v[target]))
         return summed(x.detach() for x in losses.values())
 
     def _own_loss(self, model: Model, batch: Batch, output: Output, modality: str) -> Tensor:
@@ -206,7 +222,7 @@ class MSAM(Method):
             logits = model.fuse(features).logits
         else:
             logits = model(batch.inputs, present=[modality]).logits
-        return F.cross_entropy(logits.float(), batch.targets)
+        return F.cross_entropy(full(logits), batch.targets)
 
     def _again(self, model: Model, batch: Batch, kept: dict[str, Tensor], target: str) -> Output:
         """The second forward pass: only the target's encoder runs where the model can be split."""

@@ -19,8 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from msam_lib.contributions.measure import coalition_logits, normalise
+from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
+from msam_lib.contributions.shares import accuracy_shares
 from msam_lib.data.containers import BatchLoader, MultimodalDataset
 from msam_lib.errors import NonFiniteLoss
 from msam_lib.methods.base import Method
@@ -153,9 +154,8 @@ def _fused_rows(logits: Tensor, y: Tensor) -> list[Row]:
 
 def _shapley_rows(stack: Tensor, y: Tensor, names: tuple[str, ...]) -> list[Row]:
     """Shapley values of accuracy and logits, from the logits of all coalitions (2^M, N, C)."""
-    values = (stack.argmax(-1) == y).double().mean(-1)  # (2^M,)
-    phi = shapley_from_values(values)
-    share = normalise(phi)
+    counts = (stack.argmax(-1) == y).sum(-1)  # (2^M,)
+    phi, share = accuracy_shares(counts, len(y))
     # AGM's definition: the modality's share of the logits, the empty coalition counting as 0.
     without_empty = stack.clone()
     without_empty[0] = 0
@@ -169,10 +169,11 @@ def _shapley_rows(stack: Tensor, y: Tensor, names: tuple[str, ...]) -> list[Row]
 
 def _class_rows(stack: Tensor, y: Tensor, names: tuple[str, ...]) -> list[Row]:
     """Contributions within each class, from the logits of all coalitions (2^M, N, C)."""
-    right = (stack.argmax(-1) == y).double()  # (2^M, N)
+    right = stack.argmax(-1) == y  # (2^M, N)
     rows = []
     for c in range(stack.shape[-1]):
-        if (y == c).any():
-            share = normalise(shapley_from_values(right[:, y == c].mean(-1)))
+        own = y == c
+        if size := int(own.sum()):
+            _, share = accuracy_shares(right[:, own].sum(-1), size)
             rows += [Row(m, f"contribution/{c}", float(share[i])) for i, m in enumerate(names)]
     return rows

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msam_lib.models.base import summed
-from msam_lib.models.fusions.base import Features, Fusion
+from msam_lib.models.fusions.base import Features, Fusion, coalition_sums
 
 
 class _Additive(Fusion):
@@ -23,11 +23,8 @@ class _Additive(Fusion):
     def coalition_logits(
         self, features: Features, absent: Features, masks: Tensor, *, rows: int = 16_384
     ) -> Tensor:
-        present = torch.stack(list(self.unimodal(features).values()))  # (M, N, C)
-        missing = torch.stack(list(self.unimodal(absent).values()))  # (M, 1, C)
-        # Logits of the empty coalition, plus what each present modality changes.
-        gain = torch.einsum("km,mnc->knc", masks.to(present), present - missing)
-        return missing.sum(0) + gain
+        here, gone = self.unimodal(features).values(), self.unimodal(absent).values()
+        return coalition_sums(list(here), list(gone), masks)
 
 
 class LateFusion(_Additive):

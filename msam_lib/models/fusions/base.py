@@ -7,12 +7,14 @@ nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.precision import full
 from msam_lib.errors import MsamError
 
 Features = Mapping[str, Tensor]
@@ -66,3 +68,17 @@ class Fusion(nn.Module):
             }  # {m: (k * N, D_m)}
             out.append(self(stacked).view(len(chunk), n, -1))
         return torch.cat(out)
+
+
+def coalition_sums(here: Sequence[Tensor], gone: Sequence[Tensor], masks: Tensor) -> Tensor:
+    """Sums over the modalities (K, N, C) for K coalitions: of `here`, each (N, C), where the
+    modality is present, and of `gone`, each (1, C), where it is absent.
+
+    One product of the masks (K, M) with all modalities at once, never in half precision.
+    """
+    present, absent = full(torch.stack(list(here))), full(torch.stack(list(gone)))
+    kind = present.device.type
+    gains = (present - absent).flatten(1)
+    with torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext():
+        gain = masks.to(gains.dtype) @ gains
+    return gain.view(len(masks), *present.shape[1:]) + absent.sum(0)

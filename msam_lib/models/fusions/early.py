@@ -4,14 +4,16 @@ logits.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msam_lib.errors import unknown_name
 from msam_lib.models.base import summed
-from msam_lib.models.fusions.base import Features, Fusion
+from msam_lib.models.fusions.base import Features, Fusion, coalition_sums
 
 
 class _Maxout(nn.Module):
@@ -66,6 +68,35 @@ class MaxoutFusion(Fusion):
 
     def forward(self, features: Features) -> Tensor:
         return self.net(torch.cat([features[m] for m in self.modalities], dim=1))
+
+    def coalition_logits(
+        self, features: Features, absent: Features, masks: Tensor, *, rows: int = 16_384
+    ) -> Tensor:
+        """As in the base class, with less work: the first layer is linear, so its sums over present
+        and absent modalities need one product for each modality, not one for each coalition.
+        """
+        norm, first, *rest = self.net
+        if self.training or type(first) is not _Maxout or getattr(norm, "running_mean", 0) is None:
+            return super().coalition_logits(features, absent, masks, rows=rows)
+        every = [torch.cat([x[m] for m in self.modalities], dim=1) for x in (features, absent)]
+        x = norm(torch.cat(every))  # (N + 1, D), the last row with every modality absent
+        sizes = [self.dims[m] for m in self.modalities]
+        slices = zip(x.split(sizes, 1), first.linear.weight.split(sizes, 1), strict=True)
+        terms = [F.linear(a, w) for a, w in slices]
+        here, gone = [t[:-1] for t in terms], [t[-1:] for t in terms]
+        out = []
+        for chunk in masks.split(max(1, rows // (len(x) - 1))):
+            sums = coalition_sums(here, gone, chunk) + first.linear.bias  # (k, N, units * pieces)
+            h = _largest(sums.flatten(0, 1), first.pieces)
+            for layer in rest:
+                h = _largest(layer.linear(h), layer.pieces) if type(layer) is _Maxout else layer(h)
+            out.append(h.view(len(chunk), -1, h.shape[-1]))
+        return torch.cat(out)
+
+
+def _largest(x: Tensor, pieces: int) -> Tensor:
+    """The largest of the pieces, unit by unit: (N, units * pieces) -> (N, units)."""
+    return functools.reduce(torch.maximum, x.view(len(x), -1, pieces).unbind(-1))
 
 
 class _Projected(Fusion):
