@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 
 from msam_lib._utils.registry import Registry
 from msam_lib.catalogue import DATASETS, DatasetRow
-from msam_lib.data.containers import Batch, BatchLoader, DataSplits, Modality, MultimodalDataset
+from msam_lib.data.containers import Batch, DataSplits, Modality, MultimodalDataset
 from msam_lib.data.label_noise import with_label_noise
+from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import unknown_name
 
 __all__ = [

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from msam_lib.data.containers import Batch, BatchLoader, MultimodalDataset
+from msam_lib.data.containers import Batch, MultimodalDataset
+from msam_lib.data.loader import BatchLoader
 from msam_lib.diagnostics._losses import Loss
 from msam_lib.diagnostics._session import check_mode
 from msam_lib.errors import MsamError

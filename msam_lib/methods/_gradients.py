@@ -20,6 +20,12 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
     return [p for p in model.parameters() if p.requires_grad]
 
 
+def forget(module: nn.Module) -> None:
+    """Forget the gradients of a module's parameters."""
+    for p in module.parameters():
+        p.grad = None
+
+
 def backward(loss: Tensor) -> None:
     """Add the gradient of `loss` to every parameter's `.grad`."""
     loss.backward()

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from msam_lib.contributions.measure import coalition_logits
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
-from msam_lib.data.containers import Batch, BatchLoader, MultimodalDataset
+from msam_lib.data.containers import Batch, MultimodalDataset
+from msam_lib.data.loader import BatchLoader
 from msam_lib.models.base import Inputs, Model, Output
 from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import MultimodalModel, split

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msam_lib._utils.progress import progress_bar
-from msam_lib.data.containers import BatchLoader
+from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import Memory

@@ -98,9 +98,8 @@ class AGM(Method):
         """Remember where we are."""
         self.memory["epoch"] = epoch
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """One pass: logits with the value of F and the gradient of sum_k c_k m_k."""
-        self.prepare(model, optimizer)
         with self.autocast(batch):
             output = model(batch.inputs)
             responses = mono_modal(model, output, batch.inputs, gradient=True)  # (M, N, C)
@@ -109,7 +108,6 @@ class AGM(Method):
             logits = output.logits.detach() + (scaled - scaled.detach())
             loss = self.loss(replace(output, logits=logits), batch)
         backward(loss)
-        self.update(model, optimizer)
         named = zip(model.modalities, c, strict=True)
         return {"loss": loss.detach()} | {f"coefficient/{m}": k for m, k in named}
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
@@ -114,13 +115,13 @@ class AMCo(Method):
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         self.dependent = shares(output.unimodal) > self.threshold
 
-    def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """An ordinary step on masked features; logs the part that is masked of each modality."""
         part = self.masked_part
         if not self._ready:
             self.setup(model)
         dependent = self.dependent
-        logs = super().step(model, batch, optimizer)
+        logs = super().differentiate(model, batch, optimizer)
         named = zip(model.modalities, dependent, strict=True)
         return logs | {f"masked/{m}": part * d for m, d in named}
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
@@ -118,9 +119,9 @@ class ARL(Method):
                 if p.grad is not None:
                     p.grad.mul_(k.to(p.grad))
 
-    def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """An ordinary step with modulated gradients; logs the coefficients."""
-        logs = super().step(model, batch, optimizer)
+        logs = super().differentiate(model, batch, optimizer)
         return logs | {f"coefficient/{m}": k for m, k in self.coefficients.items()}
 
 

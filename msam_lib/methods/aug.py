@@ -59,6 +59,7 @@ class AUG(Method):
     """
 
     reference = "Jiang et al., NeurIPS 2025"
+    several_steps = True
     passes = "1 forward, 1 backward; M + 1 optimizer steps"
     requires = frozenset({"features"})
     fusions = ("late",)
@@ -147,9 +148,8 @@ class AUG(Method):
         each = F.cross_entropy(last, targets, reduction="none")
         return loss + F.cross_entropy(old, targets) + ((1 - known / 2) * each).mean()
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def take_steps(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """Every modality in turn, then the model's own fusion on what the encoders gave."""
-        self.prepare(model, optimizer)
         with self.autocast(batch):
             features = model.encode(batch.inputs)
         losses: dict[str, Tensor] = {}

@@ -10,34 +10,23 @@ import inspect
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
 
 from msam_lib._utils.precision import full
-from msam_lib.data.containers import Batch
+from msam_lib.data.containers import Batch, gathered
 from msam_lib.errors import UnsupportedSetting
-from msam_lib.methods._gradients import backward
+from msam_lib.methods._gradients import backward, forget
+from msam_lib.methods.requirements import ADVICE, capabilities
 from msam_lib.models.base import Model, Output
 from msam_lib.models.fusions.registry import FUSIONS
-from msam_lib.models.multimodal import MultimodalModel
-
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
+from msam_lib.models.micro_batches import micro_batches
 
 Logs = dict[str, float | Tensor]
-
-# What a `requires` entry means, in words, and what to do where it is missing.
-ADVICE = {
-    "unimodal_logits": "needs per-modality logits, which this fusion does not have. Use "
-    "fusion='late' or 'concat', or build the model with unimodal_heads=True",
-    "encoders": "needs to know which parameters belong to which modality. Use a MultimodalModel, "
-    "or name them: wrap(model, modalities, encoders={...})",
-    "features": "needs the features of each modality. Use a MultimodalModel: a wrapped module "
-    "cannot be split",
-}
 
 
 @dataclass(frozen=True)
@@ -48,20 +37,8 @@ class Task:
     kind: str = "classification"
 
 
-def capabilities(model: Model) -> frozenset[str]:
-    """What a model offers to methods, in the terms of `Method.requires`."""
-    out = set()
-    if isinstance(model, MultimodalModel):
-        out |= {"features", "encoders"}
-        if model.fusion.additive or model.heads is not None:
-            out.add("unimodal_logits")
-    elif len(model.blocks()) == len(model.modalities) + 1:
-        out.add("encoders")
-    return frozenset(out)
-
-
 class Method(nn.Module):
-    """One training rule; override the least you need: `loss`, else `modulate`, else `step`.
+    """One training rule; override the least you need of `loss`, `modulate` and `differentiate`.
 
     Title, kind and search grid stand in the method's row of `msam_lib.catalogue`. The class
     attributes are the rest of its card, shown by `python -m msam_lib list methods`: `reference`,
@@ -69,7 +46,8 @@ class Method(nn.Module):
     ones it works with; empty for all), `modalities` (`"any"`, or the number it is defined for),
     `tasks`, `paper_options` ({data set: {option: value}} as published), `ordered` (the order of the
     modalities is part of the method), `caveat` (what its sources leave uncertain), `tabled` (False
-    where they leave too much open for a table) and `neutral` (options at which a step must equal
+    where they leave too much open for a table), `several_steps` (a batch takes several steps of the
+    optimizer) and `neutral` (options at which a step must equal
     joint training's).
 
     >>> from msam_lib.methods import build_method
@@ -87,6 +65,7 @@ class Method(nn.Module):
     ordered: ClassVar[bool] = False
     caveat: ClassVar[str] = ""
     tabled: ClassVar[bool] = True
+    several_steps: ClassVar[bool] = False
     neutral: ClassVar[dict[str, Any] | None] = None
 
     def __init__(self) -> None:
@@ -126,26 +105,94 @@ class Method(nn.Module):
         self._ready = True
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        """The training loss, a scalar: cross-entropy of the fused logits, never in half precision."""
+        """The training loss, a scalar: cross-entropy of the fused logits, not in half precision."""
         return F.cross_entropy(full(output.logits), batch.targets)
 
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         """Edit the gradients in place, after backward and before the optimizer's step."""
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
-        """One training step: forward, backward, modulate, optimizer step. Returns what to log."""
-        self.prepare(model, optimizer)
+    def step(self, model: Model, batch: Batch | Sequence[Batch], optimizer: Optimizer) -> Logs:
+        """One training step: `compute_gradients`, then `update`. Returns what to log.
+
+        Args:
+            model: in training mode.
+            batch: a batch; or a list of micro-batches, which stand for one batch of all their
+                samples and need the memory of the largest of them (see `models.micro_batches`).
+            optimizer: any that steps without a closure, over the model's parameters (and the
+                method's own, where it has any).
+
+        Raises:
+            UnsupportedSetting: the optimizer needs a closure, or gradients are sparse.
+        """
+        whole, sizes = gathered(batch)
+        with micro_batches(model, sizes):
+            self.prepare(model, optimizer)
+            return self.take_steps(model, whole, optimizer)
+
+    def compute_gradients(
+        self, model: Model, batch: Batch | Sequence[Batch], optimizer: Optimizer | None = None
+    ) -> Logs:
+        """The first half of a step: every `.grad` is what the optimizer is to follow.
+
+        For a trainer that steps the optimizer itself. The second half is `update(model,
+        optimizer)`, which also clips and steps what belongs to the method; `optimizer.step()` does
+        for a method that has neither.
+
+        Args:
+            model, batch: as in `step`.
+            optimizer: for methods that look into it (momentum, learning rate); it makes no step.
+
+        Raises:
+            UnsupportedSetting: the method takes several optimizer steps per batch, or looks into an
+                optimizer and got none.
+        """
+        if self.several_steps:
+            raise UnsupportedSetting(
+                f"{self!r} takes several optimizer steps per batch, so it has no first half. Call "
+                "step(model, batch, optimizer)."
+            )
+        whole, sizes = gathered(batch)
+        with micro_batches(model, sizes):
+            self.prepare(model, optimizer)
+            return self.differentiate(model, whole, optimizer)
+
+    def take_steps(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+        """Gradients and update, with everything prepared; overridden where a batch takes several
+        optimizer steps.
+        """
+        logs = self.differentiate(model, batch, optimizer)
+        self.update(model, optimizer)
+        return logs
+
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
+        """Put the gradients to follow into `.grad`: forward, backward, modulate."""
         output, loss = self.compute(model, batch)
         backward(loss)
         self.modulate(model, output, batch)
-        self.update(model, optimizer)
         return {"loss": loss.detach()}
 
-    def prepare(self, model: Model, optimizer: Optimizer) -> None:
+    def given(self, optimizer: Optimizer | None) -> Optimizer:
+        """The optimizer, for a method that looks into it.
+
+        Raises:
+            UnsupportedSetting: none was given.
+        """
+        if optimizer is None:
+            raise UnsupportedSetting(
+                f"{self!r} looks into the optimizer, and got none. Call "
+                "compute_gradients(model, batch, optimizer)."
+            )
+        return optimizer
+
+    def prepare(self, model: Model, optimizer: Optimizer | None) -> None:
         """The beginning of every step: set up if that has not happened, forget old gradients."""
         if not self._ready:
             self.setup(model)
-        optimizer.zero_grad(set_to_none=True)
+        if optimizer is None:
+            forget(model)
+            forget(self)
+        else:
+            optimizer.zero_grad(set_to_none=True)
 
     def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:
         """Forward pass and loss, in the precision that was chosen."""
@@ -155,6 +202,14 @@ class Method(nn.Module):
 
     def update(self, model: Model, optimizer: Optimizer) -> None:
         """The end of every step: clip where asked, then the optimizer's step."""
+        if isinstance(optimizer, LBFGS) or any(
+            p.grad is not None and p.grad.is_sparse for p in model.parameters()
+        ):
+            raise UnsupportedSetting(
+                f"{self!r} steps without a closure and on dense gradients; "
+                f"{type(optimizer).__name__} with these parameters needs something else. Use SGD "
+                "or AdamW, and nn.Embedding(sparse=False)."
+            )
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), self.clip_norm)
         optimizer.step()

@@ -99,9 +99,8 @@ class CGGM(Method):
             first, last = nn.Linear(size, self.hidden), nn.Linear(self.hidden, classes)
         return nn.Sequential(first, nn.ReLU(), last)
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """One step of the model, one of the classifiers."""
-        self.prepare(model, optimizer)
         output, loss = self.compute(model, batch)
         pull, accuracies = self._classifiers(output.features, batch)
         b = self.balance(accuracies)
@@ -119,7 +118,6 @@ class CGGM(Method):
             for p in model.parameters_of(m):
                 if p.grad is not None:
                     p.grad.mul_(self.scale * k)
-        self.update(model, optimizer)
         named = zip(model.modalities, self.scale * b, strict=True)
         return {"loss": loss.detach()} | {f"coefficient/{m}": k for m, k in named}
 

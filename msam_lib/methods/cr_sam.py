@@ -8,7 +8,14 @@ import torch
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
-from msam_lib.methods._gradients import backward, grads_of, grads_or_zeros, trainable, with_gradient
+from msam_lib.methods._gradients import (
+    backward,
+    forget,
+    grads_of,
+    grads_or_zeros,
+    trainable,
+    with_gradient,
+)
 from msam_lib.methods._perturbation import SecondPass, ascent
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
@@ -50,9 +57,8 @@ class CRSAM(Method):
                 raise MsamError(f"{name}={value}; it must be 0 or larger.")
         self.rho, self.gamma, self.beta = rho, gamma, beta
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """Three passes, one optimizer step."""
-        self.prepare(model, optimizer)
         second = SecondPass(model, batch)
         _, loss = self.compute(model, batch)
         backward(loss)
@@ -61,7 +67,7 @@ class CRSAM(Method):
         eps = ascent(here, self.rho)
         sides = []
         for sign in (1.0, -1.0):
-            optimizer.zero_grad(set_to_none=True)
+            forget(model)
             moved = torch._foreach_mul(eps, sign)
             with second.at(parameters, moved):
                 backward(self.compute(model, batch)[1])
@@ -69,5 +75,4 @@ class CRSAM(Method):
         up, down = sides
         for p, g0, gu, gd in zip(parameters, here, up, down, strict=True):
             p.grad = gu + self.gamma * (gu + gd - 2 * g0) + self.beta * (gu - gd)
-        self.update(model, optimizer)
         return {"loss": loss.detach()}

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from msam_lib.data.containers import BatchLoader, MultimodalDataset
+from msam_lib.data.containers import MultimodalDataset
+from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import flat, unflat
 from msam_lib.methods._state import Memory

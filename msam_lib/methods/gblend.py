@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from msam_lib._utils.progress import progress_bar
-from msam_lib.data.containers import Batch, BatchLoader
+from msam_lib.data.containers import Batch
+from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import Memory
@@ -91,12 +92,12 @@ class GBlend(Method):
         due = epoch == 0 or (self.estimate == "online" and epoch % self.super_epoch == 0)
         self._due = (epoch, loaders) if due else None
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """A step on the weighted losses, after an estimate where one is due."""
         if self._due is not None:
             (epoch, loaders), self._due = self._due, None
-            self._estimate(model, epoch, loaders, self._rates(model, optimizer))
-        return super().step(model, batch, optimizer)
+            self._estimate(model, epoch, loaders, self._rates(model, self.given(optimizer)))
+        return super().differentiate(model, batch, optimizer)
 
     def _rates(self, model: Model, optimizer: Optimizer) -> list[float]:
         """The copies' learning rate of every parameter; 0 for one that the optimizer leaves."""

@@ -99,7 +99,7 @@ class Greedy(Method):
         """Remember where we are."""
         self.memory["epoch"] = epoch
 
-    def prepare(self, model: Model, optimizer: Optimizer) -> None:
+    def prepare(self, model: Model, optimizer: Optimizer | None) -> None:
         super().prepare(model, optimizer)
         self.own.optimizer.zero_grad(set_to_none=True)
 
@@ -151,10 +151,10 @@ class Greedy(Method):
         self.own.optimizer.param_groups[0].update(followed)
         self.own.optimizer.step()
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """A regular step or a re-balancing one; logs which."""
         chosen = self.memory["modality"] if self.memory["left"] else None
-        logs = super().step(model, batch, optimizer)
+        logs = super().differentiate(model, batch, optimizer)
         names = enumerate(model.modalities)
         return logs | {f"rebalanced/{m}": float(i == chosen) for i, m in names}
 

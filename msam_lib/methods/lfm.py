@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from msam_lib.data.containers import Batch, BatchLoader
+from msam_lib.data.containers import Batch
+from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import flat, gradients, trainable
 from msam_lib.methods._state import Memory

@@ -91,9 +91,8 @@ class LNLN(Method):
         self.adversarial, self.reconstruction = adversarial, reconstruction
         self.variant = variant
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """One step on damaged inputs."""
-        self.prepare(model, optimizer)
         damaged, rates = self.damage(model, batch)
         with self.autocast(batch):
             features = model.encode(damaged)
@@ -109,7 +108,6 @@ class LNLN(Method):
         if self.reconstruction:
             terms["reconstruction"] = self.reconstruction * _error(parts, whole)
         backward(summed(terms.values()))
-        self.update(model, optimizer)
         logs: Logs = {f"{k}_term": v.detach() for k, v in terms.items() if k != "task"}
         return {"loss": task.detach()} | logs
 

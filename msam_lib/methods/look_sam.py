@@ -12,6 +12,7 @@ from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import (
     backward,
     flat,
+    forget,
     grads_of,
     grads_or_zeros,
     total_norm,
@@ -70,28 +71,26 @@ class LookSAM(Method):
         self.across = torch.zeros(sum(p.numel() for p in parameters), device=parameters[0].device)
         self.count = torch.zeros((), dtype=torch.long)
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """Two passes every `period` steps, one at the others."""
-        self.prepare(model, optimizer)
         second = SecondPass(model, batch)
         _, loss = self.compute(model, batch)
         backward(loss)
         if int(self.count) % self.period == 0:
-            self._look(model, batch, optimizer, second)
+            self._look(model, batch, second)
         elif self.alpha:
             self._reuse(model)
         self.count += 1
-        self.update(model, optimizer)
         return {"loss": loss.detach()}
 
-    def _look(self, model: Model, batch: Batch, optimizer: Optimizer, second: SecondPass) -> None:
+    def _look(self, model: Model, batch: Batch, second: SecondPass) -> None:
         """SAM's gradient takes the place of the plain one; its part across the plain one is
         kept.
         """
         parameters = with_gradient(trainable(model))
         plain = [g.clone() for g in grads_of(parameters)]
         before = flat(grads_or_zeros(trainable(model)))
-        optimizer.zero_grad(set_to_none=True)
+        forget(model)
         eps = ascent(plain, self.rho)
         with second.at(parameters, eps):
             backward(self.compute(model, batch)[1])

@@ -100,9 +100,8 @@ class MASAM(Method):
         self.averages = torch.full((m,), torch.nan, device=device)
         self.last = torch.full((m,), torch.nan, device=device)
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """Gradients here, the choice, the gradient of the displaced encoder, one optimizer step."""
-        self.prepare(model, optimizer)
         names: tuple[str, ...] = tuple(model.modalities)
         second = SecondPass(model, batch)
         output, fused = self.compute(model, batch)
@@ -128,7 +127,6 @@ class MASAM(Method):
         shift = [e for m in eps for e in eps[m]]
         with second.at(moved, shift):
             self._follow(model, batch, output, targets, of_u)
-        self.update(model, optimizer)
         logs: Logs = {
             f"{k}/{m}": v[i]
             for k, v in (("accord", accord), ("score", score))
@@ -190,7 +188,7 @@ class MASAM(Method):
             else:
                 every = targets
                 features = {m: f.detach() for m, f in output.features.items()}
-                features |= {m: encoders[m](batch.inputs[m]) for m in targets}
+                features |= {m: split(model).encode_one(m, batch.inputs[m]) for m in targets}
                 total = self.loss(model.fuse(features), batch)
         wanted = [p for m in every for p in every[m]]
         extra = [self.weight * u for m in every for u in of_u[m]]

@@ -84,9 +84,9 @@ class MILES(Method):
             return detached(output.unimodal)
         return modality_scores(model, output, batch.inputs)
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """An ordinary step, shorter for slowed encoders; logs the factors of the rates."""
-        logs = super().step(model, batch, optimizer)
+        logs = super().differentiate(model, batch, optimizer)
         slowed = self.memory["slowed"]
         return logs | {
             f"coefficient/{m}": self.factor if m in slowed else 1.0 for m in model.modalities

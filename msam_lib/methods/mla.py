@@ -60,6 +60,7 @@ class MLA(Method):
     """
 
     reference = "Zhang et al., CVPR 2024, arXiv 2311.10707"
+    several_steps = True
     passes = "1 forward, 1 backward; M steps of the head"
     requires = frozenset({"unimodal_logits", "features"})
     fusions = ("late",)
@@ -111,9 +112,8 @@ class MLA(Method):
         """For a's way down over the batches of an epoch."""
         self.memory["batch"], self.memory["batches"] = 0, len(loaders.train)
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def take_steps(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """One forward pass of all encoders, then a step per modality."""
-        self.prepare(model, optimizer)
         heads = _heads(model)
         shared = heads[0]
         with self.autocast(batch):

@@ -55,9 +55,8 @@ class MMPareto(Method):
             raise unknown_name("variant", variant, VARIANTS)
         self.gamma, self.variant = gamma, variant
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """One forward pass, two gradients, one optimizer step."""
-        self.prepare(model, optimizer)
         output, fused = self.compute(model, batch)
         own = [F.cross_entropy(z.float(), batch.targets) for z in output.unimodal.values()]
         parameters = trainable(model)
@@ -73,7 +72,6 @@ class MMPareto(Method):
             for i, g in zip(at, new, strict=True):
                 parameters[i].grad = g
             logs[f"cosine/{m}"] = cosine
-        self.update(model, optimizer)
         return logs
 
     def integrate(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:

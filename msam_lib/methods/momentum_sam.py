@@ -45,9 +45,9 @@ class MomentumSAM(Method):
             raise unknown_name("sign", sign, SIGNS)
         self.rho, self.sign = rho, sign
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """One pass at the displaced weights, one optimizer step from the weights themselves."""
-        self.prepare(model, optimizer)
+        optimizer = self.given(optimizer)
         parameters = trainable(model)
         found = [(p, momentum_of(optimizer, p)) for p in parameters]
         moving = [(p, v) for p, v in found if v is not None]
@@ -60,5 +60,4 @@ class MomentumSAM(Method):
         with displaced([p for p, _ in moving], eps):
             _, loss = self.compute(model, batch)
             backward(loss)
-        self.update(model, optimizer)
         return {"loss": loss.detach()}

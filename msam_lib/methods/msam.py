@@ -117,14 +117,12 @@ class MSAM(Method):
             raise unknown_name("target", self.target, allowed)
         self.dominance.setup(model)
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """One training step in the chosen reading. Logs the loss and the shares."""
-        self.prepare(model, optimizer)
         if self.ascent == "momentum":
-            loss = self._momentum(model, batch, optimizer)
+            loss = self._momentum(model, batch, self.given(optimizer))
         else:
             loss = getattr(self, f"_{self.reading}")(model, batch)
-        self.update(model, optimizer)
         logs: Logs = {"loss": loss.detach()}
         return logs | {f"share/{m}": v for m, v in self.dominance.by_name().items()}
 
@@ -228,7 +226,7 @@ class MSAM(Method):
         """The second forward pass: only the target's encoder runs where the model can be split."""
         if not model.splittable:
             return model(batch.inputs)
-        return model.fuse(kept | {target: split(model).encoders[target](batch.inputs[target])})
+        return model.fuse(kept | {target: split(model).encode_one(target, batch.inputs[target])})
 
     def _again_own_loss(
         self, model: Model, batch: Batch, kept: dict[str, Tensor], target: str

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim import Optimizer
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
@@ -65,9 +66,9 @@ class MSES(Method):
         """What each modality says on its own, {m: (N, C)}."""
         return modality_scores(model, output, batch.inputs)
 
-    def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """An ordinary step without the stopped modalities; logs who has stopped."""
-        logs = super().step(model, batch, optimizer)
+        logs = super().differentiate(model, batch, optimizer)
         names, stopped = model.modalities, self.memory["stopped"]
         return logs | {f"stopped/{m}": float(m in stopped) for m in names}
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
+from torch.optim import Optimizer
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
@@ -86,9 +87,9 @@ class MSLR(Method):
         """What each modality says on its own, {m: (N, C)}."""
         return modality_scores(model, output, batch.inputs)
 
-    def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """An ordinary step with scaled gradients; logs the coefficients."""
-        logs = super().step(model, batch, optimizer)
+        logs = super().differentiate(model, batch, optimizer)
         names = model.modalities
         return logs | {f"coefficient/{m}": self.coefficient(m) for m in names}
 

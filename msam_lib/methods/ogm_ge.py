@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
@@ -103,7 +104,7 @@ class OGMGE(Method):
         k = torch.where(ratio > 1, 1 - torch.tanh(self.alpha * ratio), torch.ones_like(ratio))
         return dict(zip(scores, k, strict=True))
 
-    def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """An ordinary step with modulated gradients; logs the coefficients."""
-        logs = super().step(model, batch, optimizer)
+        logs = super().differentiate(model, batch, optimizer)
         return logs | {f"coefficient/{m}": k for m, k in self.coefficients.items()}

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data.containers import Batch
@@ -120,7 +121,7 @@ class OPM(Method):
         scale = torch.where(modulated, scale, torch.ones_like(scale))
         return {m: h * k.to(h) for (m, h), k in zip(features.items(), scale, strict=True)}
 
-    def step(self, model: Model, batch: Batch, optimizer: Any) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """An ordinary step on the features that stay; logs the probabilities of dropping."""
-        logs = super().step(model, batch, optimizer)
+        logs = super().differentiate(model, batch, optimizer)
         return logs | {f"dropped/{m}": q for m, q in self.probabilities.items()}

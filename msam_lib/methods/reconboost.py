@@ -91,14 +91,14 @@ class ReconBoost(Method):
         number, place = divmod(self.memory["time"], length)
         return number % modalities, place < self.stage_epochs
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """A step of the present phase."""
         phase = self.turn(len(model.modalities))
         if list(phase) != self.memory["phase"]:
             if self.memory["phase"] is not None:
-                optimizer.state.clear()
+                self.given(optimizer).state.clear()
             self.memory["phase"] = list(phase)
-        logs = super().step(model, batch, optimizer)
+        logs = super().differentiate(model, batch, optimizer)
         if not self.memory["epochs"]:
             self.memory["time"] += 1
         return logs

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
-from msam_lib.methods._gradients import backward, grads_of, trainable, with_gradient
+from msam_lib.methods._gradients import backward, forget, grads_of, trainable, with_gradient
 from msam_lib.methods._perturbation import SecondPass, adaptive_ascent, ascent
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
@@ -44,19 +44,17 @@ class SAM(Method):
         """eps for these parameters, from their gradients."""
         return ascent(grads_of(parameters), self.rho)
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """Two passes, one optimizer step."""
-        self.prepare(model, optimizer)
         second = SecondPass(model, batch)
         _, loss = self.compute(model, batch)
         backward(loss)
         parameters = with_gradient(trainable(model))
         eps = self.perturbation(parameters)
-        optimizer.zero_grad(set_to_none=True)
+        forget(model)
         with second.at(parameters, eps):
             del eps
             backward(self.compute(model, batch)[1])
-        self.update(model, optimizer)
         return {"loss": loss.detach()}
 
 

@@ -87,9 +87,8 @@ class XSAM(Method):
         self.leading = torch.zeros(sum(p.numel() for p in parameters), device=parameters[0].device)
         self.count = torch.zeros((), dtype=torch.long)
 
-    def step(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
+    def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """SAM's two passes; now and then the leading eigenvector."""
-        self.prepare(model, optimizer)
         parameters = trainable(model)
         due = self.alpha > 0 and int(self.count) % self.period == 0
         second = SecondPass(model, batch)
@@ -113,7 +112,6 @@ class XSAM(Method):
         step = (unit if self.normalise else adv) - self.alpha * along.sign() * along * v
         for p, g in zip(parameters, unflat(step, parameters), strict=True):
             p.grad = g.clone()
-        self.update(model, optimizer)
         return {"loss": loss.detach(), "alignment": along.detach()}
 
     def _estimate(self, grads: list[Tensor], parameters: list[nn.Parameter]) -> None:

@@ -48,6 +48,7 @@ class Model(nn.Module):
     splittable: ClassVar[bool] = False
     modalities: tuple[str, ...]
     baseline: dict[str, Tensor]
+    micro_sizes: tuple[int, ...] = ()  # see `models.micro_batches`
 
     def __init__(self, modalities: Iterable[str]) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from msam_lib.models.contexts import evaluating
 from msam_lib.models.encoders import build_encoder
 from msam_lib.models.fusions.additive import Fusion
 from msam_lib.models.fusions.registry import build_fusion
+from msam_lib.models.micro_batches import in_parts
 
 
 class MultimodalModel(Model):
@@ -67,14 +68,19 @@ class MultimodalModel(Model):
         gone = self.absent_features(inputs, [m for m in self.modalities if m not in present])
         n = len(next(iter(inputs.values())))
         features = {
-            m: gone[m].expand(n, -1) if m in gone else self.encoders[m](inputs[m])
+            m: gone[m].expand(n, -1) if m in gone else self.encode_one(m, inputs[m])
             for m in self.modalities
         }
         return self.fuse(features)
 
     def encode(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Features {m: (N, D_m)} of the inputs {m: (N, ...)}."""
-        return {m: self.encoders[m](inputs[m]) for m in self.modalities}
+        return {m: self.encode_one(m, inputs[m]) for m in self.modalities}
+
+    def encode_one(self, modality: str, x: Tensor) -> Tensor:
+        """The features (N, D) of one modality's inputs (N, ...)."""
+        encoder = self.encoders[modality]
+        return in_parts(self, encoder, encoder, x)
 
     def fuse(self, features: Mapping[str, Tensor]) -> Output:
         """The output for features {m: (N, D_m)}."""

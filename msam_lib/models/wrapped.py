@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.models.base import Model, Output
+from msam_lib.models.micro_batches import in_parts
 
 CALLS = ("dict", "kwargs", "args")
 
@@ -41,11 +42,21 @@ class WrappedModel(Model):
             m: inputs[m] if present is None or m in present else self.replacement(m, inputs[m])
             for m in self.modalities
         }
-        if self.call == "dict":
-            out = self.module(x)
-        else:
-            out = self.module(**x) if self.call == "kwargs" else self.module(*x.values())
+        if self.micro_sizes:
+            return Output(in_parts(self, self.module, self._logits, *x.values()))
+        out = self._answer(*x.values())
         return out if isinstance(out, Output) else Output(out)
+
+    def _answer(self, *inputs: Tensor) -> Tensor | Output:
+        """What the module returns for inputs in the order of the modalities."""
+        if self.call == "args":
+            return self.module(*inputs)
+        named = dict(zip(self.modalities, inputs, strict=True))
+        return self.module(**named) if self.call == "kwargs" else self.module(named)
+
+    def _logits(self, *inputs: Tensor) -> Tensor:
+        out = self._answer(*inputs)
+        return out.logits if isinstance(out, Output) else out
 
     def parameters_of(self, modality: str) -> list[nn.Parameter]:
         """The parameters of the encoder that `wrap(encoders=...)` named for this modality."""

@@ -22,7 +22,8 @@ from torch import Tensor
 from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.contributions.shares import accuracy_shares
-from msam_lib.data.containers import BatchLoader, MultimodalDataset
+from msam_lib.data.containers import MultimodalDataset
+from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import NonFiniteLoss
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Model

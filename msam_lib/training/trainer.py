@@ -15,7 +15,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from msam_lib._utils.progress import progress_bar
 from msam_lib._utils.reproducibility import pick_device, pick_precision
-from msam_lib.data.containers import BatchLoader, DataSplits, MultimodalDataset
+from msam_lib.data.containers import DataSplits, MultimodalDataset
+from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError, NonFiniteLoss
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model

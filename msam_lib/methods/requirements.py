@@ -1,0 +1,28 @@
+"""What methods may ask of a model, and what a model offers."""
+
+from __future__ import annotations
+
+from msam_lib.models.base import Model
+from msam_lib.models.multimodal import MultimodalModel
+
+# What a `requires` entry means, in words, and what to do where it is missing.
+ADVICE = {
+    "unimodal_logits": "needs per-modality logits, which this fusion does not have. Use "
+    "fusion='late' or 'concat', or build the model with unimodal_heads=True",
+    "encoders": "needs to know which parameters belong to which modality. Use a MultimodalModel, "
+    "or name them: wrap(model, modalities, encoders={...})",
+    "features": "needs the features of each modality. Use a MultimodalModel: a wrapped module "
+    "cannot be split",
+}
+
+
+def capabilities(model: Model) -> frozenset[str]:
+    """What a model offers to methods, in the terms of `Method.requires`."""
+    out = set()
+    if isinstance(model, MultimodalModel):
+        out |= {"features", "encoders"}
+        if model.fusion.additive or model.heads is not None:
+            out.add("unimodal_logits")
+    elif len(model.blocks()) == len(model.modalities) + 1:
+        out.add("encoders")
+    return frozenset(out)
