@@ -8,11 +8,16 @@ import pytest
 import torch
 from torch import nn
 
+from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.measure import shapley_contributions
+from msam_lib.contributions.shapley import coalition_masks
 from msam_lib.data import Batch
 from msam_lib.methods import build_method
 from msam_lib.models import MLP, MultimodalModel, build_fusion, wrap
 from tests.helpers import CLASSES, make_batch, make_model, sgd
+
+
+SMOOTH = {"value": "log_likelihood", "contribution": "softmax"}
 
 
 def measured(model, batch, **options):
@@ -44,15 +49,14 @@ def vectors(n=12, seed=1):
 @pytest.mark.parametrize("fusion", ["late", "maxout", "gated"])
 @pytest.mark.parametrize("m", [2, 3])
 def test_each_way_measures_what_it_says(fusion, m):
-    smooth = {"value": "log_likelihood", "contribution": "softmax"}
     model, batch = make_model(fusion, m), make_batch(m, n=40)
-    by_evaluation, after, output = measured(model, batch, **smooth)
-    by_training, _, _ = measured(model, batch, features="training", **smooth)
+    by_evaluation, after, output = measured(model, batch, **SMOOTH)
+    by_training, _, _ = measured(model, batch, features="training", **SMOOTH)
     assert by_evaluation.dtype == torch.float64
-    whole = shapley_contributions(after.eval(), batch.inputs, batch.targets, **smooth)
+    whole = shapley_contributions(after.eval(), batch.inputs, batch.targets, **SMOOTH)
     assert torch.allclose(by_evaluation, whole.weights, atol=1e-9)
     kept = {k: f.detach() for k, f in output.features.items()}
-    cheap = shapley_contributions(after, batch.inputs, batch.targets, features=kept, **smooth)
+    cheap = shapley_contributions(after, batch.inputs, batch.targets, features=kept, **SMOOTH)
     assert torch.allclose(by_training, cheap.weights, atol=1e-9)
     assert not torch.allclose(by_evaluation, by_training, atol=1e-5)  # batch norm in one encoder
 
@@ -86,19 +90,21 @@ def test_somebody_elses_module_is_asked_again_in_evaluation_mode():
 
 
 def test_hooks_and_baselines_are_heard():
-    model, batch = two_mlps(), vectors(n=40)
-    plain, _, _ = measured(model, batch)
-    hooked = copy.deepcopy(model)
+    model, batch, masks = two_mlps(), vectors(n=40), coalition_masks(2)
+    plain, _, _ = measured(model, batch, **SMOOTH)
+    hooked, elsewhere = copy.deepcopy(model), copy.deepcopy(model)
     hooked.encoders["x1"].net[1].register_forward_hook(
-        lambda mod, args, out: out + (9.0 if mod.training else 3.0)
+        lambda mod, args, out: out + (0.2 if mod.training else 0.1)
     )
-    shares, after, _ = measured(hooked, batch)
-    assert torch.equal(shares, shapley_contributions(after, batch.inputs, batch.targets).weights)
-    assert not torch.equal(shares, plain)
-    model.set_baseline({m: 5 * torch.ones(5) for m in ("x1", "x2")})
-    shares, after, _ = measured(model, batch)
-    assert torch.equal(shares, shapley_contributions(after, batch.inputs, batch.targets).weights)
-    assert not torch.equal(shares, plain)
+    elsewhere.set_baseline({m: 0.5 * torch.ones(5) for m in ("x1", "x2")})
+    for changed in (hooked, elsewhere):
+        shares, after, _ = measured(changed, batch, **SMOOTH)
+        whole = shapley_contributions(after, batch.inputs, batch.targets, **SMOOTH)
+        assert torch.allclose(shares, whole.weights, atol=1e-9)
+        assert not torch.allclose(shares, plain, atol=1e-5)
+        features = changed.eval().encode(batch.inputs)
+        found = coalition_logits(changed, batch.inputs, masks, features)
+        assert torch.allclose(found, coalition_logits(changed, batch.inputs, masks), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["x1", "x2"])
