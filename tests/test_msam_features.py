@@ -16,7 +16,6 @@ from msam_lib.methods import build_method
 from msam_lib.models import MLP, MultimodalModel, build_fusion, wrap
 from tests.helpers import CLASSES, make_batch, make_model, sgd
 
-
 SMOOTH = {"value": "log_likelihood", "contribution": "softmax"}
 
 
@@ -92,12 +91,15 @@ def test_somebody_elses_module_is_asked_again_in_evaluation_mode():
 def test_hooks_and_baselines_are_heard():
     model, batch, masks = two_mlps(), vectors(n=40), coalition_masks(2)
     plain, _, _ = measured(model, batch, **SMOOTH)
-    hooked, elsewhere = copy.deepcopy(model), copy.deepcopy(model)
-    hooked.encoders["x1"].net[1].register_forward_hook(
-        lambda mod, args, out: out + (0.2 if mod.training else 0.1)
-    )
+    elsewhere = copy.deepcopy(model)
     elsewhere.set_baseline({m: 0.5 * torch.ones(5) for m in ("x1", "x2")})
-    for changed in (hooked, elsewhere):
+    hooked = []
+    for part in ("encoders.x1", "encoders.x1.net", "encoders.x1.net.1"):
+        hooked.append(copy.deepcopy(model))
+        hooked[-1].get_submodule(part).register_forward_hook(
+            lambda mod, args, out: out + (0.2 if mod.training else 0.1)
+        )
+    for changed in (elsewhere, *hooked):
         shares, after, _ = measured(changed, batch, **SMOOTH)
         whole = shapley_contributions(after, batch.inputs, batch.targets, **SMOOTH)
         assert torch.allclose(shares, whole.weights, atol=1e-9)

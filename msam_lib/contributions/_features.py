@@ -48,7 +48,7 @@ def answers_to_zeros(model: MultimodalModel) -> Tensor | None:
     The first layer's answer to zeros is its bias, however many inputs it has.
     """
     encoders: list[Any] = list(model.encoders.children())
-    if model.baseline or any(type(e) is not MLP or hooked(e) for e in encoders):
+    if model.baseline or any(type(e) is not MLP or hooked(e) or hooked(e.net) for e in encoders):
         return None
     nets = [list(encoder.net) for encoder in encoders]
     sizes = [[getattr(x, "out_features", None) for x in net] for net in nets]
