@@ -127,6 +127,8 @@ def test_values_by_hand():
 @pytest.mark.parametrize("m", [2, 3])
 def test_cached_coalitions_equal_zeroed_inputs(fusion, m):
     model, batch = make_model(fusion, m), make_batch(m)
+    for seed in (5, 6):
+        model(make_batch(m, seed=seed).inputs)  # running statistics that are not the initial ones
     before = buffers(model)
     masks = coalition_masks(m)
     logits = coalition_logits(model, batch.inputs, masks)
@@ -152,6 +154,14 @@ def test_a_wrapped_module_gives_the_same_values(m):
         assert torch.allclose(
             coalition_values(plain, batch.inputs, batch.targets, value=value), expected
         )
+
+
+def test_a_wrapped_module_reads_one_sample_where_nothing_is_present():
+    model, batch, rows = make_model("late", 2), make_batch(2, n=10), []
+    plain = wrap(model, model.modalities)
+    model.register_forward_pre_hook(lambda mod, args: rows.append(len(args[0]["x1"])))
+    coalition_values(plain, batch.inputs, batch.targets)
+    assert rows == [3 * 10 + 1]
 
 
 def test_the_mean_baseline_replaces_zeros():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
-from msam_lib.contributions._features import present_and_absent
+from msam_lib.contributions._features import absent_terms, present_and_absent
 from msam_lib.contributions._modes import depends_on_mode
 from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import evaluating
@@ -60,37 +61,27 @@ def logits_of_pass(
     """
     steady = not depends_on_mode(model)
     if not isinstance(model, MultimodalModel):
-        if steady:
-            return _masked_copies(model, inputs, masks, output.logits)
-        return coalition_logits(model, inputs, masks)
-    if steady:
-        return _fused(model, inputs, masks, output.features, output.unimodal)
-    if encode:
-        kept = [m for m in model.modalities if not depends_on_mode(model.encoders[m])]
-    else:
-        kept = list(model.modalities)
-    own = {} if len(kept) < len(model.modalities) else output.unimodal
-    if depends_on_mode(model.fusion):
-        own = {}
-    with evaluating(model):
-        return _fused(model, inputs, masks, {m: output.features[m] for m in kept}, own)
+        fused = output.logits if steady else None
+        with nullcontext() if steady else evaluating(model):
+            return _masked_copies(model, inputs, masks, fused)
+    if steady and model.fusion.additive and model.heads is None:
+        gone = absent_terms(model, inputs, output.features)
+        here = torch.stack(list(output.unimodal.values()))
+        return coalition_sums(here, gone, masks.to(here.device))
+    moody = [m for m in model.modalities if depends_on_mode(model.encoders[m])]
+    again = moody if encode else []
+    features = {m: x for m, x in output.features.items() if m not in again}
+    with evaluating(model if moody else model.fusion):
+        return _fused(model, inputs, masks, features)
 
 
 def _fused(
-    model: MultimodalModel,
-    inputs: Mapping[str, Tensor],
-    masks: Tensor,
-    features: Mapping[str, Tensor],
-    unimodal: Mapping[str, Tensor] | None = None,
+    model: MultimodalModel, inputs: Mapping[str, Tensor], masks: Tensor, given: Mapping[str, Tensor]
 ) -> Tensor:
-    """From features that need not be encoded again, and an additive fusion's terms of them."""
-    present, absent = present_and_absent(model, inputs, features)
+    """Of a model that can be split; `given` features need not be encoded."""
+    present, absent = present_and_absent(model, inputs, given)
     masks = masks.to(next(iter(present.values())).device)
-    fusion = model.fusion
-    if unimodal and fusion.additive and model.heads is None:
-        here = [unimodal[m] for m in model.modalities]
-        return coalition_sums(here, list(fusion.unimodal(absent).values()), masks)
-    return fusion.coalition_logits(present, absent, masks)
+    return model.fusion.coalition_logits(present, absent, masks)
 
 
 def _masked_copies(

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._dominance import Dominance
@@ -21,6 +19,7 @@ from msam_lib.methods._gradients import (
     trainable,
     with_gradient,
 )
+from msam_lib.methods._own_loss import own_loss
 from msam_lib.methods._perturbation import SecondPass, ascent, displaced, momentum_of
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model, Output, summed
@@ -56,6 +55,7 @@ class MSAM(Method):
 
     Changes: the landscape. Requires: encoder blocks for `reading="encoder"`, nothing else.
     No code was released. Algorithm 1 prints three backward passes; grad L is shared, two suffice.
+    Right answers are counted, so the shares of the accuracy are exact.
 
     Args:
         rho: radius of the perturbation.
@@ -71,6 +71,13 @@ class MSAM(Method):
         target: whose encoder is perturbed with `reading="encoder"`: `"dominant"`, `"weakest"` (to
             see what harm it does) or the name of a modality.
         mixing: a number in place of v_d in the mixture; 1.0 takes the perturbed gradient alone.
+        features: `"evaluation"` measures the network as it answers in evaluation mode, which is
+            what the paper's Phi means, its performance with the other modalities zeroed: encoders
+            with batch normalisation or dropout run once more, without gradients. `"training"`
+            saves that pass and takes the features of the training pass, with its batch statistics
+            and dropout; only absent modalities and the fusion are then in evaluation mode. In the
+            first steps the two name different dominant modalities, later they hardly differ
+            (benchmarks/shares_of_features.py).
     """
 
     reference = "Nowdeh et al., NeurIPS 2025, arXiv 2510.24919"
@@ -90,10 +97,7 @@ class MSAM(Method):
         features: str = "evaluation",
     ) -> None:
         super().__init__()
-        for what, given, known in [
-            ("reading", reading, READINGS),
-            ("ascent", ascent, ASCENTS),
-        ]:
+        for what, given, known in (("reading", reading, READINGS), ("ascent", ascent, ASCENTS)):
             if given not in known:
                 raise unknown_name(what, given, known)
         if not rho >= 0:
@@ -188,9 +192,7 @@ class MSAM(Method):
         if self.mixing is not None:
             v[target] = self.mixing
         with self.autocast(batch), frozen_statistics(model):
-            losses = {
-                m: times(self._own_loss(model, batch, output, m), v[m]) for m in model.modalities
-            }
+            losses = {m: times(own_loss(model, batch, output, m), v[m]) for m in model.modalities}
         kept = {m: f.detach() for m, f in output.features.items()}
         backward(losses[target])
         parameters = with_gradient(trainable(model))  # L_d reaches no other modality's encoder
@@ -205,23 +207,6 @@ class MSAM(Method):
             backward(times(again, v[target]))
         return summed(x.detach() for x in losses.values())
 
-    def _own_loss(self, model: Model, batch: Batch, output: Output, modality: str) -> Tensor:
-        """CE(f(x_m), y): from the modality's own logits, else with all other modalities absent."""
-        if modality in output.unimodal:
-            logits = output.unimodal[modality]
-        elif model.splittable:
-            with torch.no_grad():
-                gone = model.absent_features(batch.inputs)
-            n = len(batch.targets)
-            own = output.features[modality]
-            features = {
-                m: own if m == modality else gone[m].expand(n, -1) for m in model.modalities
-            }
-            logits = model.fuse(features).logits
-        else:
-            logits = model(batch.inputs, present=[modality]).logits
-        return F.cross_entropy(full(logits), batch.targets)
-
     def _again(self, model: Model, batch: Batch, kept: dict[str, Tensor], target: str) -> Output:
         """The second forward pass: only the target's encoder runs where the model can be split."""
         if not model.splittable:
@@ -233,7 +218,7 @@ class MSAM(Method):
     ) -> Tensor:
         with self.autocast(batch):
             again = self._again(model, batch, kept, target)
-            return self._own_loss(model, batch, again, target)
+            return own_loss(model, batch, again, target)
 
     def _momentum(self, model: Model, batch: Batch, optimizer: Optimizer) -> Tensor:
         """One pass at theta + rho * v_d * momentum / ||momentum||; v_d is that of the step

@@ -23,8 +23,8 @@ class _Additive(Fusion):
     def coalition_logits(
         self, features: Features, absent: Features, masks: Tensor, *, rows: int = 16_384
     ) -> Tensor:
-        here, gone = self.unimodal(features).values(), self.unimodal(absent).values()
-        return coalition_sums(list(here), list(gone), masks)
+        here, gone = (torch.stack(list(self.unimodal(x).values())) for x in (features, absent))
+        return coalition_sums(here, gone, masks)
 
 
 class LateFusion(_Additive):

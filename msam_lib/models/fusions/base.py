@@ -7,7 +7,7 @@ nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import ClassVar
 
@@ -70,15 +70,14 @@ class Fusion(nn.Module):
         return torch.cat(out)
 
 
-def coalition_sums(here: Sequence[Tensor], gone: Sequence[Tensor], masks: Tensor) -> Tensor:
-    """Sums over the modalities (K, N, C) for K coalitions: of `here`, each (N, C), where the
-    modality is present, and of `gone`, each (1, C), where it is absent.
+def coalition_sums(here: Tensor, gone: Tensor, masks: Tensor) -> Tensor:
+    """Sums over the modalities (K, N, C) for K coalitions: of `here` (M, N, C) where a modality is
+    present, and of `gone` (M, 1, C) where it is absent.
 
     One product of the masks (K, M) with all modalities at once, never in half precision.
     """
-    present, absent = full(torch.stack(list(here))), full(torch.stack(list(gone)))
-    kind = present.device.type
-    gains = (present - absent).flatten(1)
+    here, gone = full(here), full(gone)
+    gains, kind = (here - gone).flatten(1), here.device.type
     with torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext():
         gain = masks.to(gains.dtype) @ gains
-    return gain.view(len(masks), *present.shape[1:]) + absent.sum(0)
+    return gain.view(len(masks), *here.shape[1:]) + gone.sum(0)

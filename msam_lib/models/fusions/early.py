@@ -82,8 +82,8 @@ class MaxoutFusion(Fusion):
         x = norm(torch.cat(every))  # (N + 1, D), the last row with every modality absent
         sizes = [self.dims[m] for m in self.modalities]
         slices = zip(x.split(sizes, 1), first.linear.weight.split(sizes, 1), strict=True)
-        terms = [F.linear(a, w) for a, w in slices]
-        here, gone = [t[:-1] for t in terms], [t[-1:] for t in terms]
+        terms = torch.stack([F.linear(a, w) for a, w in slices])  # (M, N + 1, units * pieces)
+        here, gone = terms[:, :-1], terms[:, -1:]
         out = []
         for chunk in masks.split(max(1, rows // (len(x) - 1))):
             sums = coalition_sums(here, gone, chunk) + first.linear.bias  # (k, N, units * pieces)
