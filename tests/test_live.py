@@ -133,7 +133,7 @@ def test_the_panel_pauses_resumes_and_stops(panel):
 
 
 def test_a_setting_that_does_not_work_is_reported(panel):
-    panel.controls["fusion"].value, panel.controls["method"].value = "maxout", "ogm_ge"
+    panel.controls["fusion"].value, panel.controls["method"].value = "maxout", "mmpareto"
     panel.buttons["start"].click()
     panel.live.wait(60)
     assert panel.live.state == "failed" and "per-modality logits" in panel.line.value

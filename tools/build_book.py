@@ -63,6 +63,7 @@ def assemble(source: Path) -> None:
     shutil.copytree(ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("data"))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     _methods(source / "methods")
+    _agreement(source / "agreement.md")
     _figures(source)
     _api(source / "api")
 
@@ -88,6 +89,35 @@ def _methods(folder: Path) -> None:
     lines += [f"* **{kind}**: {', '.join(links)}" for kind, links in kinds.items()]
     lines += ["", *(f"Not implemented: `{name}`. {why}" for name, why in UNKNOWN.items()), ""]
     (folder / "index.md").write_text("\n".join([*lines, _toctree(list(METHODS))]), encoding="utf-8")
+
+
+def _agreement(path: Path) -> None:
+    """The table of what the tests compare every method with, from the tests themselves."""
+    sys.path.insert(0, str(ROOT))
+    from msam_lib.catalogue import METHODS
+    from tests.reference import agreements
+
+    rows = agreements()
+    lines = ["# Agreement with the sources", ""]
+    lines += [
+        "For every row the tests write the authors' update out anew in plain tensors and step it "
+        "beside the library's, for two and three modalities, over several steps with momentum and "
+        "weight decay; weights agree to 1e-6.",
+        "",
+        "| method | source | compared | deliberate departures |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, method in METHODS.items():
+        lines += [
+            "| " + " | ".join([f"[{method.title}](methods/{name}.md)", *map(_cell, row[1:])]) + " |"
+            for row in rows
+            if row.method == name
+        ]
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*") or "none"
 
 
 def _figures(source: Path) -> None:

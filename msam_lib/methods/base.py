@@ -20,6 +20,7 @@ from torch.optim import LBFGS, Optimizer
 from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch, gathered
 from msam_lib.errors import UnsupportedSetting
+from msam_lib.methods._compiled import compiled_for
 from msam_lib.methods._gradients import backward, forget
 from msam_lib.methods.requirements import ADVICE, capabilities
 from msam_lib.models.base import Model, Output
@@ -47,7 +48,7 @@ class Method(nn.Module):
     `tasks`, `paper_options` ({data set: {option: value}} as published), `ordered` (the order of the
     modalities is part of the method), `caveat` (what its sources leave uncertain), `tabled` (False
     where they leave too much open for a table), `several_steps` (a batch takes several steps of the
-    optimizer) and `neutral` (options at which a step must equal
+    optimizer), `graph_use` (see `_compiled`) and `neutral` (options at which a step must equal
     joint training's).
 
     >>> from msam_lib.methods import build_method
@@ -66,6 +67,7 @@ class Method(nn.Module):
     caveat: ClassVar[str] = ""
     tabled: ClassVar[bool] = True
     several_steps: ClassVar[bool] = False
+    graph_use: ClassVar[str] = "once"
     neutral: ClassVar[dict[str, Any] | None] = None
 
     def __init__(self) -> None:
@@ -125,7 +127,7 @@ class Method(nn.Module):
             UnsupportedSetting: the optimizer needs a closure, or gradients are sparse.
         """
         whole, sizes = gathered(batch)
-        with micro_batches(model, sizes):
+        with micro_batches(model, sizes), compiled_for(self.graph_use):
             self.prepare(model, optimizer)
             return self.take_steps(model, whole, optimizer)
 
@@ -152,7 +154,7 @@ class Method(nn.Module):
                 "step(model, batch, optimizer)."
             )
         whole, sizes = gathered(batch)
-        with micro_batches(model, sizes):
+        with micro_batches(model, sizes), compiled_for(self.graph_use):
             self.prepare(model, optimizer)
             return self.differentiate(model, whole, optimizer)
 

@@ -56,6 +56,7 @@ class MASAM(Method):
     """
 
     reference = "MASAM, ICLR 2026"
+    graph_use = "twice"
     passes = "1 forward, 2 backward, and one of each for the displaced encoder"
     requires = frozenset({"unimodal_logits", "features"})
     neutral: ClassVar = {"rho": 0.0, "weight": 0.0}

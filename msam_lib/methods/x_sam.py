@@ -47,6 +47,7 @@ class XSAM(Method):
     """
 
     reference = "Duan et al., 2026, arXiv 2601.10251"
+    graph_use = "second order"
     passes = "2 forward, 2 backward; every `period` steps `iterations` Hessian products more"
     caveat = (
         "equation second hand; period, iterations, the sign of v and whether the projection uses "

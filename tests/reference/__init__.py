@@ -6,6 +6,8 @@ documentation is made.
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -23,3 +25,10 @@ class Agreement(NamedTuple):
     source: str
     compared: str
     departures: str = ""
+
+
+def agreements() -> list[Agreement]:
+    """The rows of all test modules."""
+    names = sorted(p.stem for p in Path(__file__).parent.glob("test_*.py"))
+    modules = [import_module(f"tests.reference.{name}") for name in names]
+    return [row for module in modules for row in getattr(module, "AGREEMENT", [])]
