@@ -11,12 +11,10 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from msam_lib.catalogue import VERSION
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.experiments.presets import preset
 from msam_lib.labels import format_label
-
-# Of the meaning of a configuration: raised when the same fields would give other numbers.
-VERSION = 1
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from msam_lib.figures.item import FigureItem
 from msam_lib.figures.search import uneven
-from msam_lib.figures.tables import methods_table
+from msam_lib.figures.tables import methods_table, since
 from msam_lib.labels import Comparison
 from msam_lib.plots import (
     Table,
@@ -57,7 +57,9 @@ def _ranks_caption(frame: pd.DataFrame, search: pd.DataFrame) -> str:
     searched = f" Uneven searches for learning rates: {'; '.join(older)}." if older else ""
     return (
         "Rank of each method by mean test accuracy, averaged over data sets and fusions in which "
-        "all of them ran; critical difference of the Nemenyi test at 5 % (Demsar 2006)." + searched
+        "all of them ran; critical difference of the Nemenyi test at 5 % (Demsar 2006)."
+        + searched
+        + "".join(f" {note}" for note in since(frame))
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from msam_lib.catalogue import METHODS
 from msam_lib.figures.item import FigureItem
 from msam_lib.figures.search import uneven
+from msam_lib.figures.tables import since
 from msam_lib.labels import display_names
 from msam_lib.plots.table import Cell, Row, Table
 from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
@@ -65,7 +66,7 @@ def paired_table(frame: pd.DataFrame, search: pd.DataFrame, what: str = FUSED) -
         for a, b in PAIRS
     ]
     older = uneven(search, tables)
-    notes = (*NOTES, OLDER.format("; ".join(older))) if older else NOTES
+    notes = (*NOTES, *([OLDER.format("; ".join(older))] if older else []), *since(frame))
     return Table(_caption(what), tuple(where.name for where in tables), tuple(rows), notes=notes)
 
 

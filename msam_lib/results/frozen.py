@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from msam_lib._utils.files import write_bytes
+from msam_lib.catalogue import CORRECTED, METHODS
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.results.frame import COLUMNS
 
@@ -82,6 +83,23 @@ class Provenance(dict[str, Any]):
 
     def __deepcopy__(self, memo: object) -> Provenance:
         return self
+
+
+def version_of(frame: pd.DataFrame) -> int:
+    """The oldest version of the training's meaning among the runs behind frozen results; 1 where
+    nothing says so.
+    """
+    record = frame.attrs.get("provenance", {})
+    settings = record.get("settings", {}).values()
+    versions = [int(s["version"]) for s in settings if "version" in s]
+    return min(versions, default=int(record.get("version", 1)))
+
+
+def outdated(frame: pd.DataFrame) -> list[str]:
+    """Titles of the methods in frozen results whose steps have been corrected since."""
+    there, version = set(frame["method"]), version_of(frame)
+    corrected = {m for v, methods in CORRECTED.items() if v > version for m in methods}
+    return [row.title for name, row in METHODS.items() if name in corrected & there]
 
 
 def find(name: str, folder: str | os.PathLike[str] | None = None) -> Path:

@@ -13,7 +13,7 @@ from msam_lib.experiments.comparison import PlannedRow
 from msam_lib.experiments.freeze.runs import provenance_of, rows_kept
 from msam_lib.experiments.measurements import collect
 from msam_lib.results.frame import COLUMNS, reported_epoch
-from msam_lib.results.frozen import load, write_frame
+from msam_lib.results.frozen import load, version_of, write_frame
 
 # Metrics kept at every epoch, by split, and metrics of the test split kept at the reported one.
 EVERY_EPOCH = {"val": ("accuracy",), "test": ("accuracy", "contribution")}
@@ -82,7 +82,10 @@ def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:
     rows = pd.concat(parts)[COLUMNS]
     sources = {n: f.attrs["provenance"].get("sha256") for n, f in zip(names, frames, strict=True)}
     return write_frame(
-        Path(folder) / "methods.csv.gz", rows, {"made from": sources}, float_format="%.4g"
+        Path(folder) / "methods.csv.gz",
+        rows,
+        {"made from": sources, "version": min(map(version_of, frames))},
+        float_format="%.4g",
     )
 
 
