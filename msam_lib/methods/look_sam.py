@@ -20,6 +20,7 @@ from msam_lib.methods._gradients import (
     with_gradient,
 )
 from msam_lib.methods._perturbation import SecondPass, ascent
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model
 
@@ -51,7 +52,6 @@ class LookSAM(Method):
     paper_options: ClassVar = {"ImageNet (ViT)": {"alpha": 0.7, "period": 5}}
 
     across: Tensor
-    count: Tensor
 
     def __init__(self, rho: float = 0.05, alpha: float = 0.7, period: int = 5) -> None:
         super().__init__()
@@ -63,24 +63,23 @@ class LookSAM(Method):
             raise MsamError(f"period={period}; every 1, 2, ... steps.")
         self.rho, self.alpha, self.period = rho, alpha, period
         self.register_buffer("across", torch.zeros(0))  # g_v, flat, one number per weight
-        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+        self.memory = Memory(count=0)
 
     def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        parameters = trainable(model)
-        self.across = torch.zeros(sum(p.numel() for p in parameters), device=parameters[0].device)
-        self.count = torch.zeros((), dtype=torch.long)
+        self.across = torch.zeros_like(flat(trainable(model)))
+        self.memory = Memory(count=0)
 
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """Two passes every `period` steps, one at the others."""
         second = SecondPass(model, batch)
         _, loss = self.compute(model, batch)
         backward(loss)
-        if int(self.count) % self.period == 0:
+        if self.memory["count"] % self.period == 0:
             self._look(model, batch, second)
         elif self.alpha:
             self._reuse(model)
-        self.count += 1
+        self.memory["count"] += 1
         return {"loss": loss.detach()}
 
     def _look(self, model: Model, batch: Batch, second: SecondPass) -> None:

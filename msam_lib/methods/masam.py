@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import flat, gradients, trainable, unflat
@@ -42,8 +43,8 @@ class MASAM(Method):
 
     The released code (`variant="released"`) takes gamma as the mean over tensors of their cosines,
     displaces tensor by tensor along the own gradient's projection on the fused one (the fused one
-    where they conflict), the whole scaled to rho times the last tensor's cosine (1 if negative),
-    and lets every encoder follow the total loss at the displaced point.
+    where they conflict), the whole scaled to rho times the last tensor's cosine (or to rho where
+    that is not positive), and lets every encoder follow the total loss at the displaced point.
 
     Args:
         rho: radius; with weight = 0, rho = 0 is joint training.
@@ -136,7 +137,7 @@ class MASAM(Method):
         return {"loss": fused.detach()} | logs
 
     def _own(self, output: Output, batch: Batch) -> list[Tensor]:
-        return [F.cross_entropy(z.float(), batch.targets) for z in output.unimodal.values()]
+        return [F.cross_entropy(full(z), batch.targets) for z in output.unimodal.values()]
 
     def _decay(self, now: Tensor) -> Tensor:
         """Decay (M,) of the unimodal losses; at the first step the average is the loss itself."""
@@ -166,7 +167,7 @@ class MASAM(Method):
             along = dot / x.square().sum().clamp_min(tiny) * x
             parts.append(torch.where(dot < 0, x, along) if self.mdps else x)
             cosine = F.cosine_similarity(x.flatten(), y.flatten(), dim=0)
-        factor = torch.where(cosine < 0, torch.ones_like(cosine), cosine)
+        factor = torch.where(cosine > 0, cosine, torch.ones_like(cosine))
         whole = flat(parts)
         length = self.rho * (factor if self.mdps else 1.0)
         return unflat(length * whole / whole.norm().clamp_min(tiny), a)

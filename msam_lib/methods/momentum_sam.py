@@ -26,7 +26,8 @@ class MomentumSAM(Method):
 
     Changes: the point at which the gradient is taken. Requires: an optimizer with momentum. The
     released code stores the weights displaced and has to move them back before an evaluation; here
-    they are back after every step, which is the same update.
+    they are back after every step. Without weight decay that is the same update; with it, the
+    released code decays the displaced weights, where here the weights themselves decay.
 
     Args:
         rho: length of the displacement; 0 is joint training.

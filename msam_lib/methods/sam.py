@@ -64,9 +64,9 @@ class ASAM(SAM):
 
     eps = rho * T^2 g / ||T g||_2 with T = |theta| + eta, element-wise.
 
-    Changes: the point at which the gradient is taken. Requires: nothing. The released code
-    normalises only parameters with "weight" in their name; the paper's operator, used here, covers
-    all of them.
+    Changes: the point at which the gradient is taken. Requires: nothing. T is applied to every
+    parameter here; the released code applies it to those with "weight" in their name and takes
+    T = 1, SAM's step, for the others (biases). The paper's text does not settle it.
 
     Args:
         rho: radius in the rescaled norm; about ten times SAM's.

@@ -2,71 +2,95 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.methods._gradients import backward, flat, gradients, grads_or_zeros, trainable, unflat
+from msam_lib.methods._gradients import (
+    backward,
+    flat,
+    forget,
+    gradients,
+    grads_of,
+    grads_or_zeros,
+    trainable,
+    unflat,
+    with_gradient,
+)
 from msam_lib.methods._perturbation import SecondPass, ascent
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model, summed
+from msam_lib.models.contexts import evaluating
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+PROJECTIONS = ("normalised", "printed")
+VARIANTS = ("paper", "released")
 
 
 class XSAM(Method):
     """X-SAM (Duan, Chen, Guan, 2026, arXiv 2601.10251): step with
 
-        g_adv / ||g_adv|| - alpha sign(<g_adv, v>) <g_adv, v> v,
+        u - alpha sign(<g_adv, v>) <u, v> v,  u = g_adv / ||g_adv||,
 
-    g_adv = grad L(theta + rho g / ||g||) and v the leading eigenvector of the Hessian, estimated by
-    power iteration every `period` steps.
+    g_adv = grad L(theta + rho g / ||g||) and v the leading eigenvector of the Hessian at theta, by
+    `iterations` of the power method on the current batch, the model in evaluation mode, from the v
+    before. v is estimated every `period` steps, first at step `period` (counted from 0); until then
+    a step is SAM's, with the gradient's own length. From then on steps have about unit length
+    before the learning rate.
 
     An eigenvector has no sign of its own, but the term does change with it; v is turned so that
-    <g, v> >= 0, which makes the step well defined: the part of the step along the sharp direction
-    is reduced where it points as the gradient does. Steps have about unit length before the
-    learning rate.
+    <g, v> >= 0, which makes the step well defined: its part along the sharp direction is reduced
+    where it points as the gradient does. `variant="released"` does not turn it, as the released
+    code: where <u, v> < 0 its step along v grows by the factor 1 + alpha.
 
     Changes: the point at which the gradient is taken, and the gradient. Requires: nothing.
+
+    The released code (huang5467/X-SAM, f69c21b) starts the power method from random numbers, ours
+    from the gradient. It counts steps anew in every epoch, as `variant="released"` does. Its script
+    does not run as it stands (the X-SAM branch reads `freq` and `v`, which are set for another name
+    only), and the README's `--sam x-sam` trains plain SGD.
 
     Args:
         rho: SAM's radius.
         alpha: strength of the correction, 0 to 2.
-        period: steps between two estimates of v.
-        iterations: of the power method, each one product with the batch's Hessian; it starts from
-            the last v, at first from the gradient.
-        projection: `"printed"` projects g_adv as in the equation, `"normalised"` g_adv / ||g_adv||.
+        period: steps between two estimates of v; the released default (its README has 3).
+        iterations: of the power method, each one product with the batch's Hessian.
+        projection: `"normalised"` projects u, as above; `"printed"` g_adv itself, as the equation
+            is quoted elsewhere.
         normalise: divide by ||g_adv||; False leaves the gradient's length (then rho = alpha = 0 is
             joint training).
+        variant: see above.
     """
 
     reference = "Duan et al., 2026, arXiv 2601.10251"
     graph_use = "second order"
-    passes = "2 forward, 2 backward; every `period` steps `iterations` Hessian products more"
-    caveat = (
-        "equation second hand; period, iterations, the sign of v and whether the projection uses "
-        "the normalised gradient are not known: not in the tables"
+    passes = (
+        "2 forward, 2 backward; every `period` steps one more and `iterations` Hessian products"
     )
-    tabled = False
+    caveat = "from the released code; the paper itself could not be read"
     neutral: ClassVar = {"rho": 0.0, "alpha": 0.0, "normalise": False}
+    paper_options: ClassVar = {
+        "CIFAR (released default)": {"rho": 0.05, "alpha": 0.2, "period": 5, "iterations": 5}
+    }
 
     leading: Tensor
-    count: Tensor
 
     def __init__(
         self,
         rho: float = 0.05,
-        alpha: float = 0.5,
-        period: int = 10,
-        iterations: int = 3,
-        projection: str = "printed",
+        alpha: float = 0.2,
+        period: int = 5,
+        iterations: int = 5,
+        projection: str = "normalised",
         normalise: bool = True,
+        variant: str = "paper",
     ) -> None:
         super().__init__()
         if not rho >= 0:
@@ -75,52 +99,71 @@ class XSAM(Method):
             raise MsamError(f"alpha={alpha}; the strength lies between 0 and 2.")
         if period < 1 or iterations < 1:
             raise MsamError(f"period={period}, iterations={iterations}; both must be at least 1.")
-        if projection not in ("printed", "normalised"):
-            raise unknown_name("projection", projection, ["printed", "normalised"])
+        if projection not in PROJECTIONS:
+            raise unknown_name("projection", projection, PROJECTIONS)
+        if variant not in VARIANTS:
+            raise unknown_name("variant", variant, VARIANTS)
         self.rho, self.alpha, self.period, self.iterations = rho, alpha, period, iterations
-        self.projection, self.normalise = projection, normalise
+        self.projection, self.normalise, self.variant = projection, normalise, variant
         self.register_buffer("leading", torch.zeros(0))
-        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+        self.memory = Memory(count=0, known=False)
 
     def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        parameters = trainable(model)
-        self.leading = torch.zeros(sum(p.numel() for p in parameters), device=parameters[0].device)
-        self.count = torch.zeros((), dtype=torch.long)
+        self.leading = torch.zeros_like(flat(trainable(model)))
+        self.memory = Memory(count=0, known=False)
+
+    def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
+        """The released code counts the steps of each epoch."""
+        if self.variant == "released":
+            self.memory["count"] = 0
 
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
-        """SAM's two passes; now and then the leading eigenvector."""
-        parameters = trainable(model)
-        due = self.alpha > 0 and int(self.count) % self.period == 0
+        """Now and then the leading eigenvector; SAM's two passes; the correction."""
+        if self.memory["count"] > 0 and self.memory["count"] % self.period == 0:
+            if self.alpha > 0:
+                self.leading = self._estimate(model, batch)
+            self.memory["known"] = True
+        self.memory["count"] += 1
         second = SecondPass(model, batch)
-        # the fast attention kernels have no second derivative
-        with sdpa_kernel(SDPBackend.MATH) if due else nullcontext():
-            _, loss = self.compute(model, batch)
-        grads = gradients(loss, parameters, create_graph=due)
-        if due:
-            self._estimate(grads, parameters)
-            grads = [g.detach() for g in grads]
-        self.count += 1
-        eps = ascent(grads, self.rho)
+        _, loss = self.compute(model, batch)
+        backward(loss)
+        parameters = with_gradient(trainable(model))
+        along = flat(grads_or_zeros(trainable(model))) @ self.leading
+        eps = ascent(grads_of(parameters), self.rho)
+        forget(model)
         with second.at(parameters, eps):
+            del eps
             backward(self.compute(model, batch)[1])
-        adv = flat(grads_or_zeros(parameters))
-        v = self.leading
-        v = torch.where(flat(grads) @ v < 0, -v, v)
-        tiny = torch.finfo(adv.dtype).tiny
-        unit = adv / adv.norm().clamp_min(tiny)
-        along = (unit if self.projection == "normalised" else adv) @ v
-        step = (unit if self.normalise else adv) - self.alpha * along.sign() * along * v
+        alignment = self._correct(model, along) if self.memory["known"] else along
+        return {"loss": loss.detach(), "alignment": alignment.detach()}
+
+    def _correct(self, model: Model, along: Tensor) -> Tensor:
+        """Put the corrected gradient into `.grad`; `along` is <g, v>. Returns <u, v>."""
+        parameters = trainable(model)
+        adv, v = flat(grads_or_zeros(parameters)), self.leading
+        if self.variant == "paper":
+            v = torch.where(along < 0, -v, v)
+        unit = adv / adv.norm().clamp_min(torch.finfo(adv.dtype).tiny)
+        inner = (unit if self.projection == "normalised" else adv) @ v
+        step = (unit if self.normalise else adv) - self.alpha * (adv @ v).sign() * inner * v
         for p, g in zip(parameters, unflat(step, parameters), strict=True):
             p.grad = g.clone()
-        return {"loss": loss.detach(), "alignment": along.detach()}
+        return unit @ v
 
-    def _estimate(self, grads: list[Tensor], parameters: list[nn.Parameter]) -> None:
-        """Power iteration with products of the batch's Hessian."""
-        v = self.leading if bool(self.leading.any()) else flat(grads).detach()
+    def _estimate(self, model: Model, batch: Batch) -> Tensor:
+        """Power iteration with products of the batch's Hessian, in evaluation mode."""
+        parameters = trainable(model)
+        # the fast attention kernels have no second derivative
+        with evaluating(model), sdpa_kernel(SDPBackend.MATH):
+            _, loss = self.compute(model, batch)
+            grads = gradients(loss, parameters, create_graph=True)
+        v = self.leading
+        if not self.memory["known"]:
+            v = flat(grads).detach()
         tiny = torch.finfo(v.dtype).tiny
         for _ in range(self.iterations):
             v = v / v.norm().clamp_min(tiny)
             inner = summed((g * u).sum() for g, u in zip(grads, unflat(v, grads), strict=True))
             v = flat(gradients(inner, parameters, retain_graph=True))
-        self.leading = (v / v.norm().clamp_min(tiny)).detach()
+        return (v / v.norm().clamp_min(tiny)).detach()

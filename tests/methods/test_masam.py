@@ -44,8 +44,12 @@ def test_accord_and_displacement_by_hand():
     assert plain[1].tolist() == pytest.approx([0.5 * 4 / 5])
     released = rule(rho=0.5, variant="released")
     assert float(released._accord(a, b)) == pytest.approx((1.0 + 0.0) / 2)
-    # projections of b on a, tensor by tensor: (1, 0) and 0; the last cosine is 0
-    assert all(float(e.abs().sum()) == 0 for e in released._displacement(a, b, gamma))
+    # projections of b on a, tensor by tensor: (1, 0) and 0; the last cosine, 0, scales nothing
+    eps = released._displacement(a, b, gamma)
+    assert [e.tolist() for e in eps] == [[0.5, 0.0], [0.0]]
+    b[1] = torch.tensor([-2.0])  # against a: the projection is a itself, the factor 1
+    size = math.sqrt(1 + 16)
+    assert released._displacement(a, b, gamma)[1].tolist() == pytest.approx([0.5 * 4 / size])
 
 
 @pytest.mark.parametrize("m", [2, 3])

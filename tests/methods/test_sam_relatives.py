@@ -7,8 +7,9 @@ import torch
 
 from msam_lib.errors import MsamError, UnsupportedSetting
 from msam_lib.methods import build_method
+from msam_lib.models import wrap
 from tests.helpers import make_batch, make_model
-from tests.methods.bowls import trained
+from tests.methods.bowls import BATCH, Bowl, trained
 
 H = torch.tensor([1.0, 4.0])
 ONE = torch.ones(2)
@@ -46,7 +47,6 @@ def test_cr_sam_by_hand():
 def test_cr_sam_sees_third_derivatives():
     # loss w^4 at w = 1, eps = rho: g = 4 w^3, g_+ + g_- - 2 g_0 = 24 w rho^2
     from msam_lib.data import Batch
-    from msam_lib.models import wrap
 
     class Quartic(torch.nn.Module):
         def __init__(self):
@@ -65,22 +65,68 @@ def test_cr_sam_sees_third_derivatives():
     )
 
 
+def after_one_step_of_sam():
+    w = ONE - 0.1 * H * (ONE + 0.5 * H / H.norm())
+    g = H * w
+    return w, H * (w + 0.5 * g / g.norm())
+
+
 @pytest.mark.parametrize("projection", ["printed", "normalised"])
 def test_x_sam_by_hand(projection):
-    # the leading eigenvector of diag(1, 4) is the second axis
-    adv = H * (ONE + 0.5 * H / H.norm())
+    # the first step is SAM's; the leading eigenvector of diag(1, 4) is the second axis
+    w, adv = after_one_step_of_sam()
+    bowl = trained("x_sam", 1, rho=0.5, period=1)
+    assert torch.allclose(bowl.w.detach(), w, atol=1e-6)
     unit = adv / adv.norm()
     along = (adv if projection == "printed" else unit)[1]
     step = unit - 0.5 * torch.stack([torch.zeros(()), along])
-    bowl = trained("x_sam", 1, rho=0.5, alpha=0.5, iterations=20, projection=projection)
-    assert torch.allclose(bowl.w.detach(), ONE - 0.1 * step, atol=1e-5)
+    options = {"alpha": 0.5, "period": 1, "iterations": 20, "projection": projection}
+    bowl = trained("x_sam", 2, rho=0.5, **options)
+    assert torch.allclose(bowl.w.detach(), w - 0.1 * step, atol=1e-5)
+    assert bowl.calls == 2 + 3
 
 
-def test_x_sam_without_correction_is_normalised_sam():
-    a = trained("x_sam", 1, rho=0.5, alpha=0.0)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("variant", ["paper", "released"])
+def test_x_sam_as_released_does_not_turn_the_eigenvector(variant, sign):
+    rule = build_method("x_sam", rho=0.5, alpha=0.5, variant=variant)
+    rule.loss = lambda output, batch: output.logits
+    bowl = Bowl()
+    model = wrap(bowl, ["x"], call="args")
+    rule.setup(model)
+    rule.memory["known"], rule.leading = True, sign * torch.tensor([0.0, 1.0])
+    rule.step(model, BATCH, torch.optim.SGD(bowl.parameters(), lr=0.1))
     adv = H * (ONE + 0.5 * H / H.norm())
-    assert torch.allclose(a.w.detach(), ONE - 0.1 * adv / adv.norm(), atol=1e-6)
-    b = trained("x_sam", 3, rho=0.5, alpha=0.0, normalise=False)
+    step = (ONE - bowl.w.detach()) / 0.1 * adv.norm() / adv
+    against = variant == "released" and sign < 0
+    assert step.tolist() == pytest.approx([1.0, 1.5 if against else 0.5], abs=1e-5)
+
+
+def test_x_sam_estimates_every_period_and_counts_epochs_where_the_released_code_does():
+    def calls(variant, epochs):
+        rule = build_method("x_sam", period=2, variant=variant)
+        rule.loss = lambda output, batch: output.logits
+        bowl, out = Bowl(), []
+        model = wrap(bowl, ["x"], call="args")
+        optimizer = torch.optim.SGD(bowl.parameters(), lr=0.01)
+        for epoch in range(epochs):
+            rule.on_epoch_start(model, epoch, None)
+            for _ in range(3):
+                before = bowl.calls
+                rule.step(model, BATCH, optimizer)
+                out.append(bowl.calls - before)
+        return out
+
+    assert calls("paper", 2) == [2, 2, 3, 2, 3, 2]
+    assert calls("released", 2) == [2, 2, 3, 2, 2, 3]
+
+
+def test_x_sam_without_correction_is_normalised_sam_after_its_first_period():
+    w, adv = after_one_step_of_sam()
+    a = trained("x_sam", 2, rho=0.5, alpha=0.0, period=1)
+    assert torch.allclose(a.w.detach(), w - 0.1 * adv / adv.norm(), atol=1e-6)
+    assert a.calls == 4
+    b = trained("x_sam", 3, rho=0.5, alpha=0.0, period=1, normalise=False)
     assert torch.allclose(b.w, trained("sam", 3, rho=0.5).w, atol=1e-6)
 
 
@@ -93,6 +139,7 @@ def test_x_sam_without_correction_is_normalised_sam():
         ("x_sam", {"alpha": 3}, "alpha=3"),
         ("x_sam", {"period": 0}, "period=0"),
         ("x_sam", {"projection": "print"}, "Did you mean 'printed'"),
+        ("x_sam", {"variant": "release"}, "Did you mean 'released'"),
     ],
 )
 def test_bad_options_are_refused(name, options, message):
