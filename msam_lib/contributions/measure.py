@@ -8,6 +8,7 @@ For M modalities and a value Phi(S) of the model with only the modalities in S p
 Phi(none). The weight of a modality is v_m = phi_m / sum phi, the dominant modality is the one with
 the largest v_m.
 
+>>> from msam_lib.contributions.shapley import shapley_from_values
 >>> values = torch.tensor([0.1, 0.5, 0.3, 0.9])  # Phi of {}, {1}, {2}, {1, 2}
 >>> shapley_from_values(values)
 tensor([0.5000, 0.3000])
