@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,17 +13,17 @@ from torch import Tensor, nn
 from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.methods._gradients import flat, gradients, trainable, unflat
+from msam_lib.methods._gradients import gradients, trainable
 from msam_lib.methods._perturbation import SecondPass
+from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
-from msam_lib.models.base import Model, Output
+from msam_lib.models.base import Model, Output, summed
 from msam_lib.models.multimodal import split
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 VARIANTS = ("paper", "released")
-Grads = dict[str, list[Tensor]]
 
 
 class MASAM(Method):
@@ -95,104 +97,148 @@ class MASAM(Method):
         self.aps, self.mdps, self.variant = aps, mdps, variant
         self.register_buffer("averages", torch.zeros(0))
         self.register_buffer("last", torch.zeros(0))
+        self.memory = Memory(known=False)
 
     def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)
-        device, m = next(model.parameters()).device, len(model.modalities)
-        self.averages = torch.full((m,), torch.nan, device=device)
-        self.last = torch.full((m,), torch.nan, device=device)
+        like = next(model.parameters())
+        self.averages = torch.zeros(len(model.modalities), dtype=like.dtype, device=like.device)
+        self.last = torch.zeros_like(self.averages)
+        self.memory = Memory(known=False)
 
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """Gradients here, the choice, the gradient of the displaced encoder, one optimizer step."""
-        names: tuple[str, ...] = tuple(model.modalities)
+        names = tuple(model.modalities)
         second = SecondPass(model, batch)
         output, fused = self.compute(model, batch)
         own = self._own(output, batch)
-        parameters = trainable(model)
+        parameters, counts = _encoders_first(model)
         g_f = gradients(fused, parameters, retain_graph=True)
-        g_u = gradients(sum(own[1:], own[0]), parameters)
-        for p, a, b in zip(parameters, g_f, g_u, strict=True):
-            p.grad = a + self.weight * b
-        place = {id(p): i for i, p in enumerate(parameters)}
-        at = {m: [place[id(p)] for p in model.parameters_of(m) if id(p) in place] for m in names}
-        of_f: Grads = {m: [g_f[i] for i in at[m]] for m in names}
-        of_u: Grads = {m: [g_u[i] for i in at[m]] for m in names}
-        accord = torch.stack([self._accord(of_f[m], of_u[m]) for m in names])
+        g_u = gradients(summed(own), parameters)
+        blocks = dict(zip(names, _slices(counts), strict=True))
+        geometry = {m: Geometry.of(g_f[at], g_u[at]) for m, at in blocks.items()}
+        accord = torch.stack([self._accord(geometry[m]) for m in names])
         score = self.alpha * self._decay(torch.stack(own).detach()) + (1 - self.alpha) * accord
-        best = names[int(score.argmax())]
-        eps = {
-            m: self._displacement(of_f[m], of_u[m], accord[names.index(m)])
-            for m in ([best] if self.aps else names)
-        }
-        targets = {m: [parameters[i] for i in at[m]] for m in eps}
-        moved = [p for m in eps for p in targets[m]]
-        shift = [e for m in eps for e in eps[m]]
+        chosen = [names[int(score.argmax())]] if self.aps else list(names)
+        shift = [
+            e
+            for m in chosen
+            for e in self._displacement(g_f[blocks[m]], geometry[m], accord[names.index(m)])
+        ]
+        moved = [p for m in chosen for p in parameters[blocks[m]]]
+        every = slice(sum(counts))  # all encoders
         with second.at(moved, shift):
-            self._follow(model, batch, output, targets, of_u)
-        logs: Logs = {
-            f"{k}/{m}": v[i]
-            for k, v in (("accord", accord), ("score", score))
-            for i, m in enumerate(names)
-        }
-        return {"loss": fused.detach()} | logs
+            del shift
+            if self.variant == "released":
+                g_f[every] = self._total_there(model, batch, parameters[every])
+            else:
+                there = iter(self._fused_there(model, batch, output, chosen, moved))
+                for m in chosen:
+                    g_f[blocks[m]] = itertools.islice(there, counts[names.index(m)])
+        beside = slice(every.stop if self.variant == "released" else 0, None)
+        torch._foreach_add_(g_f[beside], g_u[beside], alpha=self.weight)
+        for p, g in zip(parameters, g_f, strict=True):
+            p.grad = g
+        logs: Logs = {"loss": fused.detach()}
+        for kind, values in (("accord", accord), ("score", score)):
+            logs |= {f"{kind}/{m}": v for m, v in zip(names, values.unbind(), strict=True)}
+        return logs
 
     def _own(self, output: Output, batch: Batch) -> list[Tensor]:
         return [F.cross_entropy(full(z), batch.targets) for z in output.unimodal.values()]
 
     def _decay(self, now: Tensor) -> Tensor:
         """Decay (M,) of the unimodal losses; at the first step the average is the loss itself."""
-        first = self.averages.isnan()
-        mean = torch.where(first, now, self.beta * self.averages + (1 - self.beta) * now)
-        decay = torch.where(first, torch.zeros_like(now), (self.last - mean).clamp_min(0))
-        self.averages, self.last = mean, now
+        if not self.memory["known"]:
+            self.memory["known"] = True
+            self.averages, self.last = now, now
+            return torch.zeros_like(now)
+        self.averages = torch.lerp(now, self.averages, self.beta)
+        decay = (self.last - self.averages).clamp_min(0)
+        self.last = now
         return decay
 
-    def _accord(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+    def _accord(self, both: Geometry) -> Tensor:
         if self.variant == "paper":
-            return F.cosine_similarity(flat(a), flat(b), dim=0)
-        each = [
-            F.cosine_similarity(x.flatten(), y.flatten(), dim=0) for x, y in zip(a, b, strict=True)
-        ]
-        return torch.stack(each).mean()
+            return both.cosine
+        return both.cosines.mean()
 
-    def _displacement(self, a: list[Tensor], b: list[Tensor], gamma: Tensor) -> list[Tensor]:
-        u = flat(a)
-        tiny = torch.finfo(u.dtype).tiny
+    def _displacement(self, a: Sequence[Tensor], both: Geometry, gamma: Tensor) -> list[Tensor]:
+        """Of one encoder, along its fused gradient `a` or, as released, tensor by tensor."""
         if self.variant == "paper":
-            scale = gamma if self.mdps else torch.ones_like(gamma)
-            return unflat(self.rho * scale * u / u.norm().clamp_min(tiny), a)
-        parts, cosine = [], torch.ones_like(gamma)
-        for x, y in zip(a, b, strict=True):
-            dot = (x * y).sum()
-            along = dot / x.square().sum().clamp_min(tiny) * x
-            parts.append(torch.where(dot < 0, x, along) if self.mdps else x)
-            cosine = F.cosine_similarity(x.flatten(), y.flatten(), dim=0)
-        factor = torch.where(cosine > 0, cosine, torch.ones_like(cosine))
-        whole = flat(parts)
-        length = self.rho * (factor if self.mdps else 1.0)
-        return unflat(length * whole / whole.norm().clamp_min(tiny), a)
+            length = self.rho * (gamma if self.mdps else 1.0)
+            return list(torch._foreach_mul(list(a), length / both.norm))
+        ones = torch.ones_like(both.cosines)
+        along = both.dots / both.norms.square().clamp_min(torch.finfo(ones.dtype).tiny)
+        shares = torch.where(both.dots < 0, ones, along) if self.mdps else ones
+        cosine = both.cosines[-1]
+        factor = torch.where(cosine > 0, cosine, ones[0]) if self.mdps else 1.0
+        whole = torch.linalg.vector_norm(shares * both.norms)
+        shares = self.rho * factor * shares / whole.clamp_min(torch.finfo(ones.dtype).tiny)
+        return [x * share for x, share in zip(a, shares.unbind(), strict=True)]
 
-    def _follow(
+    def _fused_there(
         self,
         model: Model,
         batch: Batch,
         output: Output,
-        targets: dict[str, list[nn.Parameter]],
-        of_u: Grads,
-    ) -> None:
-        """Put the gradients of the displaced point into `.grad`."""
+        chosen: Sequence[str],
+        moved: list[nn.Parameter],
+    ) -> list[Tensor]:
+        """The fused gradient of the displaced encoders, at the displaced point; others' features
+        are kept.
+        """
         encoders = split(model).encoders
         with self.autocast(batch):
-            if self.variant == "released":
-                every = {m: trainable(encoders[m]) for m in model.modalities}
-                there = model(batch.inputs)
-                total = self.loss(there, batch) + self.weight * sum(self._own(there, batch))
-            else:
-                every = targets
-                features = {m: f.detach() for m, f in output.features.items()}
-                features |= {m: split(model).encode_one(m, batch.inputs[m]) for m in targets}
-                total = self.loss(model.fuse(features), batch)
-        wanted = [p for m in every for p in every[m]]
-        extra = [self.weight * u for m in every for u in of_u[m]]
-        for p, g, u in zip(wanted, gradients(total, wanted), extra, strict=True):
-            p.grad = g if self.variant == "released" else g + u
+            features = {m: f.detach() for m, f in output.features.items()}
+            features |= {m: split(model).encode_one(m, batch.inputs[m]) for m in chosen}
+            loss = self.loss(model.fuse(features), batch)
+        return gradients(loss, moved)
+
+    def _total_there(
+        self, model: Model, batch: Batch, encoders: list[nn.Parameter]
+    ) -> list[Tensor]:
+        """The total gradient of every encoder, at the displaced point."""
+        output, loss = self.compute(model, batch)
+        return gradients(loss + self.weight * summed(self._own(output, batch)), encoders)
+
+
+class Geometry(NamedTuple):
+    """An encoder's fused and own gradient, compared tensor by tensor and as a whole.
+
+    Args:
+        dots, norms, cosines: (T,), inner products, norms of the fused gradient, cosines.
+        norm, cosine: of the whole encoder.
+    """
+
+    dots: Tensor
+    norms: Tensor
+    cosines: Tensor
+    norm: Tensor
+    cosine: Tensor
+
+    @classmethod
+    def of(cls, a: Sequence[Tensor], b: Sequence[Tensor]) -> Geometry:
+        """Of the fused gradient `a` and the own gradient `b`."""
+        pairs = zip(a, b, strict=True)
+        dots = torch.stack([torch.dot(x.flatten(), y.flatten()) for x, y in pairs])
+        norms, others = (torch.stack(torch._foreach_norm(list(x))) for x in (a, b))
+        tiny = torch.finfo(dots.dtype).tiny
+        norm = torch.linalg.vector_norm(norms).clamp_min(tiny)
+        other = torch.linalg.vector_norm(others).clamp_min(tiny)
+        cosines = dots / norms.clamp_min(tiny) / others.clamp_min(tiny)
+        return cls(dots, norms, cosines, norm, dots.sum() / norm / other)
+
+
+def _encoders_first(model: Model) -> tuple[list[nn.Parameter], list[int]]:
+    """The trained parameters, encoder by encoder and then the rest; how many each encoder has."""
+    own = [trainable(split(model).encoders[m]) for m in model.modalities]
+    parameters = [p for block in own for p in block]
+    taken = {id(p) for p in parameters}
+    parameters += [p for p in trainable(model) if id(p) not in taken]
+    return parameters, [len(block) for block in own]
+
+
+def _slices(counts: Sequence[int]) -> list[slice]:
+    ends = list(itertools.accumulate(counts, initial=0))
+    return [slice(a, b) for a, b in itertools.pairwise(ends)]

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from msam_lib.errors import MsamError
 from msam_lib.methods import build_method
+from msam_lib.methods.masam import Geometry
 from tests.helpers import distance, make_batch, make_model, sgd, steps, weights
 
 
@@ -34,22 +35,32 @@ def test_decay_by_hand():
 def test_accord_and_displacement_by_hand():
     a = [torch.tensor([3.0, 0.0]), torch.tensor([4.0])]
     b = [torch.tensor([1.0, 0.0]), torch.tensor([0.0])]
-    paper = rule(rho=0.5)
-    gamma = paper._accord(a, b)
+    both, paper = Geometry.of(a, b), rule(rho=0.5)
+    gamma = paper._accord(both)
     assert float(gamma) == pytest.approx(3 / 5)
-    eps = paper._displacement(a, b, gamma)
+    eps = paper._displacement(a, both, gamma)
     assert eps[0].tolist() == pytest.approx([0.5 * 0.6 * 3 / 5, 0.0])
     assert eps[1].tolist() == pytest.approx([0.5 * 0.6 * 4 / 5])
-    plain = rule(rho=0.5, mdps=False)._displacement(a, b, gamma)
+    plain = rule(rho=0.5, mdps=False)._displacement(a, both, gamma)
     assert plain[1].tolist() == pytest.approx([0.5 * 4 / 5])
     released = rule(rho=0.5, variant="released")
-    assert float(released._accord(a, b)) == pytest.approx((1.0 + 0.0) / 2)
+    assert float(released._accord(both)) == pytest.approx((1.0 + 0.0) / 2)
     # projections of b on a, tensor by tensor: (1, 0) and 0; the last cosine, 0, scales nothing
-    eps = released._displacement(a, b, gamma)
+    eps = released._displacement(a, both, gamma)
     assert [e.tolist() for e in eps] == [[0.5, 0.0], [0.0]]
     b[1] = torch.tensor([-2.0])  # against a: the projection is a itself, the factor 1
-    size = math.sqrt(1 + 16)
-    assert released._displacement(a, b, gamma)[1].tolist() == pytest.approx([0.5 * 4 / size])
+    eps = released._displacement(a, Geometry.of(a, b), gamma)
+    assert eps[1].tolist() == pytest.approx([0.5 * 4 / math.sqrt(1 + 16)])
+
+
+def test_a_gradient_of_zeros_displaces_nothing():
+    zeros, b = [torch.zeros(2), torch.zeros(1)], [torch.ones(2), torch.ones(1)]
+    for variant in ("paper", "released"):
+        made, both = rule(variant=variant), Geometry.of(zeros, b)
+        assert float(made._accord(both)) == 0.0
+        assert all(
+            e.tolist() == [0.0] * len(e) for e in made._displacement(zeros, both, both.cosine)
+        )
 
 
 @pytest.mark.parametrize("m", [2, 3])
