@@ -188,7 +188,6 @@ class MASAM(Method):
         """The fused gradient of the displaced encoders, at the displaced point; others' features
         are kept.
         """
-        encoders = split(model).encoders
         with self.autocast(batch):
             features = {m: f.detach() for m, f in output.features.items()}
             features |= {m: split(model).encode_one(m, batch.inputs[m]) for m in chosen}
