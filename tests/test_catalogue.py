@@ -6,16 +6,19 @@ import inspect
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
-from msam_lib.catalogue import DATASETS, FUSIONS, METHODS
+from msam_lib.catalogue import CORRECTED, DATASETS, FUSIONS, METHODS, VERSION
 from msam_lib.data import LOADERS
+from msam_lib.experiments import Experiment
 from msam_lib.experiments.search import trials
 from msam_lib.labels import Case
 from msam_lib.methods import METHODS as CLASSES
 from msam_lib.methods import Method
 from msam_lib.models import FUSIONS as FUSION_CLASSES
 from msam_lib.models import Fusion
+from msam_lib.results.frozen import outdated, version_of
 
 KINDS = ("nothing", "loss", "gradient", "schedule", "landscape", "data", "model")
 
@@ -69,3 +72,19 @@ def test_words_tell_fusions_apart():
 def test_reading_the_rows_imports_nothing_heavy():
     code = "import sys, msam_lib.catalogue; sys.exit(bool({'torch', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_corrections_name_methods_and_raise_the_version():
+    assert list(CORRECTED) == sorted(CORRECTED) and min(CORRECTED) == 2
+    assert {m for methods in CORRECTED.values() for m in methods} <= set(METHODS)
+    assert Experiment().config()["version"] == VERSION == max(CORRECTED)
+
+
+def test_rows_measured_before_a_correction_are_named():
+    frame = pd.DataFrame({"method": ["joint", "msam", "ogm_ge"]})
+    assert outdated(frame) == ["OGM-GE", "M-SAM"]
+    frame.attrs["provenance"] = {"settings": {"a": {"version": 1}, "b": {"version": VERSION}}}
+    assert version_of(frame) == 1 and outdated(frame) == ["OGM-GE", "M-SAM"]
+    frame.attrs["provenance"] = {"settings": {"a": {"version": VERSION}}}
+    assert outdated(frame) == []
+    assert version_of(frame.assign(x=1)) == VERSION  # kept by what selects rows
