@@ -7,7 +7,10 @@ VARIANTS = [
     ("msam", {"ascent": "momentum"}),
     ("msam", {"reading": "encoder", "ascent": "momentum"}),
     ("msam", {"value": "log_likelihood", "contribution": "softmax", "smoothing": 0.9}),
-    ("x_sam", {"normalise": False, "projection": "normalised"}),
+    ("msam", {"features": "training"}),
+    ("x_sam", {"period": 1}),  # with period 5 these tests reach no estimate
+    ("x_sam", {"period": 1, "normalise": False, "projection": "printed"}),
+    ("x_sam", {"period": 1, "variant": "released"}),
     ("momentum_sam", {"sign": "plus"}),
     ("lfm", {"variant": "released", "weights": "fixed", "start": 0.3}),
     ("ogm_ge", {"variant": "released", "ge": False}),

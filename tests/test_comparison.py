@@ -28,7 +28,7 @@ SMALL = {"n_train": 120, "n_val": 40, "n_test": 40}
 def test_rows_are_the_methods_that_apply(m, fusion):
     rows = {c.label for c in comparison.cases(m, fusion)}
     assert {"joint", "sam", "msam", "msam:reading=encoder", "agm"} <= rows
-    assert "x_sam" not in rows
+    assert "x_sam" in rows and "amco" not in rows
     assert ("mla" in rows, "unimodal" in rows) == (fusion == "late", fusion == "late")
 
 
