@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from msam_lib._utils.vectors import flat
 from msam_lib.errors import MsamError
 
 
@@ -41,15 +42,10 @@ class Layout:
         return out
 
 
-def flatten(tensors: Sequence[Tensor]) -> Tensor:
-    """One vector of all tensors, in order."""
-    return torch.cat([t.reshape(-1) for t in tensors])
-
-
 def flat_gradient(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
     """Gradients as one vector, zero for the parameters that the loss does not depend on."""
     pairs = zip(gradients, parameters, strict=True)
-    return flatten([torch.zeros_like(p) if g is None else g for g, p in pairs])
+    return flat([torch.zeros_like(p) if g is None else g for g, p in pairs])
 
 
 def random_vector(

@@ -30,11 +30,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.vectors import flat
 from msam_lib.data.containers import Batch
 from msam_lib.diagnostics._blocks import ALL, Block, Direction, as_direction, select
 from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling, collect
 from msam_lib.diagnostics._session import differentiable_attention
-from msam_lib.diagnostics._vectors import Layout, flatten, random_vector
+from msam_lib.diagnostics._vectors import Layout, random_vector
 from msam_lib.errors import MsamError
 
 
@@ -110,7 +111,7 @@ class PyHessian:
         products = utils.hessian_vector_product(self.hessian.gradsH, self.hessian.params, given)
         # PyHessian's answer has no entries for the parameters that the loss does not use.
         rest = iter(products)
-        return flatten([next(rest) if used else torch.zeros_like(x) for x, used in parts])
+        return flat([next(rest) if used else torch.zeros_like(x) for x, used in parts])
 
     def quadratic_forms(self, vectors: Sequence[Tensor]) -> np.ndarray:
         """zᵀHz for each vector: the terms of PyHessian's trace, without its stop rule."""

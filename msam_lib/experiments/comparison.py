@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from msam_lib.experiments.build import load_data
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.search import FOLDER, needs_heads, tuned
 from msam_lib.labels import Case
@@ -122,6 +123,24 @@ def plan_rows(
         PlannedRow(c.label, [experiment(c, dataset, fusion, seed=s, **options) for s in seeds])
         for c in rows
     ]
+
+
+def methods_plan(
+    dataset: str,
+    fusions: Sequence[str],
+    wanted: Sequence[Case] | None = None,
+    *,
+    preset: str = "teach",
+    **options: Any,
+) -> list[PlannedRow]:
+    """All methods that apply under each fusion, or those among them that are wanted."""
+    data = load_data(Experiment.preset(preset, dataset=dataset))
+    plan: list[PlannedRow] = []
+    for fusion in fusions:
+        rows = cases(len(data.modalities), fusion)
+        rows = [r for r in rows if wanted is None or r in wanted]
+        plan += plan_rows(dataset, fusion, rows, preset=preset, **options)
+    return plan
 
 
 def noise_plan(

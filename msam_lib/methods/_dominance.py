@@ -18,7 +18,7 @@ FEATURES = ("evaluation", "training")
 
 
 class Dominance(nn.Module):
-    """Keeps v (M,) as buffers, so that a resumed run goes on with the same shares.
+    """Keeps v (M,) as buffers, so that a resumed run has the same shares.
 
     They are tensors where the model is, and nothing here waits for the device, except to name a
     leader.

@@ -86,14 +86,3 @@ def own_parameters(model: Model, modality: str) -> list[nn.Parameter]:
         for heads in (getattr(model.fusion, "heads", None), model.heads):
             out = out if heads is None else [*out, *heads[modality].parameters()]
     return out
-
-
-def flat(tensors: Iterable[Tensor]) -> Tensor:
-    """All tensors as one vector."""
-    return torch.cat([t.flatten() for t in tensors])
-
-
-def unflat(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """A vector cut into tensors of these shapes."""
-    sizes = [t.numel() for t in like]
-    return [v.view_as(t) for v, t in zip(vector.split(sizes), like, strict=True)]

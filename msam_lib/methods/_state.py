@@ -1,4 +1,4 @@
-"""What a method trains or keeps for itself, so that a resumed run goes on exactly."""
+"""What a method trains or keeps for itself, so that a resumed run is exact."""
 
 from __future__ import annotations
 

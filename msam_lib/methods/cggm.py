@@ -1,4 +1,4 @@
-"""CGGM: small classifiers tell how fast and in which direction each modality learns."""
+"""CGGM: small classifiers show how fast and in which direction each modality learns."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from msam_lib._utils.vectors import flat, unflat
 from msam_lib.data.containers import MultimodalDataset
 from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError
-from msam_lib.methods._gradients import flat, unflat
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.base import Model
@@ -24,7 +24,7 @@ class DiagnoseRelearn(Method):
 
     Training is joint. Every `period` epochs the features of each encoder are clustered (k-means
     into as many clusters as classes, features scaled to [-1, 1]), on the training and on the
-    validation split; the difference of the two purities, gap_m, tells how much the encoder has
+    validation split; the difference of the two purities, gap_m, is how much the encoder has
     memorised. Then theta_m <- w_m theta_m(0) + (1 - w_m) theta_m with w_m = tanh(strength * gap_m).
 
     Changes: the schedule. Requires: features, and epochs; a bare loop trains jointly. Batch-norm

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.vectors import flat, unflat
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
-from msam_lib.methods._gradients import flat, grads_of, unflat
+from msam_lib.methods._gradients import grads_of
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.base import Model, Output

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.vectors import flat
 from msam_lib.data.containers import Batch
 from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.methods._gradients import flat, gradients, trainable
+from msam_lib.methods._gradients import gradients, trainable
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.base import Model, Output

@@ -143,7 +143,7 @@ class LNLN(Method):
             return model.encode(batch.inputs)
 
     def _adversary(self, model: Model, parts: Parts, whole: dict[str, Tensor]) -> Tensor:
-        """The discriminator learns to tell the two apart; what lies before it, to confuse it.
+        """The discriminator learns to distinguish the two; what lies before it, to confuse it.
 
         By default it sees directions only: by their length alone the two could run away from it for
         ever.

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from msam_lib._utils.vectors import flat
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import (
     backward,
-    flat,
     forget,
     grads_of,
     grads_or_zeros,

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.vectors import flat, unflat
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.methods._gradients import flat, gradients, trainable, unflat
+from msam_lib.methods._gradients import gradients, trainable
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
 

@@ -25,8 +25,8 @@ class MSES(Method):
     smoothing * (loss of the epoch before) + (1 - smoothing) * (loss now). A modality whose l_m has
     had no new minimum for more than `patience` epochs gets the weights and batch-norm statistics
     (encoder and head) of its best epoch back, and keeps the weights: its gradients are set to None,
-    so neither momentum nor weight decay moves it. (AGM's code multiplies them by 0, which lets both
-    go on.) AGM's code loads the whole model and the optimizer of that epoch, so that the other
+    so neither momentum nor weight decay moves it. (AGM's code multiplies them by 0, which leaves both
+    at work.) AGM's code loads the whole model and the optimizer of that epoch, so that the other
     modalities and the fusion lose what they have learnt since; here only the modality that stops
     goes back.
 
@@ -36,7 +36,7 @@ class MSES(Method):
     Changes: the schedule. Requires: which parameters belong to which encoder, and epochs (in a bare
     loop nothing stops). Batch-norm statistics of a stopped encoder still follow its inputs. Under
     fusions without a head per modality only the encoder stops; so it is with concatenation, where
-    the heads are slices of one shared layer, which goes on learning.
+    the heads are slices of one shared layer, which continues to learn.
 
     Args:
         patience: epochs without a new minimum that are allowed; None never stops (joint training).

@@ -29,7 +29,7 @@ class MSLR(Method):
     A modality's own logits are the fusion's term where the logits are a sum over modalities, else
     the Shapley response of the logits, as in AGM's code. A rate of 0 stops the modality exactly:
     its gradients are None, so neither momentum nor weight decay moves it (AGM's code multiplies by
-    0, which lets both go on).
+    0, which leaves both at work).
 
     Changes: the schedule. Requires: which parameters belong to which encoder, and epochs for
     `"dynamic"` (in a bare loop r_m = 1). Scaling gradients is scaling learning rates for SGD

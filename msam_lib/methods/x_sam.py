@@ -8,17 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from msam_lib._utils.vectors import flat, unflat
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import (
     backward,
-    flat,
     forget,
     gradients,
     grads_of,
     grads_or_zeros,
     trainable,
-    unflat,
     with_gradient,
 )
 from msam_lib.methods._perturbation import SecondPass, ascent

@@ -102,14 +102,20 @@ highest = ", ".join(f"{titles[n]} {100 * v:.0f} %" for n, v in best.head(4).item
 alt = f"x1 and fused reach 100 % nearly everywhere; of all methods x2 ends highest under {highest}."
 pressed = ("nothing", "loss", "gradient")
 first = {name: curve for name, curve in curves.items() if changes[name] in pressed}
-show(two_modalities(first, changes, titles), alt=f"{len(first)} panels of accuracy over epochs. {alt}")
+show(
+    two_modalities(first, changes, titles),
+    alt=f"{len(first)} panels of accuracy over epochs. {alt}",
+)
 
 # %% [markdown]
 # The others change the schedule, the landscape, the data or the model.
 
 # %%
 others = {name: curve for name, curve in curves.items() if name not in first}
-show(two_modalities(others, changes, titles), alt=f"{len(others)} panels of accuracy over epochs. {alt}")
+show(
+    two_modalities(others, changes, titles),
+    alt=f"{len(others)} panels of accuracy over epochs. {alt}",
+)
 
 # %%
 by_kind = last["x2"].drop("unimodal").groupby(changes).agg(["min", "median", "max", "count"])

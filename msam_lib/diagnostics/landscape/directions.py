@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.vectors import flat
 from msam_lib.diagnostics._blocks import ALL, Block, Direction, as_direction, select
 from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling
-from msam_lib.diagnostics._vectors import Layout, flatten, random_vector
+from msam_lib.diagnostics._vectors import Layout, random_vector
 from msam_lib.diagnostics.curvature.spectrum import top_eigenvalues
 from msam_lib.errors import MsamError, unknown_name
 
@@ -186,7 +187,7 @@ def pca_trajectory(
         if len(s) != len(names):
             raise MsamError(f"Checkpoint {t} lacks {sorted(set(names) - set(s))[:3]}.")
     last = states[-1]
-    rows = [flatten([(s[n] - last[n]).double().cpu() for n in names]) for s in states]
+    rows = [flat([(s[n] - last[n]).double().cpu() for n in names]) for s in states]
     matrix = torch.stack(rows)  # (T, p); the last row is zero
     # The Gram matrix is T x T: cheaper than an SVD of T x p, and the same right vectors.
     values, vectors = torch.linalg.eigh(matrix @ matrix.T)

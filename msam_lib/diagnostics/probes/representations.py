@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.vectors import flat
 from msam_lib.data.containers import Batch
 from msam_lib.diagnostics._blocks import filled_blocks, select
 from msam_lib.diagnostics._losses import Loss, finite, fused_loss, unimodal_loss
 from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling, collect, shares
 from msam_lib.diagnostics._session import session
-from msam_lib.diagnostics._vectors import Layout, flat_gradient, flatten
+from msam_lib.diagnostics._vectors import Layout, flat_gradient
 from msam_lib.errors import MsamError
 from msam_lib.models.base import Model
 
@@ -118,7 +119,7 @@ def _gradient(
     model: Model, batches: Sequence[Batch], loss: Loss, chosen: Sequence[nn.Parameter], mode: str
 ) -> Tensor:
     """The gradient (p,) of the mean loss over all batches."""
-    total = flatten([torch.zeros_like(p) for p in chosen])
+    total = flat([torch.zeros_like(p) for p in chosen])
     with session(model, mode=mode, parameters=chosen):
         for w, b in zip(shares(batches), batches, strict=True):
             f = loss(model, b)

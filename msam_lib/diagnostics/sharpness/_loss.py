@@ -7,11 +7,12 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.vectors import flat
 from msam_lib.diagnostics._blocks import ALL, Block, select
 from msam_lib.diagnostics._losses import finite, fused_loss
 from msam_lib.diagnostics._samples import ALL_SAMPLES, Data, Sampling, collect, shares
 from msam_lib.diagnostics._session import session
-from msam_lib.diagnostics._vectors import Layout, flat_gradient, flatten
+from msam_lib.diagnostics._vectors import Layout, flat_gradient
 
 
 class DisplacedLoss:
@@ -49,7 +50,7 @@ class DisplacedLoss:
         self.loss, self.mode, self.evaluations = sampling.loss or fused_loss, sampling.mode, 0
         self.batches = collect(self.model, data, sampling, dtype=dtype)
         self.shares = shares(self.batches)
-        self.origin = flatten([p.detach() for p in self.parameters])  # (p,)
+        self.origin = flat([p.detach() for p in self.parameters])  # (p,)
         self.base = self.value(torch.zeros_like(self.origin))
         finite(self.base)
 

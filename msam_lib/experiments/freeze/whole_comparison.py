@@ -1,0 +1,47 @@
+"""A comparison from its plan to its frozen results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from msam_lib.errors import MsamError
+from msam_lib.experiments.comparison import PlannedRow
+from msam_lib.experiments.freeze.comparison import freeze_comparison, summarise
+from msam_lib.experiments.freeze.search import freeze_search
+from msam_lib.experiments.runner import run_all
+from msam_lib.training import default_store
+
+
+def measure_comparison(
+    plan: Sequence[PlannedRow],
+    name: str,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    folder: str | os.PathLike[str] = "figures/data",
+    jobs: int | None = None,
+    train: bool = True,
+) -> Iterator[Path | MsamError]:
+    """Train (or resume) every run of a plan and freeze the finished ones; yields each file written,
+    and the error of the runs that failed: the others are frozen all the same.
+
+    Args:
+        plan: the rows.
+        name: of the frozen results. After `methods_...`, the summary of all comparisons and the
+            searches behind them are written as well.
+        store: folder of runs; `$MSAM_RUNS` or `runs` by default.
+        folder: of the frozen results.
+        jobs: processes; one per core, at most 4, by default.
+        train: False freezes what is there.
+    """
+    where = default_store() if store is None else Path(store)
+    if train:
+        try:
+            run_all([e for row in plan for e in row.experiments], where, jobs=jobs)
+        except MsamError as error:
+            yield error
+    yield freeze_comparison(plan, name, where, folder)
+    if name.startswith("methods_"):
+        yield summarise(folder)
+        yield freeze_search(folder)
