@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import itertools
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -20,11 +21,15 @@ from step_cost import ratio, stepper  # its neighbour: this file is run as a scr
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from msam_lib._utils.reproducibility import environment_record
+from msam_lib.catalogue import VERSION
 from msam_lib.contributions import shapley_contributions
 from msam_lib.data import Batch, BatchLoader, Modality, MultimodalDataset, load_dataset
 from msam_lib.methods import build_method
 from msam_lib.methods.msam import MSAM
 from msam_lib.models import MultimodalModel, build_model
+from msam_lib.results.frame import COLUMNS
+from msam_lib.results.frozen import write_frozen
 
 EARLY = 20
 AVMNIST = {"audio": Modality("spectrogram", (1, 40, 49)), "visual": Modality("image", (1, 28, 28))}
@@ -180,6 +185,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=31, help="pairs of timings per ratio")
     parser.add_argument("--csv", help="write one row per step and modality here")
+    parser.add_argument("--freeze", type=Path, help="freeze what the figure needs in this folder")
     args = parser.parse_args()
     torch.set_num_threads(1)
     frames = []
@@ -196,6 +202,29 @@ def main() -> None:
         )
     if args.csv:
         pd.concat(frames).to_csv(args.csv, index=False)
+    if args.freeze:
+        print(freeze(pd.concat(frames), args.freeze, args.steps))
+
+
+def freeze(frame: pd.DataFrame, folder: Path, steps: int) -> Path:
+    """Write how far the two measurements are apart at every step on `digits`."""
+    rows = frame[frame["setting"].str.startswith("digits")]
+    keys = ["setting", "seed", "step"]
+    gap = (rows["evaluation"] - rows["training"]).abs()
+    other = (rows["dominant by evaluation"] != rows["dominant by training"]).astype(float)
+    both = {"share_gap": gap.groupby([rows[k] for k in keys]).mean()}
+    both["other_dominant"] = other.groupby([rows[k] for k in keys]).max()
+    parts = [v.rename("value").reset_index().assign(metric=k) for k, v in both.items()]
+    tidy = pd.concat(parts, ignore_index=True)
+    fusion = tidy["setting"].str.endswith("MaxOut").map({True: "maxout", False: "late"})
+    same = {"dataset": "digits", "method": "msam", "label": "msam", "preset": "", "epoch": 0}
+    tidy = tidy.assign(fusion=fusion, run=tidy["setting"], split="step", modality="all", **same)
+    tidy = tidy[COLUMNS].sort_values(COLUMNS[:-1], kind="stable")
+    text = tidy.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    record = {"made by": "benchmarks/shares_of_features.py", "steps": steps}
+    record |= {"seeds": sorted(int(s) for s in tidy["seed"].unique()), "version": VERSION}
+    record |= environment_record(torch.device("cpu"))
+    return write_frozen(folder / "shares_of_features.csv.gz", text, record)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from msam_lib.figures import comparison, costs, embedded, paired, search
+from msam_lib.figures import comparison, costs, embedded, features, paired, search
 from msam_lib.figures.build import build
 from msam_lib.figures.item import FigureItem
 
@@ -21,6 +21,7 @@ ITEMS: dict[str, FigureItem] = {
         *paired.ITEMS,
         search.ITEM,
         costs.ITEM,
+        features.ITEM,
     )
 }
 
