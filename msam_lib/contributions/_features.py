@@ -25,6 +25,7 @@ def present_and_absent(
 
     An encoder that has to run anyway reads the absent modality's replacement as one more sample.
     """
+    # the answers to zeros are known without a pass
     if len(given) == len(model.modalities) and (zeros := answers_to_zeros(model)) is not None:
         return dict(given), dict(zip(model.modalities, zeros.unbind(), strict=True))
     present, absent = dict(given), {}
@@ -33,7 +34,7 @@ def present_and_absent(
         sample = torch.zeros_like(x[:1]) if sample is None else sample.to(x.device)
         if m in given:
             absent[m] = encoder(sample)
-        elif couples_samples(encoder):
+        elif couples_samples(encoder):  # the replacement must not join the batch
             present[m], absent[m] = encoder(x), encoder(sample)
         else:
             both = encoder(torch.cat([x, sample]))
@@ -52,6 +53,7 @@ def answers_to_zeros(model: MultimodalModel) -> Tensor | None:
         return None
     nets = [list(encoder.net) for encoder in encoders]
     sizes = [[getattr(x, "out_features", None) for x in net] for net in nets]
+    # linear, ReLU, linear, ... and no hook that could answer differently
     plain = all(
         type(x) is (nn.ReLU if i % 2 else nn.Linear) and not hooked(x)
         for net in nets
@@ -60,6 +62,7 @@ def answers_to_zeros(model: MultimodalModel) -> Tensor | None:
     if not plain or any(size != sizes[0] for size in sizes):
         return None
     each = list(zip(*(net[::2] for net in nets), strict=True))  # layer by layer
+    # all encoders at once (M, 1, D), from the first layers' biases on
     h = torch.stack([layer.bias for layer in each[0]]).unsqueeze(1).relu_()
     for layers in each[1:]:
         h = _linear(layers, h).relu_()

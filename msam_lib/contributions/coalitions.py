@@ -64,6 +64,7 @@ def logits_of_pass(
         fused = output.logits if steady else None
         with nullcontext() if steady else evaluating(model):
             return _masked_copies(model, inputs, masks, fused)
+    # all is known but the terms of absent modalities: one sample each
     if steady and model.fusion.additive and model.heads is None:
         gone = absent_terms(model, inputs, output.features)
         here = torch.stack(list(output.unimodal.values()))
@@ -95,6 +96,7 @@ def _masked_copies(
     for i, m in enumerate(model.modalities):
         x = inputs[m]
         gone = model.replacement(m, x)
+        # (K' N + 1, ...): the copies, then one sample with nothing present
         stacked[m] = torch.cat([*(x if row[i] else gone for row in mixed), gone[:1]])
     out = model(stacked).logits
     parts = iter(out[:-1].split(n))

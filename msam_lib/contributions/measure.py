@@ -129,6 +129,7 @@ def shapley_contributions(
     m = len(model.modalities)
     counted = _counted(value)
     game = correct_counts if counted else value_function(value)
+    # right answers are counted and divided last: whole numbers have no rounding
     size = len(targets) if counted else 1
 
     def play(masks: Tensor) -> Tensor:
@@ -137,6 +138,7 @@ def shapley_contributions(
     if m <= EXACT_LIMIT:
         logits = coalition_logits(model, inputs, coalition_masks(m), features)
         phi, weights = phi_and_shares(logits, targets, value=value, contribution=contribution)
+        # the first coalition is nobody, the last everybody
         error, (empty, whole) = torch.zeros_like(phi), double(game(full(logits[[0, -1]]), targets))
         return Contributions(
             tuple(model.modalities), phi, weights, whole / size, empty / size, error

@@ -32,6 +32,7 @@ def _orders(modalities: int, device: torch.device, dtype: torch.dtype) -> Tensor
     masks, m = coalition_masks(modalities), modalities
     size = masks.sum(1)
     factorial = torch.tensor([math.factorial(i) for i in range(m + 1)])
+    # (|S|)! (M - |S| - 1)! with S the others: +Phi(S + m), and -Phi(S)
     joined = factorial[(size - 1).clamp(min=0)] * factorial[m - size]
     left = factorial[size] * factorial[(m - size - 1).clamp(min=0)]
     return torch.where(masks.T, joined, -left).to(device, dtype)
@@ -111,12 +112,13 @@ def sampled_shapley(
     pairs = []
     for _ in range(permutations):
         order = torch.randperm(players, generator=generator)
+        # each player's place in this order
         rank = torch.empty_like(order).scatter_(0, order, torch.arange(players))
         gains = []
-        for r in (rank, players - 1 - rank):
+        for r in (rank, players - 1 - rank):  # the order and its reverse
             values = play(r < steps)  # (M + 1,): the first k players in this order are present
-            gains.append((values[1:] - values[:-1])[r.to(values.device)])
-        pairs.append((gains[0] + gains[1]) / 2)
+            gains.append((values[1:] - values[:-1])[r.to(values.device)])  # (M,), by player
+        pairs.append((gains[0] + gains[1]) / 2)  # antithetic: one sample per pair
     samples = torch.stack(pairs)  # (P, M)
     error = samples.std(0) / math.sqrt(permutations)
     return samples.mean(0), error, values[0], values[-1]

@@ -57,6 +57,7 @@ def accuracy_shares(counts: Tensor, samples: int, how: str = "clip") -> tuple[Te
     phi = parts / (math.factorial(m) * samples)
     if how == "softmax":
         return phi, normalise(phi, "softmax")
+    # agm: + Phi(none) / M, in the same whole numbers
     return phi, _quotients(parts + math.factorial(m - 1) * counts[0] if how == "agm" else parts)
 
 
@@ -82,6 +83,7 @@ def leader(modalities: Sequence[str], weights: Tensor, phi: Tensor, *, least: bo
     """
     sign = 1 if least else -1
     shares, values = (sign * torch.stack([weights, phi.to(weights)])).tolist()
+    # the largest share, then the largest phi, then the first name
     return min(zip(shares, values, modalities, strict=True))[-1]
 
 

@@ -37,7 +37,7 @@ def confidence_value(logits: Tensor, targets: Tensor) -> Tensor:
 
 def _mean_at(scores: Tensor, targets: Tensor) -> Tensor:
     """Mean over the samples of the scores (K, N, C) at the true class."""
-    column = targets.expand(len(scores), -1).unsqueeze(-1)
+    column = targets.expand(len(scores), -1).unsqueeze(-1)  # (K, N, 1)
     return double(scores.gather(-1, column)).mean((-2, -1))
 
 

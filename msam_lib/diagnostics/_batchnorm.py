@@ -36,6 +36,7 @@ def pairs_of(model: nn.Module, batch: Batch) -> list[Pair]:
     def seen(name: str, module: nn.Module, x: Tensor, out: Tensor) -> None:
         calls[name] = calls.get(name, 0) + 1
         if isinstance(module, _BatchNorm):
+            # The norm reads the very tensor that a layer returned.
             if id(x) in maker:
                 layer_of[name] = maker[id(x)]
         elif out.dim() == 2 or not isinstance(module, nn.Linear):
@@ -69,6 +70,7 @@ def fold(model: nn.Module, directions: Sequence[Direction], batch: Batch) -> lis
         norm = pair[1]
         if moved & {f"{norm}.{n}" for n in ("weight", "running_mean", "running_var")}:
             continue  # the factor s would differ from point to point
+        # Read before folding, which puts an identity in the norm's place.
         scale = _scale(_norm(model, norm)).detach()
         _fold_pair(model, pair)
         for d in out:
@@ -92,6 +94,7 @@ class Folded:
             _fold_pair(self.module, pair)
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Any:
+        # The model's own tensors, so that derivatives reach its weights.
         state = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
         for layer, norm in self.pairs:
             weight, bias = state[f"{layer}.weight"], state.get(f"{layer}.bias")
@@ -133,7 +136,7 @@ def _scale(norm: _BatchNorm) -> Tensor:
 def _folded(weight: Tensor, bias: Tensor | None, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
     """Weight sW and bias s(b − μ) + β of the layer and the norm in one."""
     s, mean = _scale(norm), cast(Tensor, norm.running_mean)
-    shift = s * (-mean if bias is None else bias - mean)
+    shift = s * (-mean if bias is None else bias - mean)  # s(b − μ)
     return weight * _rows(s, weight), shift if norm.bias is None else shift + norm.bias
 
 
@@ -154,6 +157,7 @@ def _fold_direction(d: Direction, pair: Pair, scale: Tensor) -> None:
     layer, norm = pair
     if f"{layer}.weight" in d:
         d[f"{layer}.weight"] = d[f"{layer}.weight"] * _rows(scale, d[f"{layer}.weight"])
+    # s(b − μ) + β moves by s times the part of b, plus the part of β.
     bias, shift = d.pop(f"{layer}.bias", None), d.pop(f"{norm}.bias", None)
     parts = [] if bias is None else [scale * bias]
     parts += [] if shift is None else [shift]

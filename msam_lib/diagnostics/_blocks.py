@@ -44,10 +44,12 @@ def select(model: nn.Module, block: Block = ALL) -> dict[str, nn.Parameter]:
     """
     blocks = all_blocks(model)
     names: set[str] = set()
+    # The union, so that overlapping blocks count each weight once.
     for b in (block,) if isinstance(block, str) else block:
         if b != ALL and b not in blocks:
             raise unknown_name("block", b, [*blocks, ALL])
         names.update(*blocks.values()) if b == ALL else names.update(blocks[b])
+    # In the model's order, whatever the order of the blocks.
     out = {n: p for n, p in model.named_parameters() if n in names}
     if not out:
         raise MsamError(
@@ -69,6 +71,7 @@ def as_direction(model: nn.Module, direction: Mapping[str, Tensor]) -> Direction
     Raises:
         MsamError: a name that the model does not have, or a wrong shape.
     """
+    # Running statistics may move as well, between checkpoints.
     known = dict(model.named_parameters()) | {
         n: b for n, b in model.named_buffers() if b.is_floating_point()
     }

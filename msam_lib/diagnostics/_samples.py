@@ -103,6 +103,7 @@ def collect(
         count, size = sampling.samples, sampling.batch_size
         if count is not None and count < len(data):
             generator = torch.Generator().manual_seed(sampling.seed)
+            # A fixed draw, kept in the order of the data set.
             order = torch.randperm(len(data), generator=generator)
             data = data.subset(order[:count].sort().values)
         batches = [data[i : i + size] for i in range(0, len(data), size)]

@@ -54,12 +54,16 @@ def session(
     try:
         with ExitStack() as stack:
             for m, _ in modes:
+                # Only batch norm may train: dropout stays off in both modes.
                 m.training = mode == "train" and isinstance(m, _BatchNorm)
             if mode == "train":
+                # Statistics of the batch, without a trace in the running ones.
                 stack.enter_context(frozen_statistics(model))
             for p, _, _ in state:
+                # Set aside, not zeroed: the caller's gradients come back as they were.
                 p.grad = None
                 p.requires_grad_(p.is_floating_point() and (chosen is None or id(p) in chosen))
+            # Derivatives of half-precision products would be too coarse.
             for kind in {p.device.type for p, _, _ in state} & {"cuda", "cpu"}:
                 stack.enter_context(torch.autocast(kind, enabled=False))
             stack.enter_context(differentiable_attention())
@@ -73,6 +77,7 @@ def session(
             p.grad = grad
         with torch.no_grad():
             for b, old in buffers:
+                # Buffers that did not change are not written to.
                 if not torch.equal(b, old):
                     b.copy_(old)
 

@@ -60,6 +60,7 @@ def random_vector(
         like: for device and precision.
         kind: `"rademacher"` (±1) or `"gaussian"` (N(0, 1)).
     """
+    # Drawn on the CPU: each kind of device has random numbers of its own.
     generator = torch.Generator().manual_seed((seed * 1_000_003 + index) % 2**63)
     if kind == "gaussian":
         return torch.randn(size, generator=generator).to(like)

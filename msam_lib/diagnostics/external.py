@@ -99,6 +99,7 @@ class PyHessian:
             p.grad = None
         h = self.hessian
         pairs = list(zip(h.params, h.gradsH, strict=True))
+        # The product fails on parameters whose gradient is missing or constant.
         self.used = [isinstance(g, Tensor) and g.requires_grad for _, g in pairs]
         h.params = [p for (p, _), used in zip(pairs, self.used, strict=True) if used]
         h.gradsH = [g for (_, g), used in zip(pairs, self.used, strict=True) if used]
@@ -180,9 +181,11 @@ class LossLandscapes:
         point = self.wrapped.get_module_parameters()
         base = [p.detach().clone() for p in point.parameters]
         rows = [self._parts(d, point.parameters) for d in (first, second)]
+        # The package adds d₂ Δy for each next point of a row.
         step = self.make([float(y[1] - y[0]) * t for t in rows[1]])
         out = np.zeros((len(x), len(y)))
         for i, a in enumerate(x):
+            # θ + x d₁ + y₀ d₂, so that rounding errors stay within one row.
             for p, b, u, v in zip(point.parameters, base, *rows, strict=True):
                 p.copy_(b + float(a) * u + float(y[0]) * v)
             for j in range(len(y)):

@@ -79,6 +79,7 @@ def build_trainer(
     model = untrained_model(e, data).to(device)
     method.setup(model, Task(len(data.classes)))
     loaders = Loaders.of(data, e.batch_size, seed=e.seed, train_part=e.train_part)
+    # A method's own parameters are trained along with the model's.
     optimizer = build_optimizer(
         [*model.parameters(), *method.parameters()],
         e.optimizer,
@@ -87,6 +88,7 @@ def build_trainer(
         weight_decay=e.weight_decay,
     )
     steps = len(loaders.train)  # per epoch
+    # Fewer samples and probes than a diagnosis: it is repeated during training.
     if e.traces:
         probes = [*probes, TraceProbe(every=e.traces, samples=300, probes=10)]
     # The run directory records the configuration before the first step.

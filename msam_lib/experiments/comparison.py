@@ -58,6 +58,7 @@ def cases(modalities: int, fusion: str = "late") -> list[Case]:
         fusion: its name.
     """
     named = [Case(name, {}) for name in METHODS]
+    # Variants come as rows of their own, beside the method's defaults.
     named += [Case(c.method, dict(c.options)) for c in VARIANTS if c.method in METHODS]
     return [c for c in named if _applies(c, modalities, fusion)]
 
@@ -105,6 +106,7 @@ def experiment(
         **heads,
         **changes,
     )
+    # Not tuned: the preset's values.
     if not choice:
         return untuned
     return untuned.replace(lr=choice["lr"], method_options=choice["method_options"])
@@ -137,6 +139,7 @@ def methods_plan(
     data = load_data(Experiment.preset(preset, dataset=dataset))
     plan: list[PlannedRow] = []
     for fusion in fusions:
+        # What can be trained depends on both fusion and data.
         rows = cases(len(data.modalities), fusion)
         rows = [r for r in rows if wanted is None or r in wanted]
         plan += plan_rows(dataset, fusion, rows, preset=preset, **options)
@@ -166,6 +169,7 @@ def ablation_plan(
     tuned for the whole method.
     """
     rows = plan_rows(dataset, "late", ABLATED, seeds=seeds, **options)
+    # Tuned values of the whole method, so that only the part differs.
     whole = next(r for r in rows if r.label == WHOLE.label)
     return rows + [
         PlannedRow(Case("masam", changes).label, [_changed(e, changes) for e in whole.experiments])

@@ -104,6 +104,7 @@ def _hessian(
     same = {"sampling": sampling, "progress": progress}
     rows: list[tuple] = []
     sizes = {}
+    # H and its positive part G, on the same samples.
     for quantity, traces in (
         ("trace", d.block_traces(model, data.train, probes=probes, **same)),
         ("gauss_newton_trace", d.gauss_newton_traces(model, data.train, probes=probes, **same)),
@@ -118,6 +119,7 @@ def _hessian(
         for i, (value, residual) in enumerate(zip(top.values, top.residuals, strict=True)):
             name = f"eigenvalue_{i + 1}"
             rows.append((b, name, value, residual, top.iterations, size, "lanczos"))
+    # A vector costs one product per block here: a third of the probes.
     norms = d.block_norms(model, data.train, probes=max(2, probes // 3), **same)
     for (i, a), (j, b) in itertools.combinations_with_replacement(enumerate(norms.blocks), 2):
         value, error = norms.norms[i, j], norms.std_errors[i, j]
@@ -154,6 +156,7 @@ def _probes(model: Model, data: DataSplits, few: d.Sampling) -> dict[str, Any]:
     alignment = d.gradient_alignment(model, data.train, sampling=few)
     similarity = d.feature_similarity(model, data.test, sampling=few)
     missing = d.missing_modality_curve(model, data.test, rates)
+    # Symbols cannot carry Gaussian noise.
     noisy = {
         m: d.noisy_modality_curve(model, data.test, m, levels, seed=few.seed)
         for m, x in data.test.inputs.items()

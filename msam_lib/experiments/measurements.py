@@ -75,6 +75,7 @@ def _measurements(path: Path) -> pd.DataFrame:
     frame["value"] = frame["value"].astype(float)
     config = json.loads((path / "config.json").read_text())
     experiment = Experiment.from_dict(config)
+    # Columns that identify the run come first.
     for i, name in enumerate(["dataset", "fusion", "method", "label", "seed"]):
         frame.insert(i, name, getattr(experiment, name))
     frame.insert(5, "preset", preset_of(config))
@@ -87,6 +88,7 @@ def preset_of(config: Mapping[str, Any]) -> str:
     for name in PRESETS:
         fields = preset(name, config["dataset"], config)
         fields.pop("method_options", None)  # radii may differ within a preset
+        # Through JSON, as the configuration was, which turns tuples into lists.
         if all(config.get(k) == v for k, v in json.loads(json.dumps(fields)).items()):
             return name
     return ""

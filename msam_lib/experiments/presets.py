@@ -103,6 +103,7 @@ def preset(name: str, dataset: str, changes: Mapping[str, Any]) -> Fields:
         known = RADII.get(dataset, {}).get(str(changes.get("fusion", "late")), {})
         method = str(changes.get("method", "joint"))
         given = changes.get("method_options", {})
+        # A variant has a radius of its own.
         kinds = [f"{method}:{k}={given[k]}" for k in ("reading", "ascent") if k in given]
         if rho := known.get(kinds[0] if kinds else method):
             out |= {"method_options": {"rho": rho}}

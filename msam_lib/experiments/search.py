@@ -48,6 +48,7 @@ def trials(case: Case, lr: float, budget: int = BUDGET) -> list[tuple[float, dic
         raise MsamError(f"budget={budget}; 3, 6 or 9 trials per method.")
     rates = (2 * lr, lr, lr / 3)
     row = METHODS[method]
+    # Nothing else to search: the whole budget goes into learning rates.
     if not row.option or row.option in options:
         further = (1.2 * lr, 0.6 * lr, 0.2 * lr, 1.6 * lr, 0.8 * lr, 0.45 * lr)
         return [(rate, dict(options)) for rate in (*rates, *further)[:budget]]
@@ -93,7 +94,9 @@ def tune(
         {label of the case: {"lr", "method_options", "val_accuracy", "trials"}} of these cases.
     """
     store = default_store() / "tune" if store is None else Path(store)
+    # The trials are spread around the preset's learning rate.
     lr = Experiment.preset(preset, dataset=dataset, fusion=fusion).lr
+    # All trials are planned first, so that the processes share one pool of runs.
     plans = {
         c.label: [
             _trial(preset, dataset, fusion, Case(c.method, options), rate, changes)
@@ -162,6 +165,7 @@ def _score(run: Run) -> float:
 def _store(path: Path, chosen: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Add the choices, with the settings of the search, to the file; others in it are kept."""
     record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    # Each choice records how it was found.
     same = dict(settings) | {"commit": source_commit()}
     for label, choice in chosen.items():
         record[label] = choice | same

@@ -53,6 +53,7 @@ def _traced(experiment: Experiment) -> Experiment:
     """
     shown = experiment.method_options.keys() <= {"rho", "reading"}
     shown &= experiment.method_options.get("reading", "literal") in ("literal", "encoder")
+    # Traces cost time: a few epochs of the runs that are drawn.
     shown &= experiment.method in ("joint", "sam", "msam")
     if not shown or (experiment.dataset, experiment.fusion) != ("digits", "late"):
         return experiment
@@ -81,4 +82,5 @@ def suite(
         *table_experiments("maxout", preset, seeds, dataset),
         *perturbation_experiments(preset, seeds, dataset),
     ]
+    # Tables and figures share runs; equal experiments have equal names.
     return list({e.name: e for e in experiments}.values())

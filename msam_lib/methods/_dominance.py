@@ -67,6 +67,7 @@ class Dominance(nn.Module):
         it.
         """
         self.phi, new = self._measured(model, batch, output)
+        # the first batch begins the moving average
         if self.smoothing and self.known:
             new = self.smoothing * self.shares + (1 - self.smoothing) * new
         self.shares = new
@@ -74,7 +75,7 @@ class Dominance(nn.Module):
     def _measured(self, model: Model, batch: Batch, output: Output) -> tuple[Tensor, Tensor]:
         encode = self.features == "evaluation"
         m = len(self.names)
-        if m > EXACT_LIMIT:
+        if m > EXACT_LIMIT:  # too many coalitions to sum over: sampled
             found = shapley_contributions(
                 model,
                 batch.inputs,

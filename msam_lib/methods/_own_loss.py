@@ -23,7 +23,7 @@ def own_loss(model: Model, batch: Batch, output: Output, modality: str) -> Tenso
         logits = output.unimodal[modality]
     elif model.splittable:
         with torch.no_grad():
-            gone = model.absent_features(batch.inputs)
+            gone = model.absent_features(batch.inputs)  # only the modality's encoder learns
         n = len(batch.targets)
         own = output.features[modality]
         features = {m: own if m == modality else gone[m].expand(n, -1) for m in model.modalities}

@@ -77,9 +77,9 @@ def adaptive_ascent(
     element.
     """
     sizes = torch._foreach_abs([p.detach() for p in parameters])
-    torch._foreach_add_(sizes, eta)
+    torch._foreach_add_(sizes, eta)  # T
     scaled = torch._foreach_mul(sizes, list(grads))  # T g
-    return list(torch._foreach_mul(sizes, ascent(scaled, rho)))
+    return list(torch._foreach_mul(sizes, ascent(scaled, rho)))  # T (rho T g / ||T g||)
 
 
 def momentum_of(optimizer: Optimizer, parameter: nn.Parameter) -> Tensor | None:

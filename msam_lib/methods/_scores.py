@@ -48,7 +48,7 @@ def mono_modal(model: Model, output: Output, inputs: Inputs, *, gradient: bool =
                 part = split(model).fusion.coalition_logits(output.features, absent, masks)
         else:
             part = coalition_logits(model, inputs, masks, output.features or None)
-        none = torch.zeros_like(logits)[None]
+        none = torch.zeros_like(logits)[None]  # the empty coalition counts as 0
         return shapley_from_values(torch.cat([none, part, logits[None]]))
 
 
@@ -61,6 +61,7 @@ def modality_scores(model: Model, output: Output, inputs: Inputs) -> Scores:
     methods that use this do not train: they would stay as they were drawn.
     """
     if isinstance(model, MultimodalModel) and model.fusion.additive:
+        # with heads beside the fusion, `output.unimodal` is theirs
         own = model.heads is None
         found = output.unimodal if own else model.fusion.unimodal(output.features)
     else:

@@ -79,7 +79,7 @@ class Teachers(nn.Module):
             progress_bar(total=total, desc="teachers") as bar,
         ):
             for m, encoder, head in zip(self.names, self.encoders, self.heads, strict=True):
-                torch.manual_seed(0)
+                torch.manual_seed(0)  # the same draws for every teacher
                 net = nn.Sequential(encoder, head).train()
                 optimizer = torch.optim.Adam(net.parameters(), lr=lr)
                 device = next(head.parameters()).device

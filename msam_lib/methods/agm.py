@@ -105,6 +105,7 @@ class AGM(Method):
             responses = mono_modal(model, output, batch.inputs, gradient=True)  # (M, N, C)
             c = self.coefficients(responses.detach().float(), batch.targets)
             scaled = (c[:, None, None] * responses).sum(0)
+            # forward: F; backward: sum_k c_k m_k
             logits = output.logits.detach() + (scaled - scaled.detach())
             loss = self.loss(replace(output, logits=logits), batch)
         backward(loss)
@@ -117,17 +118,18 @@ class AGM(Method):
         m = len(responses)
         flat = responses.flatten(0, 1)
         scores = F.cross_entropy(flat, targets.repeat(m), reduction="none").view(m, -1)
-        s = scores.clamp(max=LARGEST).mean(1)
+        s = scores.clamp(max=LARGEST).mean(1)  # s_k (M,)
 
         def ratio(x: Tensor) -> Tensor:
             return torch.exp((x.mean() - x) * m / max(m - 1, 1))
 
-        gap = ratio(self.means) - ratio(s)
+        gap = ratio(self.means) - ratio(s)  # tau_k - r_k: each modality against its own pace
         gap = gap if self.cap is None else gap.clamp(max=self.cap)
         epoch = self.memory["epoch"]
         inside = epoch is None or self.window[0] <= epoch <= self.window[1]
+        # the first step has no pace to compare with: c = 1
         gap = torch.where(self.count > 0, gap, 0.0) if inside else torch.zeros_like(s)
         c = torch.exp(self.alpha * gap)
-        self.means = (self.means * self.count + s) / (self.count + 1)
+        self.means = (self.means * self.count + s) / (self.count + 1)  # of all steps so far
         self.count = self.count + 1
         return c

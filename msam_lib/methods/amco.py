@@ -86,6 +86,7 @@ class AMCo(Method):
         t = self.memory["epoch"]
         if t is None or self.threshold == 1:
             return 0.0
+        # l_t = (0 + 1 + ... + t) / 10 = t (t + 1) / 20
         return math.sin(math.pi / 2 * min(1.0, t * (t + 1) / 20 / self.epsilon))
 
     def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:
@@ -113,14 +114,14 @@ class AMCo(Method):
 
     @torch.no_grad()
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
-        self.dependent = shares(output.unimodal) > self.threshold
+        self.dependent = shares(output.unimodal) > self.threshold  # masked in the next step
 
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """An ordinary step on masked features; logs the part that is masked of each modality."""
         part = self.masked_part
         if not self._ready:
             self.setup(model)
-        dependent = self.dependent
+        dependent = self.dependent  # as this step masks; it will be measured anew
         logs = super().differentiate(model, batch, optimizer)
         named = zip(model.modalities, dependent, strict=True)
         return logs | {f"masked/{m}": part * d for m, d in named}
@@ -144,4 +145,5 @@ def shares(unimodal: dict[str, Tensor]) -> Tensor:
     tensor([0.2500, 0.7500])
     """
     z = torch.stack([v.float() for v in unimodal.values()], 1)  # (N, M, C)
+    # one softmax over the M C classes, summed per modality
     return z.flatten(1).softmax(1).view_as(z).sum(-1).mean(0)

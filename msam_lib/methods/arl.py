@@ -109,7 +109,7 @@ class ARL(Method):
         self.coefficients = {}
         if self.warming:
             return
-        z = torch.stack([u.detach().float() for u in output.unimodal.values()])
+        z = torch.stack([u.detach().float() for u in output.unimodal.values()])  # u (M, N, C)
         kappa = coefficients(z, self.temperature)
         if self.variant == "released":
             kappa = torch.full_like(kappa, 0.5)
@@ -134,11 +134,13 @@ def coefficients(z: Tensor, temperature: float) -> Tensor:
     tensor([0.6501, 0.3499])
     """
     m = len(z)
-    d = z.abs().mean(1).sum(1)
+    d = z.abs().mean(1).sum(1)  # Eq. 4: the dependence on each modality (M,)
     d = d / d.sum().clamp_min(torch.finfo(d.dtype).tiny)
     log_p = z.log_softmax(-1)
-    h = -(log_p.exp() * log_p).sum(-1).mean(1)
+    h = -(log_p.exp() * log_p).sum(-1).mean(1)  # H_m (M,)
+    # the floor bounds q: no modality is endlessly certain
     h = (h / h.sum().clamp_min(torch.finfo(h.dtype).tiny)).clamp_min(FLOOR / m)
-    q = (1 / h) / (1 / h).sum()
+    q = (1 / h) / (1 / h).sum()  # Eq. 17: the inverse variance
     others = (d.sum() - d) / max(m - 1, 1)
+    # more for a certain modality, the more the model depends on the others
     return torch.softmax(temperature * q * others, dim=0)

@@ -120,14 +120,14 @@ class AUG(Method):
         """One more embedding for a modality that lags behind, where it is time to look."""
         period = self.period or max(1, (self.total_epochs or PUBLISHED_EPOCHS) // 10)
         if epoch == 1 or (epoch > 0 and epoch % period == 0):
-            others = (self.sums.sum() - self.sums) / (len(self.sums) - 1)
+            others = (self.sums.sum() - self.sums) / (len(self.sums) - 1)  # their mean score (M,)
             ratio = others / self.sums.clamp_min(1e-12)
-            weakest = int(ratio.argmax())
+            weakest = int(ratio.argmax())  # the one furthest behind the others
             if float(ratio[weakest]) > self.lam + 0.01:
                 grown = self.layers.clone()
                 grown[weakest] = min(self.largest, int(grown[weakest]) + 1)
                 self.layers = grown
-        self.sums = torch.zeros_like(self.sums)
+        self.sums = torch.zeros_like(self.sums)  # scores of the coming epoch
 
     def terms(self, index: int, features: Tensor) -> list[Tensor]:
         """The logits (N, C) of every active embedding of modality number `index`."""
@@ -143,8 +143,9 @@ class AUG(Method):
         loss = F.cross_entropy(whole, targets)
         if len(terms) == 1:
             return loss
+        # the last embedding learns what the ones before it leave
         old, last = whole - terms[-1], terms[-1]
-        known = old.detach().softmax(-1)[torch.arange(len(targets)), targets]
+        known = old.detach().softmax(-1)[torch.arange(len(targets)), targets]  # s_i (N,)
         each = F.cross_entropy(last, targets, reduction="none")
         return loss + F.cross_entropy(old, targets) + ((1 - known / 2) * each).mean()
 
@@ -158,9 +159,10 @@ class AUG(Method):
             self.own.optimizer.zero_grad(set_to_none=True)
             terms = self.terms(i, h.float())
             losses[m] = self.loss_of(terms, batch.targets)
-            share = summed(terms).detach().softmax(-1)
+            share = summed(terms).detach().softmax(-1)  # for the rule of growth
             self.sums[i] += share[torch.arange(len(share)), batch.targets].sum()
             backward(losses[m])
+            # released: added embeddings stay as they were drawn
             if self.variant == "released":
                 for extra in self._embeddings(i)[1:]:
                     for p in extra.parameters():
@@ -169,6 +171,7 @@ class AUG(Method):
             self.own.optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         with self.autocast(batch):
+            # the fusion watches: it learns, and no gradient reaches the encoders
             detached = {m: h.detach() for m, h in features.items()}
             fused = self.loss(model.fuse(detached), batch)
         backward(fused)

@@ -90,7 +90,7 @@ class CGGM(Method):
         self.classifiers = nn.ModuleList(made).to(device)
         adam = torch.optim.Adam(self.classifiers.parameters(), lr=self.classifier_lr)
         self.own = OwnOptimizer(adam)
-        self.accuracies = torch.full((len(dims),), torch.nan, device=device)
+        self.accuracies = torch.full((len(dims),), torch.nan, device=device)  # NaN: none yet
 
     def _classifier(self, size: int, classes: int) -> nn.Module:
         """From a seed of its own: neither the run's random numbers nor the order play a part."""
@@ -107,14 +107,16 @@ class CGGM(Method):
         total = loss
         if self.weight:
             features = list(output.features.values())
+            # with a graph: the cosine is trained
             found = gradients(loss, features, create_graph=True)
             cosines = [
                 F.cosine_similarity(f.flatten(), c.flatten(), dim=0)
                 for f, c in zip(found, pull, strict=True)
             ]
+            # direction: the fused loss is to pull as the classifiers do, where B_m is large
             total = loss + self.weight * (b.abs() - b * torch.stack(cosines)).mean()
         backward(total)
-        for m, k in zip(model.modalities, b, strict=True):
+        for m, k in zip(model.modalities, b, strict=True):  # magnitude: the encoders' gradients
             for p in model.parameters_of(m):
                 if p.grad is not None:
                     p.grad.mul_(self.scale * k)
@@ -123,11 +125,12 @@ class CGGM(Method):
 
     def balance(self, accuracies: Tensor) -> Tensor:
         """B (M,) from this step's classifier accuracies; all 1 at the first step."""
-        gain = accuracies - self.accuracies
+        gain = accuracies - self.accuracies  # D_m
         self.accuracies = accuracies
-        s = gain.sum()
+        s = gain.sum()  # S
         nothing = s.abs() < 1e-6  # a sum of shares of the batch: zero up to rounding
         b = torch.where(nothing, torch.ones_like(gain), (s - gain) / s)
+        # the first step has no accuracies before it: B = 1
         return torch.where(gain.isnan(), torch.ones_like(gain), b).clamp(0.0, self.bound)
 
     def _classifiers(
@@ -137,12 +140,14 @@ class CGGM(Method):
         optimizer = self.own.optimizer
         optimizer.zero_grad(set_to_none=True)
         right, losses = [], []
+        # they watch the encoders without training them
         detached = [f.detach().float().requires_grad_() for f in features.values()]
         for net, f in zip(self.classifiers, detached, strict=True):
             logits = net(f)
             losses.append(F.cross_entropy(logits, batch.targets))
             right.append((logits.argmax(-1) == batch.targets).float().mean())
         backward(sum(losses[1:], losses[0]))
+        # at the features, of one shape under every fusion
         pulls = [torch.zeros_like(f) if f.grad is None else f.grad for f in detached]
         optimizer.step()
         return pulls, torch.stack(right)

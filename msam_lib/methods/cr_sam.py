@@ -63,9 +63,9 @@ class CRSAM(Method):
         _, loss = self.compute(model, batch)
         backward(loss)
         parameters = with_gradient(trainable(model))
-        here = [g.clone() for g in grads_of(parameters)]
+        here = [g.clone() for g in grads_of(parameters)]  # g_0
         eps = ascent(here, self.rho)
-        sides = []
+        sides = []  # g_+ and g_-
         for sign in (1.0, -1.0):
             forget(model)
             moved = torch._foreach_mul(eps, sign)
@@ -74,5 +74,6 @@ class CRSAM(Method):
             sides.append(grads_or_zeros(parameters))
         up, down = sides
         for p, g0, gu, gd in zip(parameters, here, up, down, strict=True):
+            # second difference: gradient of the curvature; first: of the slope
             p.grad = gu + self.gamma * (gu + gd - 2 * g0) + self.beta * (gu - gd)
         return {"loss": loss.detach()}

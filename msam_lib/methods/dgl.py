@@ -52,8 +52,9 @@ class DGL(Method):
         whole = split(model)
         with self.autocast(batch):
             features = whole.encode(batch.inputs)
+            # phi: the fused loss ends at the features
             output = whole.fuse({m: h.detach() for m, h in features.items()})
-            with constant(whole.fusion):
+            with constant(whole.fusion):  # theta: unimodal losses see a constant phi
                 own = alone(whole.fusion, features)
             output = replace(output, features=features, unimodal=own)
             return output, self.loss(output, batch)

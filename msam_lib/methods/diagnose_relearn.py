@@ -70,6 +70,7 @@ class DiagnoseRelearn(Method):
         if not due or not self.strength:
             return
         data = loaders.train.dataset
+        # k-means on a fixed random part, for time's sake
         if len(data) > self.samples:
             order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
             data = data.subset(order[: self.samples])
@@ -78,6 +79,7 @@ class DiagnoseRelearn(Method):
         for i, m in enumerate(model.modalities):
             here = purity(seen[m], data.targets.numpy(), classes)
             there = purity(unseen[m], loaders.evaluation["val"].targets.numpy(), classes)
+            # w_m = tanh(strength gap_m): what is memorised purifies training clusters only
             self._move(model, m, i, float(np.tanh(self.strength * abs(here - there))))
         self.memory["done"] += 1
 
@@ -86,7 +88,7 @@ class DiagnoseRelearn(Method):
         parameters = model.parameters_of(m)
         start: Tensor = getattr(self, f"start_{index}")
         for p, first in zip(parameters, unflat(start, parameters), strict=True):
-            p.lerp_(first, w)
+            p.lerp_(first, w)  # the share w of the way back to theta_m(0)
 
 
 def purity(features: np.ndarray, targets: np.ndarray, classes: int) -> float:
@@ -102,6 +104,7 @@ def purity(features: np.ndarray, targets: np.ndarray, classes: int) -> float:
     low, high = features.min(0), features.max(0)
     scaled = 2 * (features - low) / np.where(high > low, high - low, 1) - 1
     clusters = KMeans(min(classes, len(features)), n_init=10, random_state=0).fit_predict(scaled)
+    # rows: clusters, columns: classes
     table = np.zeros((classes, classes), dtype=int)
     np.add.at(table, (clusters, targets), 1)
     return float(table.max(1).sum() / len(targets))

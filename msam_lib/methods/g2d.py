@@ -119,9 +119,10 @@ class G2D(Method):
             return
         stage = epoch // self.stage_epochs
         names = model.modalities
-        if stage >= len(names) - 1:
+        if stage >= len(names) - 1:  # all modalities learn together
             return
         leads = torch.arange(len(names), device=self.confidence.device)
+        # only the (stage + 1)-th weakest encoder, by the teachers, learns
         kappa = leads == self.confidence.argsort(stable=True)[stage]
         for m, k in zip(names, kappa, strict=True):
             for p in model.parameters_of(m):
@@ -137,7 +138,7 @@ def confidence(taught: Taught, targets: Tensor) -> Tensor:
 
 def divergence(logits: Tensor, taught: Taught, temperature: float) -> Tensor:
     """sum_m T^2 KL(teacher m || student) of the softened predictions, the mean over samples."""
-    log_q = single(logits).div(temperature).log_softmax(1)
+    log_q = single(logits).div(temperature).log_softmax(1)  # the student, softened by T
     each = (
         F.kl_div(log_q, single(z).div(temperature).softmax(1), reduction="batchmean")
         for z in taught.logits.values()

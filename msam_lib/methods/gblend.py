@@ -84,6 +84,7 @@ class GBlend(Method):
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
         each = losses(output, batch.targets)
+        # equal until the first estimate, and in a bare loop
         weights = self.memory["weights"] or dict.fromkeys(each, 1 / len(each))
         return summed(weights[k] * each[k] for k in each)
 
@@ -110,15 +111,16 @@ class GBlend(Method):
         """Train copies on each loss alone, and weigh the losses by what that did."""
         data, size = loaders.train.dataset, loaders.train.batch_size
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+        # the copies never see `held`: what they gain there is generalisation
         cut = max(1, round(self.held_out * len(data)))
         held, fit = data.subset(order[:cut]), data.subset(order[cut:])
         with torch.random.fork_rng():  # the run itself draws the same numbers as without
-            before = self._measure(model, fit), self._measure(model, held)
+            before = self._measure(model, fit), self._measure(model, held)  # (training, held-out)
             changes = {}
             for k in progress_bar(list(before[0]), desc="G-Blend"):
                 after = self._alone(k, model, fit, held, size, epoch, rates)
-                gain = before[1][k] - after[1]
-                growth = (after[1] - after[0]) - (before[1][k] - before[0][k])
+                gain = before[1][k] - after[1]  # G_k
+                growth = (after[1] - after[0]) - (before[1][k] - before[0][k])  # O_k
                 changes[k] = (gain, growth)
         self.memory["weights"] = blend(changes)
 
@@ -128,6 +130,7 @@ class GBlend(Method):
         """Training and held-out loss k after training a copy on it."""
         net = copy.deepcopy(model).train()
         groups: dict[float, list[Tensor]] = defaultdict(list)
+        # every parameter at its own rate, with one group per rate
         for p, rate in zip(net.parameters(), rates, strict=True):
             groups[rate].append(p)
         several = [{"params": ps, "lr": rate} for rate, ps in groups.items()]
@@ -166,6 +169,7 @@ def blend(changes: Mapping[str, tuple[float, float]]) -> dict[str, float]:
     >>> blend({"x1": (0.4, 0.2), "x2": (0.1, 0.1), "fused": (-1.0, 0.1)})
     {'x1': 0.5, 'x2': 0.5, 'fused': 0.0}
     """
+    # no gain, no weight; the floor keeps a small O_k from taking all
     raw = {k: max(0.0, g) / max(abs(o), SMALLEST_GROWTH) ** 2 for k, (g, o) in changes.items()}
     total = sum(raw.values())
     if total == 0:

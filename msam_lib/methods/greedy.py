@@ -117,24 +117,26 @@ class Greedy(Method):
         out = dict(gates)
         for i, (m, g) in enumerate(gates.items()):
             old = getattr(self, f"average_{i}")
+            # the mean over all steps so far, re-balancing ones included
             mean = (g.detach().mean(0).to(old) + old * self.count) / (self.count + 1)
             setattr(self, f"average_{i}", mean)
             if self.memory["left"] and self.memory["modality"] == i:
-                out[m] = mean.to(g)
+                out[m] = mean.to(g)  # a constant: it learns without the others
         self.count = self.count + 1
         return out
 
     @torch.no_grad()
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
-        if self.memory["left"]:
+        if self.memory["left"]:  # a re-balancing step: speeds stand still
             self.memory["left"] -= 1
             return
         shared = list(self.gates.squeeze.parameters())
         rates = []
         for m, excite in zip(model.modalities, self.gates.excite, strict=True):
+            # mu of the gates (S, E_m), and of the branch (encoder m, head m)
             groups = [*shared, *excite.parameters()], own_parameters(model, m)
             rates.append(torch.stack([relative(with_gradient(group)) for group in groups]))
-        self.speeds = self.speeds + torch.stack(rates, 1).to(self.speeds)
+        self.speeds = self.speeds + torch.stack(rates, 1).to(self.speeds)  # sums over steps (2, M)
         epoch = self.memory["epoch"]
         if epoch is not None and epoch < self.warmup:
             return
@@ -147,6 +149,7 @@ class Greedy(Method):
     def update(self, model: Model, optimizer: Optimizer) -> None:
         super().update(model, optimizer)
         settings = optimizer.param_groups[0]
+        # the gates take the learning rate, and its schedule, of the model
         followed = {k: settings[k] for k in FOLLOWED if k in settings}
         self.own.optimizer.param_groups[0].update(followed)
         self.own.optimizer.step()
@@ -212,5 +215,5 @@ def ahead(speeds: Tensor) -> Tensor:
     tensor([ 1., -1.])
     """
     tiny = torch.finfo(speeds.dtype).tiny
-    s = torch.log10(speeds[0].clamp_min(tiny)) - torch.log10(speeds[1].clamp_min(tiny))
+    s = torch.log10(speeds[0].clamp_min(tiny)) - torch.log10(speeds[1].clamp_min(tiny))  # s_m
     return s - (s.sum() - s) / max(len(s) - 1, 1)

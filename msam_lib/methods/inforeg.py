@@ -89,9 +89,11 @@ class InfoReg(Method):
         for i, m in enumerate(model.modalities):
             beta = self.beta.get(m, 0.0) if isinstance(self.beta, Mapping) else self.beta
             if beta and self.memory["open"].get(m, True):
+                # only a modality ahead of the others is held near w_0
                 strength = torch.where(gaps[i] > 0, beta * torch.exp(torch.tanh(gaps[i])), 0.0)
                 self._pull(model.parameters_of(m), getattr(self, f"anchor_{i}"), strength)
             grads = grads_of(model.parameters_of(m))
+            # Fisher trace of kernels and matrices, what was added included
             self.trace[i] += sum(g.square().mean() for g in grads if g.dim() > 1)
 
     def _pull(self, parameters: list[nn.Parameter], anchor: Tensor, strength: Tensor) -> None:
@@ -102,8 +104,8 @@ class InfoReg(Method):
 
     def gaps(self, output: Output, targets: Tensor) -> Tensor:
         """gap (M,): how far each modality's score is ahead of the others' mean."""
-        z = torch.stack([v.float() for v in output.unimodal.values()])
-        s = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)
+        z = torch.stack([v.float() for v in output.unimodal.values()])  # (M, N, C)
+        s = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)  # s_m (M,)
         return s - (s.sum() - s) / (len(s) - 1)
 
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
@@ -115,7 +117,7 @@ class InfoReg(Method):
     def on_epoch_end(self, model: Model, epoch: int, loaders: Any, history: Any) -> None:
         """Which windows are open in the next epoch."""
         traces = [*self.memory["traces"], self.trace.tolist()]
-        self.memory["traces"] = traces[-SMOOTH - 1 :]
+        self.memory["traces"] = traces[-SMOOTH - 1 :]  # as many as T_e and T_{e-1} need
         growth = relative_growth(self.memory["traces"])
         names = model.modalities
         pairs = zip(names, growth, strict=True)
@@ -129,6 +131,7 @@ def relative_growth(traces: list[list[float]]) -> list[float]:
     [0.75]
     """
     now, before = (torch.tensor(t).sum(0) for t in (traces[-SMOOTH:], traces[-SMOOTH - 1 : -1]))
+    # the tenths of T cancel
     return ((now - before) / now.clamp_min(1e-30)).tolist()
 
 

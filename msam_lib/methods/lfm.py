@@ -95,13 +95,14 @@ class LFM(Method):
 
     def terms(self, output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cross-entropy and divergence, before weighting."""
+        # an additive fusion sums its terms; the paper takes their mean
         logits = output.logits / len(output.unimodal) if self.additive else output.logits
         own = torch.stack([z.float() for z in output.unimodal.values()])  # (M, N, C)
         return F.cross_entropy(logits.float(), batch.targets), self.divergence(own)
 
     def divergence(self, logits: Tensor) -> Tensor:
         """JS of the predictions of logits (M, N, C), mean over samples, in nats."""
-        each = logits.log_softmax(-1)
+        each = logits.log_softmax(-1)  # log p_m (M, N, C)
         middle = each.exp().mean(0).clamp_min(1e-12).log()  # (N, C)
         if self.variant == "paper":
             terms = each.exp() * (each - middle)  # KL(p_m || middle)
@@ -112,7 +113,7 @@ class LFM(Method):
     def loss(self, output: Output, batch: Batch) -> Tensor:
         a = self.memory["gap_weight"]
         classify, gap = self.terms(output, batch)
-        return 2 * ((1 - a) * classify + a * gap)
+        return 2 * ((1 - a) * classify + a * gap)  # a_0 CE + a_1 JS, doubled
 
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """The weight of this epoch."""
@@ -130,13 +131,15 @@ class LFM(Method):
         parameters = trainable(model)
         with evaluating(model), torch.enable_grad():
             held, train = held.to(device), train.to(device)
+            # grad CE_val, of the classification term only
             outer = flat(gradients(self.terms(model(held.inputs), held)[0], parameters))
             classify, gap = self.terms(model(train.inputs), train)
+            # d(grad L)/d a_1, as L is linear in a_1
             inner = flat(gradients(2 * (gap - classify), parameters))
         slope = -float(outer @ inner)  # of the validation loss, per unit of a_1 and of step size
         step = self.weight_lr * 0.5 ** (epoch // 20)
         new = self.memory["gap_weight"] - step * slope
-        self.memory["gap_weight"] = min(HIGH, max(LOW, new))
+        self.memory["gap_weight"] = min(HIGH, max(LOW, new))  # projected on its range
 
 
 def scheduled(share: float) -> float:

@@ -101,7 +101,7 @@ class LNLN(Method):
         task = self.task_loss(parts.logits, batch.targets)
         terms = {"task": task}
         if self.completeness:
-            truth = 1 - rates[_fusion(model).leading]
+            truth = 1 - rates[_fusion(model).leading]  # what the completeness estimate w is to be
             terms["completeness"] = self.completeness * F.mse_loss(parts.completeness, truth)
         if self.adversarial:
             terms["adversarial"] = self.adversarial * self._adversary(model, parts, whole)
@@ -129,7 +129,8 @@ class LNLN(Method):
             x = inputs[m]
             rates[m] = largest * torch.rand(len(x), device=x.device)
             if released:
-                rates[m] *= torch.rand(len(x), device=x.device) < 0.5
+                rates[m] *= torch.rand(len(x), device=x.device) < 0.5  # half of them complete
+            # each value stays with probability 1 - r_m, one r_m per sample
             there = torch.rand(x.shape, device=x.device) >= rates[m].view(-1, *[1] * (x.dim() - 1))
             inputs[m] = x * there.to(x)
         return inputs, rates
@@ -139,6 +140,7 @@ class LNLN(Method):
         released = self.variant == "released"
         if not (self.reconstruction or (released and self.adversarial)):
             return {}
+        # the step's own pass on damaged inputs advances batch-norm statistics
         with torch.set_grad_enabled(released), frozen_statistics(model), self.autocast(batch):
             return model.encode(batch.inputs)
 
@@ -156,6 +158,7 @@ class LNLN(Method):
             both = torch.cat([parts.leading, parts.proxy]).float()
             both = reversed_gradient(F.layer_norm(both, both.shape[1:]))
         logits = fusion.discriminator(both)
+        # 0: the leading feature; 1: the proxy, or the corrected feature
         truth = torch.arange(2, device=logits.device).repeat_interleave(len(parts.leading))
         return F.cross_entropy(logits.float(), truth)
 

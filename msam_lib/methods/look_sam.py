@@ -88,24 +88,26 @@ class LookSAM(Method):
         """
         parameters = with_gradient(trainable(model))
         plain = [g.clone() for g in grads_of(parameters)]
-        before = flat(grads_or_zeros(trainable(model)))
+        before = flat(grads_or_zeros(trainable(model)))  # g
         forget(model)
         eps = ascent(plain, self.rho)
         with second.at(parameters, eps):
             backward(self.compute(model, batch)[1])
-        after = flat(grads_or_zeros(trainable(model)))
+        after = flat(grads_or_zeros(trainable(model)))  # g_s
+        # g_s's component along g, in units of g
         along = (after @ before) / (before @ before).clamp_min(torch.finfo(before.dtype).tiny)
-        self.across = after - along * before
+        self.across = after - along * before  # g_v
 
     def _reuse(self, model: Model) -> None:
         """g <- g + alpha (||g|| / ||g_v||) g_v."""
         parameters = trainable(model)
         grads = grads_of(parameters)
         size = torch.linalg.vector_norm(self.across)
+        # g_v = 0 where g_s is parallel to g: nothing to add
         scale = torch.where(size > 0, self.alpha * total_norm(grads) / size, torch.zeros_like(size))
         start = 0
         for p in parameters:
             if p.grad is not None:
                 part = self.across[start : start + p.numel()].view_as(p)
                 p.grad.add_(scale * part)
-            start += p.numel()
+            start += p.numel()  # g_v has a place for every weight, with or without a gradient

@@ -111,16 +111,17 @@ class MASAM(Method):
         names = tuple(model.modalities)
         second = SecondPass(model, batch)
         output, fused = self.compute(model, batch)
-        own = self._own(output, batch)
+        own = self._own(output, batch)  # L_m
         parameters, counts = _encoders_first(model)
         g_f = gradients(fused, parameters, retain_graph=True)
-        g_u = gradients(summed(own), parameters)
+        g_u = gradients(summed(own), parameters)  # grad_m L_m: each in its own encoder
         blocks = dict(zip(names, _slices(counts), strict=True))
         geometry = {m: Geometry.of(g_f[at], g_u[at]) for m, at in blocks.items()}
-        accord = torch.stack([self._accord(geometry[m]) for m in names])
+        accord = torch.stack([self._accord(geometry[m]) for m in names])  # gamma (M,)
+        # APS (M,)
         score = self.alpha * self._decay(torch.stack(own).detach()) + (1 - self.alpha) * accord
         chosen = [names[int(score.argmax())]] if self.aps else list(names)
-        shift = [
+        shift = [  # eps, tensor by tensor
             e
             for m in chosen
             for e in self._displacement(g_f[blocks[m]], geometry[m], accord[names.index(m)])
@@ -135,6 +136,7 @@ class MASAM(Method):
                 there = iter(self._fused_there(model, batch, output, chosen, moved))
                 for m in chosen:
                     g_f[blocks[m]] = itertools.islice(there, counts[names.index(m)])
+        # released: the total gradient of the encoders holds that of L_m already
         beside = slice(every.stop if self.variant == "released" else 0, None)
         torch._foreach_add_(g_f[beside], g_u[beside], alpha=self.weight)
         for p, g in zip(parameters, g_f, strict=True):
@@ -153,8 +155,8 @@ class MASAM(Method):
             self.memory["known"] = True
             self.averages, self.last = now, now
             return torch.zeros_like(now)
-        self.averages = torch.lerp(now, self.averages, self.beta)
-        decay = (self.last - self.averages).clamp_min(0)
+        self.averages = torch.lerp(now, self.averages, self.beta)  # MA_m
+        decay = (self.last - self.averages).clamp_min(0)  # Decay_m
         self.last = now
         return decay
 
@@ -166,13 +168,15 @@ class MASAM(Method):
     def _displacement(self, a: Sequence[Tensor], both: Geometry, gamma: Tensor) -> list[Tensor]:
         """Of one encoder, along its fused gradient `a` or, as released, tensor by tensor."""
         if self.variant == "paper":
-            length = self.rho * (gamma if self.mdps else 1.0)
+            length = self.rho * (gamma if self.mdps else 1.0)  # rho gamma_m
             return list(torch._foreach_mul(list(a), length / both.norm))
         ones = torch.ones_like(both.cosines)
         along = both.dots / both.norms.square().clamp_min(torch.finfo(ones.dtype).tiny)
+        # in conflict the fused gradient itself, else the own one's projection on it
         shares = torch.where(both.dots < 0, ones, along) if self.mdps else ones
-        cosine = both.cosines[-1]
+        cosine = both.cosines[-1]  # of the last tensor, as released
         factor = torch.where(cosine > 0, cosine, ones[0]) if self.mdps else 1.0
+        # released: all tensors together have the length rho times the factor
         whole = torch.linalg.vector_norm(shares * both.norms)
         shares = self.rho * factor * shares / whole.clamp_min(torch.finfo(ones.dtype).tiny)
         return [x * share for x, share in zip(a, shares.unbind(), strict=True)]

@@ -76,6 +76,7 @@ class MILES(Method):
         if not self.gamma:
             return fused
         own = output.unimodal.values()
+        # Eq. 3
         return fused + self.gamma * summed(F.cross_entropy(z.float(), batch.targets) for z in own)
 
     def scores(self, model: Model, output: Output, batch: Batch) -> Scores:
@@ -97,12 +98,12 @@ class MILES(Method):
         parameters: list[Tensor] = []
         for m in self.memory["slowed"]:
             parameters += model.parameters_of(m)
-        kept = [p.detach().clone() for p in parameters]
+        kept = [p.detach().clone() for p in parameters]  # w_before
         super().update(model, optimizer)
         if not parameters:
             return
         with torch.no_grad():
-            torch._foreach_lerp_(kept, parameters, self.factor)
+            torch._foreach_lerp_(kept, parameters, self.factor)  # towards w_after by the factor
             torch._foreach_copy_(parameters, kept)
 
     def on_epoch_end(self, model: Model, epoch: int, loaders: Any, history: Any) -> None:
@@ -115,6 +116,7 @@ class MILES(Method):
         """The modalities to be slowed, from their utilisation rates."""
         if all(v < 0 for v in u.values()):
             return []
+        # Eq. 5: d_m, the lead over the mean of the others
         total, others = sum(u.values()), max(len(u) - 1, 1)
         return [m for m, v in u.items() if v - (total - v) / others > self.threshold]
 
@@ -126,4 +128,5 @@ def utilisation(fused: Tensor, unimodal: Mapping[str, Tensor], targets: Tensor) 
     whole, total = accuracy(fused, targets), summed(unimodal.values())
     if whole == 0:
         return dict.fromkeys(unimodal, 0.0)
+    # Eq. 4; all but m: the sum of the others' own logits
     return {m: (whole - accuracy(total - z, targets)) / whole for m, z in unimodal.items()}

@@ -120,15 +120,17 @@ class MLA(Method):
             features = model.encode(batch.inputs)
         losses: dict[str, Tensor] = {}
         kept: list[Tensor] = []
+        # all features are of the weights before the first modality's step
         for m, h in features.items():
             optimizer.zero_grad(set_to_none=True)
             with self.autocast(batch):
                 losses[m] = F.cross_entropy(shared(h).float(), batch.targets)
             backward(losses[m])
             if self.variant == "paper":
+                # the head only: encoders follow their own gradient
                 kept.append(self._project(shared.weight, h.detach()))
             self.update(model, optimizer)
-            _tie(heads)
+            _tie(heads)  # the step has moved the first head
         self.memory["batch"] += 1
         total = summed(v.detach() for v in losses.values()) / len(losses)
         logs: Logs = {f"loss/{m}": v.detach() for m, v in losses.items()}
@@ -141,10 +143,11 @@ class MLA(Method):
         """Update P from features (N, D), then grad W <- grad W P^T. Returns the share of the
         gradient's norm that is left.
         """
-        r = features.to(self.projection).mean(0)
+        r = features.to(self.projection).mean(0)  # (D,)
         share = self.memory["batch"] / max(1, self.memory["batches"])
-        a = 0.1 ** (1 + min(1.0, share))
-        k = self.projection @ r
+        a = 0.1 ** (1 + min(1.0, share))  # from 0.1 down to 0.01 within an epoch
+        k = self.projection @ r  # P r
+        # recursive least squares: P shrinks along r
         self.projection = self.projection - torch.outer(k, k) / (a + r @ k)
         if weight.grad is None:  # frozen
             return torch.ones_like(r[0])
@@ -158,6 +161,7 @@ class MLA(Method):
         z = torch.stack(list(own.values()))  # (M, N, C)
         if self.gate == "fixed":
             given = self.weights or {}
+            # without any weights all count 1, else those not named 0
             w = torch.tensor([float(given.get(m, 0.0 if given else 1.0)) for m in own]).to(z)
             return (w[:, None, None] * z).sum(0)
         return (entropy_gate(z)[..., None] * z).sum(0)
@@ -167,6 +171,7 @@ def entropy_gate(logits: Tensor) -> Tensor:
     """Weights (M, N) of logits (M, N, C): exp(max_m H - H_m), normalised over the modalities."""
     p = logits.float().softmax(-1)
     entropy = -(p * logits.float().log_softmax(-1)).sum(-1)  # (M, N)
+    # softmax(-H) is exp(max H - H), normalised
     return (-entropy).softmax(0).to(logits)
 
 

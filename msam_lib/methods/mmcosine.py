@@ -69,6 +69,7 @@ def _weights(model: Model) -> dict[str, Tensor]:
     if isinstance(fusion, LateFusion):
         return {m: fusion.heads.get_parameter(f"{m}.weight") for m in fusion.modalities}
     if isinstance(fusion, ConcatFusion):
+        # modality m's columns of the shared layer
         parts = fusion.linear.weight.split(list(fusion.dims.values()), dim=1)
         return dict(zip(fusion.dims, parts, strict=True))
     raise UnsupportedSetting(

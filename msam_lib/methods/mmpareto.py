@@ -60,15 +60,17 @@ class MMPareto(Method):
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """One forward pass, two gradients, one optimizer step."""
         output, fused = self.compute(model, batch)
-        own = [F.cross_entropy(z.float(), batch.targets) for z in output.unimodal.values()]
+        own = [F.cross_entropy(z.float(), batch.targets) for z in output.unimodal.values()]  # L_m
         parameters = trainable(model)
         g_f = gradients(fused, parameters, retain_graph=True)
+        # L_m reaches encoder m alone, so the sum's gradient holds every g_u
         g_u = gradients(sum(own[1:], own[0]), parameters)
         for p, a, b in zip(parameters, g_f, g_u, strict=True):
-            p.grad = a + b
+            p.grad = a + b  # what heads and fusion follow
         place = {id(p): i for i, p in enumerate(parameters)}
         logs: Logs = {"loss": fused.detach()}
         for m in model.modalities:
+            # this encoder's tensors among all that are trained
             at = [place[id(p)] for p in model.parameters_of(m) if id(p) in place]
             new, cosine = self.integrate([g_f[i] for i in at], [g_u[i] for i in at])
             for i, g in zip(at, new, strict=True):
@@ -82,11 +84,12 @@ class MMPareto(Method):
         tiny = torch.finfo(u.dtype).tiny
         cosine = (u @ v) / (u.norm() * v.norm()).clamp_min(tiny)
         w = shortest(u, v)
+        # in accord equal weights, h = g_f + g_u; in conflict the shortest h
         w = torch.where(cosine > 0, torch.full_like(w, 0.5), w)
         h = 2 * (w * u + (1 - w) * v)
         if self.variant == "paper":
-            return unflat(self.gamma * _stretch(h, u + v), list(a)), cosine
-        parts = unflat(h, list(a))
+            return unflat(self.gamma * _stretch(h, u + v), list(a)), cosine  # as a whole
+        parts = unflat(h, list(a))  # released: tensor by tensor
         sums = torch._foreach_add(list(a), list(b))
         return [self.gamma * _stretch(p, s) for p, s in zip(parts, sums, strict=True)], cosine
 
@@ -95,7 +98,7 @@ def shortest(u: Tensor, v: Tensor) -> Tensor:
     """w that minimises ||w u + (1 - w) v||: <v, v - u> / ||u - v||^2, and 0.999 or 0.001 where
     that is not between 0 and 1. (Conflicting gradients always have theirs between.)
     """
-    gap = (u - v).square().sum().clamp_min(torch.finfo(u.dtype).tiny)
+    gap = (u - v).square().sum().clamp_min(torch.finfo(u.dtype).tiny)  # ||u - v||^2
     w = (v @ (v - u)) / gap
     return torch.where(w >= 1, 0.999, torch.where(w <= 0, 0.001, w))
 

@@ -67,11 +67,14 @@ class MNL(Method):
         m, n, c = own.shape
         rows, hot = torch.arange(n), F.one_hot(targets, c).bool()
         wrong = fused.detach().masked_fill(hot, -torch.inf).argmax(-1)  # (N,)
-        p, log_q = own.detach().softmax(-1), own.log_softmax(-1)
+        p, log_q = own.detach().softmax(-1), own.log_softmax(-1)  # a guide gets no gradient
         margin = own.detach()[:, rows, targets] - own.detach()[:, rows, wrong]  # (M, N)
-        sure = p[:, rows, targets]
+        sure = p[:, rows, targets]  # p[y] (M, N)
+        # better[a, b, i]: a guides b on sample i
         better = (margin[:, None] > margin[None]) & (sure[:, None] > sure[None])  # (M, M, N)
+        # y + lam p_a (1 - y): how the guide ranks the wrong classes
         soft = torch.where(hot, torch.ones_like(p), self.lam * p)  # (M, N, C), per guide
         # terms[a, b, i] = -sum_c soft_a log q_b for sample i
         terms = -torch.einsum("anc,bnc->abn", soft, log_q)
+        # the mean over batch, classes and b's M - 1 possible guides
         return (terms * better).sum() / (n * c * max(1, m - 1))

@@ -66,5 +66,5 @@ def kept(draws: Tensor, probability: float) -> Tensor:
     tensor([[ True, False],
             [ True, False]])
     """
-    best = torch.nn.functional.one_hot(draws.argmax(1), draws.shape[1]).bool()
+    best = torch.nn.functional.one_hot(draws.argmax(1), draws.shape[1]).bool()  # always stays
     return (draws >= probability) | best

@@ -52,11 +52,13 @@ class MomentumSAM(Method):
         parameters = trainable(model)
         found = [(p, momentum_of(optimizer, p)) for p in parameters]
         moving = [(p, v) for p, v in found if v is not None]
+        # it has made steps, and still has no momentum
         if not moving and any(optimizer.state.get(p) for p in parameters):
             raise UnsupportedSetting(
                 f"{self!r} needs an optimizer with momentum; {type(optimizer).__name__} keeps "
                 "none. Use SGD with momentum > 0, or AdamW."
             )
+        # the first step has no momentum yet: a plain one
         eps = ascent([v for _, v in moving], SIGNS[self.sign] * self.rho) if moving else []
         with displaced([p for p, _ in moving], eps):
             _, loss = self.compute(model, batch)

@@ -148,10 +148,10 @@ class MSAM(Method):
     def _literal(self, model: Model, batch: Batch) -> Tensor:
         second = SecondPass(model, batch)
         output, loss = self.compute(model, batch)
-        backward(loss)
+        backward(loss)  # grad L(theta), which L_d and L_s share
         self._measure(model, batch, output)
         v = self._mixture()
-        del output
+        del output  # not needed in the second pass
         parameters = with_gradient(trainable(model))
         grads = grads_of(parameters)
         eps = ascent(grads, self.rho)  # line 6: grad L_d is parallel to grad L, so v_d cancels
@@ -170,15 +170,15 @@ class MSAM(Method):
         v, target = self._mixture(), self._target()
         parameters = with_gradient(model.parameters_of(target))
         grads = grads_of(parameters)
-        kept = {m: f.detach() for m, f in output.features.items()}
+        kept = {m: f.detach() for m, f in output.features.items()}  # other encoders run once
         del output
-        eps = ascent(grads, self.rho)
+        eps = ascent(grads, self.rho)  # confined to the target's encoder
         with second.at(parameters, eps):
             del eps
             with self.autocast(batch):
                 again = self._again(model, batch, kept, target)
                 perturbed_grads = gradients(times(self.loss(again, batch), v), parameters)
-        scale(grads, 1 - v)
+        scale(grads, 1 - v)  # the mixture, in this encoder only; the rest keeps grad L(theta)
         torch._foreach_add_(grads, perturbed_grads)
         return loss
 
@@ -194,17 +194,17 @@ class MSAM(Method):
         with self.autocast(batch), frozen_statistics(model):
             losses = {m: times(own_loss(model, batch, output, m), v[m]) for m in model.modalities}
         kept = {m: f.detach() for m, f in output.features.items()}
-        backward(losses[target])
+        backward(losses[target])  # grad L_d(theta), for eps alone
         parameters = with_gradient(trainable(model))  # L_d reaches no other modality's encoder
         eps = ascent(grads_of(parameters), self.rho)
         for p in parameters:
-            p.grad = None
+            p.grad = None  # L_d is followed at theta + eps, not here
         others = [x for m, x in losses.items() if m != target]
         if others:
             backward(sum(others[1:], others[0]))  # grad L_s(theta)
         with second.at(parameters, eps):
             again = self._again_own_loss(model, batch, kept, target)
-            backward(times(again, v[target]))
+            backward(times(again, v[target]))  # line 8: grad L_d(theta + eps) is added
         return summed(x.detach() for x in losses.values())
 
     def _again(self, model: Model, batch: Batch, kept: dict[str, Tensor], target: str) -> Output:

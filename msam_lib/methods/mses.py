@@ -75,7 +75,7 @@ class MSES(Method):
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         for m in self.memory["stopped"]:
             for p in own_parameters(model, m):
-                p.grad = None
+                p.grad = None  # None, not 0: neither momentum nor weight decay moves it
 
     def on_epoch_end(self, model: Model, epoch: int, loaders: Any, history: Any) -> None:
         """Look at every modality that still learns."""
@@ -88,15 +88,16 @@ class MSES(Method):
 
     def _look(self, model: Model, m: str, loss: float) -> None:
         state = self.memory
+        # l_m; in the first epoch the loss itself
         smooth = self.smoothing * state["raw"].get(m, loss) + (1 - self.smoothing) * loss
         state["raw"][m] = loss
         if smooth < state["best"].get(m, float("inf")):
             state["best"][m], state["since"][m] = smooth, 0
-            state["kept"][m] = [t.detach().clone() for t in _tensors(model, m)]
+            state["kept"][m] = [t.detach().clone() for t in _tensors(model, m)]  # best so far
             return
         state["since"][m] += 1
         if self.patience is not None and state["since"][m] > self.patience:
-            with torch.no_grad():
+            with torch.no_grad():  # back to the best epoch; the others go on
                 for t, kept in zip(_tensors(model, m), state["kept"].pop(m), strict=True):
                     t.copy_(kept)
             state["stopped"] = [*state["stopped"], m]

@@ -78,6 +78,7 @@ class MSLR(Method):
     def coefficient(self, modality: str) -> float:
         """c_m r_m, by which this modality's gradients are multiplied now."""
         rate = (self.rates or {}).get(modality, 1.0)
+        # r_m: this epoch against the mean of the `window` before it
         *before, now = self.memory["accuracies"].get(modality, [0.0])
         if self.strategy == "keep" or len(before) < self.window or sum(before) == 0:
             return rate
@@ -97,7 +98,7 @@ class MSLR(Method):
         for m in model.modalities:
             scale = self.coefficient(m)
             parameters = own_parameters(model, m)
-            if scale == 0.0:
+            if scale == 0.0:  # None, not 0: neither momentum nor weight decay moves it
                 for p in parameters:
                     p.grad = None
             elif scale != 1.0 and (grads := grads_of(parameters)):

@@ -81,6 +81,7 @@ class OGMGE(Method):
 
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         epoch = self.memory["epoch"]
+        # outside the window: joint training
         if epoch is not None and not self.window[0] <= epoch <= self.window[1]:
             self.coefficients = {}
             return
@@ -93,14 +94,15 @@ class OGMGE(Method):
                 spread = p.grad.std() + 1e-8 if noisy else 0.0  # before the gradient is scaled
                 p.grad.mul_(k.to(p.grad))
                 if noisy:
-                    p.grad.add_(torch.randn_like(p.grad) * spread)
+                    p.grad.add_(torch.randn_like(p.grad) * spread)  # GE
 
     def balance(self, scores: Scores, targets: Tensor) -> dict[str, Tensor]:
         """{modality: k_m} from logits {m: (N, C)}: Eq. 8 to 10."""
         z = torch.stack(list(scores.values()))  # (M, N, C)
         s = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)  # (M,)
-        others = (s.sum() - s) / (len(s) - 1)
-        ratio = s / others.clamp_min(torch.finfo(s.dtype).tiny)
+        others = (s.sum() - s) / (len(s) - 1)  # mean score of the others (M,)
+        ratio = s / others.clamp_min(torch.finfo(s.dtype).tiny)  # rho_m
+        # only a modality ahead of the others is slowed
         k = torch.where(ratio > 1, 1 - torch.tanh(self.alpha * ratio), torch.ones_like(ratio))
         return dict(zip(scores, k, strict=True))
 

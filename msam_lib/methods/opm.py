@@ -102,9 +102,9 @@ class OPM(Method):
     @torch.no_grad()
     def drop_probabilities(self, z: Tensor, targets: Tensor) -> Tensor:
         """q (M,) from logits (M, N, C)."""
-        scores = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)
+        scores = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)  # s_m (M,)
         others = (scores.sum() - scores) / max(len(scores) - 1, 1)
-        lead = scores / others.clamp_min(torch.finfo(scores.dtype).tiny) - 1
+        lead = scores / others.clamp_min(torch.finfo(scores.dtype).tiny) - 1  # rho_m - 1
         q = (self.q_base * (1 + self.lam * torch.tanh(lead))).clamp(0, 1)
         return torch.where(lead > 0, q, torch.zeros_like(q))
 
@@ -113,8 +113,9 @@ class OPM(Method):
         if len(features) == 1:
             return features
         some = next(iter(features.values()))
-        modulated = torch.rand((), device=some.device) < self.execute
+        modulated = torch.rand((), device=some.device) < self.execute  # one draw for the batch
         sizes = q.new_tensor([h.shape[1] for h in features.values()])
+        # the mean part of the units that is dropped; the rest makes good for it
         theta = (sizes * q).sum() / sizes.sum()
         draws = torch.rand(len(q), len(some), 1, device=some.device)
         scale = (draws >= q[:, None, None]) / (1 - theta)  # (M, N, 1)

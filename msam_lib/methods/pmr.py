@@ -88,10 +88,11 @@ class PMR(Method):
         if not self.memory["known"] or not (self.alpha or self.entropy):
             return base
         features = list(output.features.values())
-        sims = [self.similarity(i, f) for i, f in enumerate(features)]
+        sims = [self.similarity(i, f) for i, f in enumerate(features)]  # logits (N, C) per modality
         slow, fast = self.coefficients(sims, batch.targets)
         extra = [F.cross_entropy(s, batch.targets) for s in sims]
         out = base + self.alpha * (slow * torch.stack(extra)).sum()
+        # early epochs: the faster modality's predictions are kept uncertain
         if self.entropy and self.variant == "paper" and self.memory["epoch"] < self.entropy_epochs:
             each = [-(s.softmax(-1) * s.log_softmax(-1)).sum(-1).mean() for s in sims]
             out = out - self.entropy * (fast * torch.stack(each)).sum()
@@ -107,11 +108,12 @@ class PMR(Method):
     def coefficients(self, sims: list[Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
         """slow and fast (M,) from similarities (N, C) per modality."""
         rows = torch.arange(len(targets))
-        s = torch.stack([x.softmax(-1)[rows, targets].sum() for x in sims])
+        s = torch.stack([x.softmax(-1)[rows, targets].sum() for x in sims])  # scores (M,)
         others = (s.sum() - s) / (len(s) - 1)
         tiny = torch.finfo(s.dtype).tiny
         slow = (others / s.clamp_min(tiny) - 1).clamp(0, 1)
         fast = (s / others.clamp_min(tiny) - 1).clamp(0, 1)
+        # released: the slower modality's term is fully on
         return (slow > 0).float() if self.variant == "released" else slow, fast
 
     @torch.no_grad()
@@ -134,10 +136,11 @@ class PMR(Method):
         for i, rows in enumerate(kept):
             old, features = getattr(self, f"prototypes_{i}"), torch.cat(rows)
             hot = F.one_hot(y, len(old)).to(features)  # (N, C)
-            n = hot.sum(0)[:, None]
-            mean = hot.T @ features / n.clamp_min(1)
-            keep = self.momentum if self.memory["known"] else 0.0
+            n = hot.sum(0)[:, None]  # samples per class (C, 1)
+            mean = hot.T @ features / n.clamp_min(1)  # class means (C, D)
+            keep = self.momentum if self.memory["known"] else 0.0  # at first nothing is kept
             fresh = keep * old + (1 - keep) * mean
+            # a class that was not drawn: the mean of all at first, then its old prototype
             missing = features.mean(0) if not self.memory["known"] else old
             setattr(self, f"prototypes_{i}", torch.where(n > 0, fresh, missing))
         self.memory["known"] = True

@@ -94,12 +94,13 @@ class ReconBoost(Method):
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """A step of the present phase."""
         phase = self.turn(len(model.modalities))
+        # a new phase: no momentum from the one before
         if list(phase) != self.memory["phase"]:
             if self.memory["phase"] is not None:
                 self.given(optimizer).state.clear()
             self.memory["phase"] = list(phase)
         logs = super().differentiate(model, batch, optimizer)
-        if not self.memory["epochs"]:
+        if not self.memory["epochs"]:  # a bare loop: every step is a phase
             self.memory["time"] += 1
         return logs
 
@@ -114,12 +115,13 @@ class ReconBoost(Method):
         for i, z in enumerate(own):
             others = others + z.detach() if i != index else others
         others = self.rate * others
-        known = others.softmax(-1)[rows, batch.targets]
+        known = others.softmax(-1)[rows, batch.targets]  # s_i (N,)
         log_q = own[index].log_softmax(-1)
+        # w1 - w2 s_i: what the others know already counts less
         weight = (self.w1 - self.w2 * known) / log_q.shape[-1]
         boost = -(weight * log_q[rows, batch.targets]).mean()
         q = log_q.exp()
         if self.variant == "released":
-            q = q.detach()
-        before = own[index - 1].detach().softmax(-1)
+            q = q.detach()  # the agreement term has no gradient
+        before = own[index - 1].detach().softmax(-1)  # r; index -1: the order is cyclic
         return boost + self.agreement * (q - before).square().mean()

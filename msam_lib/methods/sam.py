@@ -46,15 +46,15 @@ class SAM(Method):
 
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """Two passes, one optimizer step."""
-        second = SecondPass(model, batch)
+        second = SecondPass(model, batch)  # before the first pass: keeps its random state
         _, loss = self.compute(model, batch)
-        backward(loss)
+        backward(loss)  # g, for eps alone
         parameters = with_gradient(trainable(model))
         eps = self.perturbation(parameters)
         forget(model)
         with second.at(parameters, eps):
-            del eps
-            backward(self.compute(model, batch)[1])
+            del eps  # memory for the second pass
+            backward(self.compute(model, batch)[1])  # the gradient at theta + eps is followed
         return {"loss": loss.detach()}
 
 

@@ -101,6 +101,7 @@ class SampleValuation(Method):
             return super().compute(model, batch)
         n, copies = self._copies
         keep, index = copies.keep.to(batch.index.device), batch.index
+        # numbers from n on are copies; samples of the data set keep all modalities
         rows = keep[(index - n).clamp_min(0)] | (index < n)[:, None]  # (N, M)
         with self.autocast(batch):
             features = model.encode(batch.inputs)
@@ -115,19 +116,22 @@ class SampleValuation(Method):
         part = torch.randperm(n, generator=generator)[: max(1, n // 5)]
         mean = phi[:, part].mean(1)
         best = int(mean.argmax())
+        # a share of all samples, by its lead over the others, is shown without it
         lead = float(mean[best] - (mean.sum() - mean[best]) / (m - 1))
         count = min(n, int(2 / 3 * lead * self.strength * n))
         index = torch.randperm(n, generator=generator)[:count]
         keep = torch.ones(count, m, dtype=torch.bool)
-        keep[:, best] = False
+        keep[:, best] = False  # the strongest is left out
         return Copies(index, keep, names)
 
 
 def copies_by_sample(phi: Tensor, names: tuple[str, ...]) -> Copies:
     """The copies for values phi (M, N): which samples, and which modalities they keep."""
+    # the smaller its part, the more copies
     fair = torch.where(phi > 0.4, 1, torch.where(phi > -0.1, 2, 3))
     count = torch.where(phi < 1 - 1e-6, fair, 0)  # (M, N)
     parts = [torch.arange(phi.shape[1]).repeat_interleave(c) for c in count]
+    # a copy for modality m keeps m alone
     keep = torch.eye(len(phi), dtype=torch.bool).repeat_interleave(count.sum(1), dim=0)
     return Copies(torch.cat(parts), keep, names)
 
@@ -145,6 +149,7 @@ def valuation(model: Model, data: MultimodalDataset, *, zero: str = "features") 
             batch = batch.to(device)
             logits = _logits(model, batch.inputs, masks, zero)  # (2^M, N, C)
             right = (logits.argmax(-1) == batch.targets).float()
+            # benefit v(S) = |S| where S answers right, else 0
             rows.append(shapley_from_values(right * masks.sum(1).to(right)[:, None]).cpu())
     return torch.cat(rows, dim=1)
 

@@ -119,6 +119,7 @@ class XSAM(Method):
 
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """Now and then the leading eigenvector; SAM's two passes; the correction."""
+        # v first, at theta: the two passes below are SAM's
         if self.memory["count"] > 0 and self.memory["count"] % self.period == 0:
             if self.alpha > 0:
                 self.leading = self._estimate(model, batch)
@@ -128,12 +129,13 @@ class XSAM(Method):
         _, loss = self.compute(model, batch)
         backward(loss)
         parameters = with_gradient(trainable(model))
-        along = flat(grads_or_zeros(trainable(model))) @ self.leading
+        along = flat(grads_or_zeros(trainable(model))) @ self.leading  # <g, v>, for the sign of v
         eps = ascent(grads_of(parameters), self.rho)
         forget(model)
         with second.at(parameters, eps):
             del eps
             backward(self.compute(model, batch)[1])
+        # until v is known the step is SAM's
         alignment = self._correct(model, along) if self.memory["known"] else along
         return {"loss": loss.detach(), "alignment": alignment.detach()}
 
@@ -142,9 +144,10 @@ class XSAM(Method):
         parameters = trainable(model)
         adv, v = flat(grads_or_zeros(parameters)), self.leading
         if self.variant == "paper":
-            v = torch.where(along < 0, -v, v)
-        unit = adv / adv.norm().clamp_min(torch.finfo(adv.dtype).tiny)
+            v = torch.where(along < 0, -v, v)  # now <g, v> >= 0
+        unit = adv / adv.norm().clamp_min(torch.finfo(adv.dtype).tiny)  # u
         inner = (unit if self.projection == "normalised" else adv) @ v
+        # u - alpha sign(<g_adv, v>) <u, v> v
         step = (unit if self.normalise else adv) - self.alpha * (adv @ v).sign() * inner * v
         for p, g in zip(parameters, unflat(step, parameters), strict=True):
             p.grad = g.clone()
@@ -159,10 +162,11 @@ class XSAM(Method):
             grads = gradients(loss, parameters, create_graph=True)
         v = self.leading
         if not self.memory["known"]:
-            v = flat(grads).detach()
+            v = flat(grads).detach()  # first estimate: begin at the gradient
         tiny = torch.finfo(v.dtype).tiny
         for _ in range(self.iterations):
             v = v / v.norm().clamp_min(tiny)
+            # the Hessian product H v, as the gradient of <grad L, v>
             inner = summed((g * u).sum() for g, u in zip(grads, unflat(v, grads), strict=True))
             v = flat(gradients(inner, parameters, retain_graph=True))
         return (v / v.norm().clamp_min(tiny)).detach()

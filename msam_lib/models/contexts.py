@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Evaluation mode inside; afterwards every sub-module has its former mode."""
+    # Only modules that train have to be switched, and switched back.
     modes = [(m, m.training) for m in module.modules() if m.training]
     for m, _ in modes:
         m.training = False
@@ -80,6 +81,7 @@ class RandomState:
         if self.states is None:
             yield
             return
+        # The numbers drawn inside do not advance the run's own generators.
         with torch.random.fork_rng(self.devices):
             torch.set_rng_state(self.states[0])
             for device, state in zip(self.devices, self.states[1], strict=True):

@@ -37,6 +37,7 @@ class SmallCNN(Encoder):
         self.dim = 4 * width
         layers: list[nn.Module] = []
         for i, (a, b) in enumerate([(channels, width), (width, 2 * width), (2 * width, 4 * width)]):
+            # The first layer keeps the resolution, the others halve it.
             layers.append(nn.Conv2d(a, b, 3, stride=1 if i == 0 else 2, padding=1, bias=not norm))
             layers += [nn.BatchNorm2d(b)] if norm else []
             layers.append(nn.ReLU(inplace=True))
@@ -80,6 +81,7 @@ class _Residual(nn.Module):
         self.norm2 = nn.BatchNorm2d(b)
         same = stride == 1 and a == b
         self.shortcut: nn.Module = nn.Identity()
+        # A block that changes the shape projects its shortcut, too.
         if not same:
             self.shortcut = nn.Sequential(nn.Conv2d(a, b, 1, stride, bias=False), nn.BatchNorm2d(b))
 
@@ -114,6 +116,7 @@ class ResNet18(Encoder):
             stages += [_Residual(a, b, 1 if stage == 0 else 2), _Residual(b, b, 1)]
             a = b
         self.stages = nn.Sequential(*stages)
+        # He et al., ICCV 2015: gradients keep their variance from layer to layer.
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -196,8 +199,8 @@ class TokenEncoder(_Transformer):
 
 def _sinusoids(steps: int, dim: int) -> Tensor:
     """Sinusoidal positions (T, dim), Vaswani et al. 2017, section 3.5."""
-    rates = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000.0) / dim))
-    angles = torch.arange(steps).unsqueeze(1) * rates
+    rates = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000.0) / dim))  # 10000^(-2i / dim)
+    angles = torch.arange(steps).unsqueeze(1) * rates  # (T, dim / 2)
     table = torch.zeros(steps, dim)
     table[:, 0::2], table[:, 1::2] = angles.sin(), angles.cos()[:, : dim // 2]
     return table

@@ -59,6 +59,7 @@ def in_parts(
 
     parts = []
     for part in zip(*(x.split(list(sizes)) for x in inputs), strict=True):
+        # Only the features stay; the backward pass computes the part once more.
         if torch.is_grad_enabled():
             parts.append(checkpoint(call, *part, use_reentrant=False, context_fn=contexts))
         else:
@@ -73,6 +74,7 @@ class _RestoredStatistics:
     """
 
     def __init__(self, module: nn.Module) -> None:
+        # The second computation of a part must not advance them again.
         norms = [m for m in module.modules() if isinstance(m, _BatchNorm)]
         self.buffers = [b for m in norms for b in m.buffers()]
         self.before: list[list[Tensor]] = []

@@ -65,6 +65,7 @@ class MultimodalModel(Model):
         self.check(inputs)
         if present is None:
             return self.fuse(self.encode(inputs))
+        # One feature stands for an absent modality in every sample.
         gone = self.absent_features(inputs, [m for m in self.modalities if m not in present])
         n = len(next(iter(inputs.values())))
         features = {
@@ -85,7 +86,9 @@ class MultimodalModel(Model):
     def fuse(self, features: Mapping[str, Tensor]) -> Output:
         """The output for features {m: (N, D_m)}."""
         own = self.fusion.unimodal(features)
+        # The terms of an additive fusion are there already: add them.
         logits = summed(own.values()) if self.fusion.additive else self.fusion(features)
+        # Separate heads answer for the modalities, never for the fused logits.
         if self.heads is not None:
             own = {m: head(features[m]) for m, head in self.heads.items()}
         return Output(logits, dict(features), own)
@@ -103,6 +106,7 @@ class MultimodalModel(Model):
         for m in self.modalities if modalities is None else modalities:
             given = self.baseline.get(m)
             zeros = torch.zeros_like(inputs[m][:1])
+            # Running statistics: one sample has none of its own.
             with evaluating(self.encoders[m]):
                 out[m] = self.encoders[m](zeros if given is None else given.to(zeros.device))
         return out
@@ -122,6 +126,7 @@ class MultimodalModel(Model):
         out: dict[str, dict[str, nn.Parameter]] = {m: {} for m in (*self.modalities, "fusion")}
         for name, parameter in self.named_parameters():
             top, _, rest = name.partition(".")
+            # `encoders.<modality>.<name>`; all else, the heads too, counts as fusion.
             out[rest.partition(".")[0] if top == "encoders" else "fusion"][name] = parameter
         return out
 

@@ -31,6 +31,7 @@ class WrappedModel(Model):
         if call not in CALLS:
             raise unknown_name("call style", call, CALLS)
         self.module, self.call = module, call
+        # By identity: names inside an encoder differ from those in the module.
         self._own = {m: {id(p) for p in e.parameters()} for m, e in (encoders or {}).items()}
 
     def forward(
@@ -42,6 +43,7 @@ class WrappedModel(Model):
             m: inputs[m] if present is None or m in present else self.replacement(m, inputs[m])
             for m in self.modalities
         }
+        # Without encoders apart, the whole module works part by part.
         if self.micro_sizes:
             return Output(in_parts(self, self.module, self._logits, *x.values()))
         out = self._answer(*x.values())

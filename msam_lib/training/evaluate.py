@@ -67,6 +67,7 @@ def calibration_error(logits: Tensor, targets: Tensor, bins: int = 15) -> float:
     """
     confidence, predicted = logits.softmax(-1).max(-1)
     right = (predicted == targets).double()
+    # Eq. 3: |Σ (confidence − hit)| / N of a bin is its gap times its weight.
     which = (confidence * bins).long().clamp(max=bins - 1)
     gap = torch.zeros(bins, dtype=torch.float64).index_add_(0, which, confidence.double() - right)
     return float(gap.abs().sum() / len(targets))
@@ -112,6 +113,7 @@ def evaluate(
             batch = batch.to(device)
             output = model(batch.inputs)
             logits = output.logits
+            # Some methods do not predict by a plain forward pass.
             if method is not None and type(method).predict is not Method.predict:
                 logits = method.predict(model, batch)
             fused.append(logits.float().cpu())
@@ -155,6 +157,7 @@ def _fused_rows(logits: Tensor, y: Tensor) -> list[Row]:
 
 def _shapley_rows(stack: Tensor, y: Tensor, names: tuple[str, ...]) -> list[Row]:
     """Shapley values of accuracy and logits, from the logits of all coalitions (2^M, N, C)."""
+    # Hits of every coalition: the game whose value is the accuracy.
     counts = (stack.argmax(-1) == y).sum(-1)  # (2^M,)
     phi, share = accuracy_shares(counts, len(y))
     # AGM's definition: the modality's share of the logits, the empty coalition counting as 0.

@@ -48,8 +48,10 @@ class History:
                 writer = csv.writer(file, lineterminator="\n")
                 if fresh:
                     writer.writerow(Record._fields)
+                # `repr` keeps every digit.
                 writer.writerows((*r[:-1], repr(float(r.value))) for r in new)
                 file.flush()
+                # On disk before the next epoch starts.
                 os.fsync(file.fileno())
 
     def keep_until(self, epoch: int) -> None:

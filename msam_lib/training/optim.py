@@ -81,6 +81,7 @@ def build_schedule(
         if name == "step":
             return factor ** ((step - warmup) // period)
         if name == "cosine":
+            # Share of the way from the end of the warm-up to the last step.
             done = min(1.0, (step - warmup) / max(1, steps - warmup))
             return 0.5 * (1 + math.cos(math.pi * done))
         return 1.0

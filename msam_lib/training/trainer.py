@@ -117,6 +117,7 @@ class Trainer:
         self.method.total_epochs = epochs
         if self.epoch == 0:
             self._resume()
+        # Nothing to resume: epoch 0 is the measurement before training.
         if self.epoch == 0:
             self.history.keep_until(-1)
             self._measure({})
@@ -136,18 +137,21 @@ class Trainer:
             )
             raise
         if self.run is not None:
+            # The mark comes last: a finished run always has its model.
             self.run.save("model.pt", self.model.state_dict())
             self.run.mark_done()
         return self.history
 
     def _epoch(self, bar: Any) -> None:
         self.model.train()
+        # Batches in the order of this epoch, also after an interruption.
         self.loaders.train.set_epoch(self.epoch)
         self.method.on_epoch_start(self.model, self.epoch, self.loaders)
         sums: dict[str, float] = defaultdict(float)
         for batch in self.loaders.train:
             logs = self.method.step(self.model, batch.to(self.device), self.optimizer)
             loss = float(logs["loss"])
+            # Stop at once, so that the last whole epoch's checkpoint stays.
             if not math.isfinite(loss):
                 self._refuse(
                     f"The loss became {loss} in epoch {self.epoch + 1}, step {self.steps + 1}",
@@ -162,8 +166,10 @@ class Trainer:
             if self.on_step is not None:
                 self.on_step(self.steps, logs)
         self.epoch += 1
+        # What the steps logged enters as its mean over the epoch.
         self._measure({k: v / len(self.loaders.train) for k, v in sums.items()})
         self.method.on_epoch_end(self.model, self.epoch, self.loaders, self.history)
+        # After all measurements: an epoch is resumed from only when its rows exist.
         self._checkpoint()
         bar.set_postfix_str(self._postfix(), refresh=False)
 
@@ -230,6 +236,7 @@ class Trainer:
         if state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self.device)
         self.epoch, self.steps = state["epoch"], state["steps"]
+        # Rows of an epoch without checkpoint are measured again.
         self.history.keep_until(self.epoch)
 
 

@@ -26,10 +26,11 @@ def quadratic_forms(
     """
     out = {b: np.zeros(len(vectors)) for b in [*masks, TOTAL]}
     for share, k, hz in operator.batch_products(vectors):
+        # z_i (Hz)_i (p,): they cancel in part, so in double precision, which MPS lacks.
         terms = (vectors[k] * hz).double() if hz.device.type != "mps" else vectors[k] * hz
         out[TOTAL][k] += share * float(terms.sum())
         for b, mask in masks.items():
-            out[b][k] += share * float(terms @ mask)
+            out[b][k] += share * float(terms @ mask)  # z_mᵀ(Hz)_m
     return out
 
 
@@ -53,9 +54,11 @@ def random_forms(
     done = 0
     with operator.held(), progress_bar(total=limit, show=progress, desc="trace") as bar:
         while done < limit:
+            # First the probes asked for; then, with `rtol`, what is left up to the limit.
             wanted = probes - done if done < probes else limit - done
             # One batch keeps its graph anyway; several batches want many probes for each graph.
             count = ROUND if rtol is not None else (1 if len(operator.batches) == 1 else wanted)
+            # No more vectors (p,) at a time than the memory allows.
             count = min(wanted, count, max(1, VECTOR_MEMORY // operator.layout.size))
             vectors = [
                 random_vector(operator.layout.size, seed, done + i, like=operator.like)
@@ -64,6 +67,7 @@ def random_forms(
             pieces.append(quadratic_forms(operator, vectors, masks))
             done += count
             bar.update(count)
+            # Standard error of the total's mean over the probes so far.
             forms = np.concatenate([p[TOTAL] for p in pieces])
             error = forms.std(ddof=1) / math.sqrt(done) if done > 1 else math.inf
             enough = done >= min(probes, limit)

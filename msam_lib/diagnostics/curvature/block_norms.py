@@ -70,19 +70,23 @@ def block_norms(
     seed = sampling.seed if seed is None else seed
     names = tuple(filled_blocks(model) if blocks is None else blocks)
     operator = HessianOperator(model, data, names, sampling=sampling, dtype=dtype)
+    # Where each block lies in the flat vector: booleans (p,).
     masks = {
         b: m.to(operator.like.device)
         for b, m in operator.layout.segments(all_blocks(model)).items()
         if b in names
     }
-    squares = np.zeros((probes, len(names), len(names)))
+    squares = np.zeros((probes, len(names), len(names)))  # [probe, a, b]
     with operator.held():
         for k in progress_bar(range(probes), show=progress, desc="block norms"):
+            # z confined to block b: E‖(Hz)_a‖² = ‖H_ab‖_F² for every a at once.
             z = random_vector(operator.layout.size, seed, k, like=operator.like)
             for j, hz in enumerate(operator.products([z * masks[b] for b in names])):
                 squares[k, :, j] = [float(hz[masks[a]].double().square().sum()) for a in names]
+    # H_ab and H_ba = H_abᵀ have the same norm, so both estimates count.
     for i, j in itertools.combinations(range(len(names)), 2):
         squares[:, i, j] = squares[:, j, i] = (squares[:, i, j] + squares[:, j, i]) / 2
+    # The squares are averaged, not the norms: only those are unbiased.
     norms = np.sqrt(squares.mean(0))
     spread = squares.std(0, ddof=1) / np.sqrt(probes) if probes > 1 else np.full_like(norms, np.nan)
     errors = spread / np.maximum(2 * norms, 1e-300)  # d√s = ds / (2√s)

@@ -51,8 +51,10 @@ def block_traces(
     seed = sampling.seed if seed is None else seed
     operator = HessianOperator(model, data, ALL, sampling=sampling, dtype=dtype)
     masks = operator.layout.segments(operator.blocks)
+    # Large blocks share the probes; a small one would drown in the others' noise.
     sizes = {b: int(m.sum()) for b, m in masks.items()}
     small = [b for b, n in sizes.items() if n < SMALL_BLOCK * operator.layout.size]
+    # Masks as numbers, so that z_mᵀ(Hz)_m is a dot product with z ∘ Hz.
     exact = torch.float32 if operator.like.device.type == "mps" else torch.float64
     weights = {b: m.to(operator.like.device, exact) for b, m in masks.items() if b not in small}
     forms = random_forms(
@@ -68,6 +70,7 @@ def block_traces(
     out = {}
     for b, n in sizes.items():
         if b in small:
+            # Probes confined to this block.
             out[b] = hessian_trace(
                 model,
                 data,
@@ -80,6 +83,7 @@ def block_traces(
             )
         else:
             out[b] = stated(b, forms[b], parameters=n, estimator="split")
+    # zᵀHz of the same probes.
     size = operator.layout.size
     out[TOTAL] = stated(TOTAL, forms[TOTAL], parameters=size, estimator="hutchinson")
     return out

@@ -57,6 +57,7 @@ def gauss_newton_traces(
     masks = {b: m.to(device) for b, m in layout.segments(all_blocks(model)).items()}
     batches = collect(model, data, sampling)
     count = sum(len(b.targets) for b in batches)
+    # One estimate per probe, summed over the batches.
     squares = {b: np.zeros(probes) for b in [*masks, TOTAL]}
     generator = torch.Generator().manual_seed(seed)
     chosen = list(parameters.values())
@@ -65,16 +66,19 @@ def gauss_newton_traces(
             logits = logits_of(model, batch)
             finite(logits.detach().abs().max(), " (largest logit)")
             for k in range(probes):
+                # Σ_n J_nᵀ L_n ε_n (p,), one backward pass from the logits.
                 grads = torch.autograd.grad(
                     logits, chosen, _factor(logits, generator), retain_graph=True, allow_unused=True
                 )
                 square = flat_gradient(grads, chosen).square()
+                # ‖Σ_n J_nᵀ L_n ε_n‖² / N, in all and by block.
                 squares[TOTAL][k] += float(square.sum()) / count
                 for b, mask in masks.items():
                     squares[b][k] += float(square[mask].sum()) / count
     sizes = {b: int(m.sum()) for b, m in masks.items()} | {TOTAL: layout.size}
     stated = partial(estimate, mode=sampling.mode, estimator="gauss-newton", seed=seed)
     out = {b: stated(b, s, parameters=sizes[b]) for b, s in squares.items()}
+    # The total of one block alone carries that block's name.
     if block != ALL and len(masks) == 1:
         out[TOTAL] = stated(label(block), squares[TOTAL], parameters=layout.size)
     return out
@@ -82,7 +86,8 @@ def gauss_newton_traces(
 
 def _factor(logits: Tensor, generator: torch.Generator) -> Tensor:
     """L ε for every sample (N, C): √p ∘ ε − p ⟨√p, ε⟩."""
-    p = logits.detach().softmax(-1)
+    p = logits.detach().softmax(-1)  # (N, C)
+    # Independent signs ε (N, C).
     signs = torch.empty(p.shape).bernoulli_(0.5, generator=generator).mul_(2).sub_(1).to(p)
-    root = p.sqrt() * signs
+    root = p.sqrt() * signs  # √p ∘ ε
     return root - p * root.sum(-1, keepdim=True)

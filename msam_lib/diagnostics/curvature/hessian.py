@@ -59,6 +59,7 @@ class HessianOperator:
         sampling: Sampling = ALL_SAMPLES,
         dtype: torch.dtype | None = None,
     ) -> None:
+        # Names of the columns b and of the rows a.
         columns = select(model, block)
         rows = columns if onto is None else select(model, onto)
         self.blocks, self.sampling = all_blocks(model), sampling
@@ -96,6 +97,7 @@ class HessianOperator:
         chosen = [*self.columns, *self.rows]
         with session(self.model, mode=self.sampling.mode, parameters=chosen):
             self._holding = True
+            # Folded, batch normalisation has no second derivative to pay for.
             if self.sampling.loss is None and self.sampling.mode == "eval":
                 folded = Folded(self.model, head(self.batches[0]))
                 self._called = folded if folded.agrees(head(self.batches[0])) else self.model
@@ -111,7 +113,9 @@ class HessianOperator:
         f = self.loss(self._called, self.batches[number])
         finite(f.detach())
         grads = torch.autograd.grad(f, self.columns, create_graph=True, allow_unused=True)
+        # A gradient that is constant in the weights has no second derivative.
         out = [g if g is not None and g.requires_grad else None for g in grads]
+        # The graph of a single batch serves all further products.
         if len(self.batches) == 1:
             self._kept = out
         return out
@@ -124,6 +128,7 @@ class HessianOperator:
         if not pairs:  # a loss that is linear in the block
             return torch.zeros(self.row_layout.size).to(self.like)
         grads, parts = zip(*pairs, strict=True)
+        # The second backward pass: ∇_a ⟨∇_b f, v⟩.
         second = torch.autograd.grad(grads, self.rows, parts, retain_graph=True, allow_unused=True)
         return flat_gradient(second, self.rows)
 
@@ -132,6 +137,7 @@ class HessianOperator:
         built once.
         """
         with self.held():
+            # Batches outside, vectors inside: only one graph at a time in memory.
             for number, share in enumerate(self.shares):
                 gradient = self._gradient(number)
                 for k, v in enumerate(vectors):
@@ -142,7 +148,7 @@ class HessianOperator:
         """H_ab v for each vector v (columns,): a list of (rows,)."""
         out = [torch.zeros(self.row_layout.size).to(self.like) for _ in vectors]
         for share, k, hv in self.batch_products(vectors):
-            out[k].add_(hv, alpha=share)
+            out[k].add_(hv, alpha=share)  # mean over the samples
         return out
 
     def __matmul__(self, v: Tensor) -> Tensor:
@@ -150,6 +156,7 @@ class HessianOperator:
 
     def dense(self) -> Tensor:
         """The whole matrix (rows, columns); for small blocks only."""
+        # Its columns are the products with the unit vectors.
         return torch.stack(self.products(list(torch.eye(self.layout.size).to(self.like))), dim=1)
 
 

@@ -64,14 +64,15 @@ class _Lanczos:
     def step(self) -> None:
         """One product more: the next entries of T, and the next column of Q."""
         q = self.basis[-1]
-        w = self.operator @ q
-        self.alpha.append(float(q @ w))
+        w = self.operator @ q  # (p,)
+        self.alpha.append(float(q @ w))  # qᵀHq
         for _ in range(2):  # once leaves rounding errors of the size of the large eigenvalues
             for b in self.basis:
                 w = w - (b @ w) * b
         norm = float(torch.linalg.vector_norm(w))
         scale = max([abs(a) for a in self.alpha] + self.beta)
         eps = torch.finfo(w.dtype).eps
+        # Only rounding errors are left: the Krylov space is invariant.
         self.exhausted = norm <= 100 * eps * scale or len(self.basis) == self.operator.layout.size
         self.beta.append(norm)
         if not self.exhausted:
@@ -126,18 +127,20 @@ def top_eigenvalues(
     with operator.held():
         for _ in progress_bar(range(max(iterations, k)), show=progress, desc="Lanczos"):
             lanczos.step()
+            # Ritz values θ of T; the residual |β_j s_jk| bounds the error of θ_k.
             theta, s = lanczos.ritz()
             order = np.argsort(orders[which](theta), kind="stable")[:k]
             residuals = np.abs(lanczos.beta[-1] * s[-1, order])
             good = residuals <= tol * max(np.abs(theta).max(), 1e-300)
             if lanczos.exhausted or (len(order) == k and good.all()):
                 break
+    # In an invariant subspace the eigenvalues of T are eigenvalues of H.
     if lanczos.exhausted:
         residuals, good = np.zeros(len(order)), np.ones(len(order), bool)
     # An eigenvector of H is Q times one of T.
     products = len(lanczos.alpha)
     mix = torch.from_numpy(s[:, order]).to(operator.like)
-    vectors = torch.stack(lanczos.basis[:products], dim=1) @ mix
+    vectors = torch.stack(lanczos.basis[:products], dim=1) @ mix  # (p, k)
     return Eigenpairs(
         block=label(block),
         values=theta[order],
@@ -187,12 +190,14 @@ class SpectralDensity:
             width: in units of the eigenvalues; 1 % of the range by default.
         """
         low, high = np.nanmin(self.nodes), np.nanmax(self.nodes)
+        # A spectrum of a single point gets some width, too.
         span = max(high - low, 1e-12 + 1e-3 * abs(high))
         sd = 0.01 * span if width is None else width
         everywhere = np.linspace(low - 5 * sd, high + 5 * sd, 500)
         x = everywhere if grid is None else np.asarray(grid, float)
-        z = (x[:, None, None] - self.nodes) / sd
+        z = (x[:, None, None] - self.nodes) / sd  # (X, V, J)
         bumps = np.exp(-(z**2) / 2) / (sd * np.sqrt(2 * np.pi))
+        # Σ_j ω_j N(x; θ_j, sd²), averaged over the probes.
         return x, np.nansum(self.weights * bumps, axis=2).mean(axis=1)
 
 
@@ -229,6 +234,7 @@ def spectral_density(
     steps = min(steps, p)
     if probes < 1 or steps < 1:
         raise MsamError(f"probes={probes}, steps={steps}; both must be at least 1.")
+    # A probe that ends early leaves NaN nodes of weight 0.
     nodes, weights = np.full((probes, steps), np.nan), np.zeros((probes, steps))
     with operator.held(), progress_bar(total=probes * steps, show=progress, desc="spectrum") as bar:
         for v in range(probes):
@@ -237,5 +243,6 @@ def spectral_density(
                 lanczos.step()
                 bar.update()
             theta, s = lanczos.ritz()
+            # Gauss quadrature: nodes θ_j, weights ω_j = (s_1j)².
             nodes[v, : len(theta)], weights[v, : len(theta)] = theta, s[0] ** 2
     return SpectralDensity(label(block), nodes, weights, p, sampling.mode, seed)

@@ -126,6 +126,7 @@ def hessian_trace(
             )
         samples, used = _hutch_plus_plus(operator, probes, seed)
     else:
+        # The total alone; `block_traces` asks for single blocks.
         samples = random_forms(
             operator,
             {},
@@ -151,6 +152,7 @@ def _hutch_plus_plus(operator: HessianOperator, probes: int, seed: int) -> tuple
     """Algorithm 1 of Meyer, Musco, Musco, Woodruff (SOSA 2021): exact on range(HS), Hutchinson on
     the rest. Returns the single estimates, and the number of products.
     """
+    # A third each: for the range of H, for QᵀHQ, for the remainder.
     p, third = operator.layout.size, probes // 3
     if third < 1:
         raise MsamError(
@@ -161,10 +163,10 @@ def _hutch_plus_plus(operator: HessianOperator, probes: int, seed: int) -> tuple
     with operator.held():
         # Alg. 1, line 2: an orthonormal basis Q of the range of HS, with S the first third.
         sketch = torch.stack(operator.products(draw[:third]), dim=1)  # (p, third)
-        q = torch.linalg.qr(sketch).Q
+        q = torch.linalg.qr(sketch).Q  # (p, third)
         # Alg. 1, line 3: tr(QᵀHQ), plus Hutchinson's estimate on what Q does not span.
         large = sum(float(x @ y) for x, y in zip(q.T, operator.products(list(q.T)), strict=True))
-        rest = [g - q @ (q.T @ g) for g in draw[third:]]
+        rest = [g - q @ (q.T @ g) for g in draw[third:]]  # (I − QQᵀ) g
         samples = [
             float(g @ hg) + large for g, hg in zip(rest, operator.products(rest), strict=True)
         ]

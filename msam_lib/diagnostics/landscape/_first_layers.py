@@ -46,6 +46,7 @@ class FirstLayers:
         self.at: dict[str, Point] = {}
         self.size = 0  # numbers kept
         inputs, sizes = _readers(model, batches)
+        # Only layers that the plane moves are worth their memory.
         moved = {n.rpartition(".")[0] for d in directions for n in d}
         for name in inputs:
             # Three outputs, a row's and the buffer; patches take less.
@@ -74,10 +75,12 @@ class FirstLayers:
         origin = {n: p.detach() for n, p in module.named_parameters()}
         steps: list[dict[str, Tensor] | None] = []  # the layer's part of d₁ and of d₂
         for d in directions:
+            # A parameter that d leaves moves by zero; a layer that d leaves needs no pass.
             part = {n: d[f"{name}.{n}"] for n in origin if f"{name}.{n}" in d}
             zero = {n: torch.zeros_like(p) for n, p in origin.items()}
             steps.append(zero | part if part else None)
         for x in inputs:
+            # W * data, and for a sum D₁ * data and D₂ * data as well.
             base = functional_call(module, origin, (x,))
             if _by_patches(module, base):
                 layer: _Product | _Sum = _Product(module, x, base)
@@ -112,16 +115,18 @@ class _Product:
             padding=cast(tuple[int, ...], layer.padding),
             stride=layer.stride,
         ).transpose(1, 2)  # (N, L, K)
+        # The bias becomes the weight of an entry that is 1 in every patch.
         if layer.bias is not None:
             patches = F.pad(patches, (0, 1), value=1.0)
         self.layer, self.shape = layer, like.shape
-        self.patches = patches.reshape(-1, patches.shape[-1])
+        self.patches = patches.reshape(-1, patches.shape[-1])  # (N * L, K)
 
     def __call__(self, at: Point, out: Tensor) -> Tensor:
-        w = self.layer.weight.flatten(1)
+        w = self.layer.weight.flatten(1)  # (C, K)
         if self.layer.bias is not None:
             w = torch.cat([w, self.layer.bias[:, None]], dim=1)
         n, c, height, width = self.shape
+        # The channels-last buffer as a matrix, a row per output pixel: no copy.
         flat = out.as_strided((n * height * width, c), (c, 1))
         torch.mm(self.patches, w.t().contiguous(), out=flat)
         return out
@@ -142,6 +147,7 @@ class _Sum:
             return out.copy_(self.base) if self.second is None else self._add(self.second, y, out)
         if self.second is None:
             return self._add(self.first, x, out)
+        # x changes least often, so base + x · first serves a whole row.
         if self.row is None or self.row[0] != x:
             self.row = (x, torch.add(self.base, self.first, alpha=x))
         return torch.add(self.row[1], self.second, alpha=y, out=out)
@@ -156,7 +162,8 @@ def _by_patches(layer: nn.Module, out: Tensor) -> TypeGuard[nn.Conv2d]:
         return False
     if isinstance(layer.padding, str) or out.dim() != 4 or out.shape[1] < 2:
         return False
-    numbers = layer.weight[0].numel() + 1
+    numbers = layer.weight[0].numel() + 1  # in a patch, with the 1 for the bias
+    # The product writes channels-last outputs.
     flat = out.permute(0, 2, 3, 1).is_contiguous()
     return flat and numbers <= min(PATCH, 2 * out.shape[1])
 
@@ -181,6 +188,7 @@ def _readers(
 
     def seen(name: str, module: nn.Module, x: Tensor, out: Tensor) -> None:
         calls[name] = calls.get(name, 0) + 1
+        # It reads the data itself, not what another layer made of them.
         if x.data_ptr() in addresses:
             inputs.setdefault(name, []).append(x)
             sizes[name] = sizes.get(name, 0) + out.numel()
@@ -189,4 +197,5 @@ def _readers(
         for batch in batches:
             addresses = {x.data_ptr() for x in batch.inputs.values()}
             logits_of(model, batch)
+    # Layers that run once per batch, on the data each time.
     return {n: xs for n, xs in inputs.items() if calls[n] == len(xs) == len(batches)}, sizes

@@ -54,6 +54,7 @@ class Grid:
         self.model, self.directions, self.folded = copy.deepcopy(model), directions, False
         with session(self.model, mode=self.mode, parameters=()), torch.no_grad():
             at_origin = self._score_all()[0]
+        # Far away the loss may overflow, but not at the model itself.
         finite(at_origin, " at the model itself")
         if fast and self.mode == "eval" and self.loss is None:
             self._fold(model)
@@ -63,6 +64,7 @@ class Grid:
                 self.mover.first_layers = FirstLayers(self.model, self.directions, batches)
         self.reused: ReusedFeatures | None = None
         if cache and self.loss is None and isinstance(self.model, MultimodalModel):
+            # Which encoders each direction moves decides what can be reused.
             homes = {n: b for b, names in all_blocks(model).items() for n in names}
             first, second = (_by_block(d, homes, self.model.modalities) for d in self.directions)
             self.reused = ReusedFeatures(self.model, batches, self.mover, (first, second))
@@ -75,12 +77,14 @@ class Grid:
     def _fold(self, model: nn.Module) -> None:
         """Use a folded copy if it agrees with the unfolded one at two points of the plane."""
         trial = copy.deepcopy(model)
+        # Enough to find the layers and to compare the two networks.
         few = head(self.batches[0])
         with session(trial, mode="eval", parameters=()), torch.no_grad():
             first, second = fold(trial, self.directions, few)
         cast(Any, trial).to(memory_format=torch.channels_last)  # missing in torch's annotations
         for p in trial.parameters():
             p.requires_grad_(False)
+        # At the origin and at (1, 1), which tests the folded directions as well.
         logits = []
         for coefficient in (0.0, 1.0):
             for m, directions in ((self.model, self.directions), (trial, (first, second))):
@@ -97,7 +101,7 @@ class Grid:
         self, xs: np.ndarray, ys: np.ndarray, *, progress: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Losses and accuracies (I, J)."""
-        out = np.full((len(xs), len(ys), 2), np.nan)
+        out = np.full((len(xs), len(ys), 2), np.nan)  # loss, accuracy
         with (
             session(self.model, mode=self.mode, parameters=()),
             torch.no_grad(),

@@ -44,7 +44,9 @@ class ReusedFeatures:
     ) -> None:
         self.model, self.batches, self.shares = model, batches, shares(batches)
         self.mover, self.names = mover, names
+        # A row is a sum of logits where the fusion adds and stays.
         self.adds = model.fusion.additive and not any(FUSION in n for n in names)
+        # Encoders that d₁ alone, d₂ alone, or both move.
         on_x, on_y = ({m for m in model.modalities if m in n} for n in names)
         self.only_x, self.only_y, self.both = on_x - on_y, on_y - on_x, on_x & on_y
         self.fixed: dict[str, Features] = {}
@@ -58,6 +60,7 @@ class ReusedFeatures:
 
     def row(self, x: float, ys: np.ndarray) -> list[Score]:
         """Losses and accuracies at (x, y) for every y."""
+        # What stays while y runs.
         here = self.fixed | {m: self._encode_at(m, x, 0.0) for m in self._of(self.only_x)}
         if self.adds and not self.both:
             return self._summed_row(here, len(ys))
@@ -69,6 +72,7 @@ class ReusedFeatures:
                 self._move(FUSION, x, y)
             scores = []
             for b, batch in enumerate(self.batches):
+                # At a point every modality's features of one batch meet.
                 parts = {m: point[m][b] for m in self.model.modalities}
                 logits = summed(parts.values()) if self.adds else self.model.fuse(parts).logits
                 scores.append(score(logits, batch.targets))
@@ -77,7 +81,7 @@ class ReusedFeatures:
 
     def _summed_row(self, here: Mapping[str, Features], count: int) -> list[Score]:
         """All y at once: logits (J, N, C) are a sum over modalities."""
-        total = torch.zeros(count, 2, dtype=torch.float64)
+        total = torch.zeros(count, 2, dtype=torch.float64)  # loss and accuracy
         for b, batch in enumerate(self.batches):
             # In the model's order: the sum is the model's, bit by bit.
             terms = [
@@ -94,6 +98,7 @@ class ReusedFeatures:
         return [m for m in self.model.modalities if m in some]
 
     def _move(self, block: str, x: float, y: float) -> None:
+        # Only this block's weights: the others' features are not computed here.
         names = set[str]().union(*(n.get(block, ()) for n in self.names))
         self.mover.to(x, y, names)
 
@@ -107,6 +112,7 @@ class ReusedFeatures:
         out = []
         for batch in self.batches:
             h = encoder(batch.inputs[modality])
+            # Logits (N, C) take less memory than features, and a row only adds them.
             h = self._term(modality, h) if self.adds else h
             out.append(h if first is None else first.keep(h))
         return out
@@ -114,5 +120,6 @@ class ReusedFeatures:
     def _term(self, modality: str, features: Tensor) -> Tensor:
         """This modality's logits (N, C)."""
         sizes = self.model.fusion.dims.items()
+        # Each term of an additive fusion depends on its own features only.
         rest = {k: features.new_zeros(1, d) for k, d in sizes if k != modality}
         return self.model.fusion.unimodal(rest | {modality: features})[modality]

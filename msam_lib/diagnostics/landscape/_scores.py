@@ -13,7 +13,7 @@ Score = tuple[float, float]  # mean loss, accuracy
 
 def score(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy and accuracy over the last axis but one: (..., N, C) -> (..., 2)."""
-    y = targets.expand(logits.shape[:-1])
+    y = targets.expand(logits.shape[:-1])  # (..., N)
     likelihood = F.log_softmax(logits, dim=-1).gather(-1, y.unsqueeze(-1)).squeeze(-1)  # (..., N)
     right = (logits.argmax(-1) == y).to(likelihood)
     return torch.stack([-likelihood.mean(-1), right.mean(-1)], dim=-1)

@@ -44,6 +44,7 @@ class Mover:
             self.first_layers.to(x, y, names)
         for name in self.parts if names is None else names:
             p, base, first, second = self.parts[name]
+            # Always from the origin, never from the point before.
             if second is not None:
                 start = base if first is None else self._row(name, x, base, first)
                 torch.add(start, second, alpha=y, out=p.data)
@@ -51,6 +52,7 @@ class Mover:
                 torch.add(base, first, alpha=x, out=p.data)
 
     def _row(self, name: str, x: float, base: Tensor, first: Tensor) -> Tensor:
+        # θ + x d₁, computed only where x has changed.
         row = self.rows.get(name)
         if row is None or row[0] != x:
             row = self.rows[name] = (x, torch.add(base, first, alpha=x))

@@ -57,6 +57,7 @@ def random_direction(
     for place, (name, p) in enumerate(model.named_parameters()):
         if name not in chosen or (p.dim() < 2 and vectors == "zero"):
             continue
+        # The stream belongs to the place in the model, not to the block.
         d = random_vector(p.numel(), seed, place, like=p.detach(), kind="gaussian").view_as(p)
         out[name] = d if normalise == "none" else _scaled(d, p.detach(), normalise)
     if not out:
@@ -72,7 +73,7 @@ def _scaled(d: Tensor, w: Tensor, normalise: str) -> Tensor:
         return d * (torch.linalg.vector_norm(w) / (torch.linalg.vector_norm(d) + 1e-10))
     # Flat rows: `Tensor.norm` refuses more than two dimensions in recent torch.
     wanted, given = (torch.linalg.vector_norm(t.flatten(1), dim=1) for t in (w, d))
-    return d * (wanted / (given + 1e-10)).view(-1, *[1] * (w.dim() - 1))
+    return d * (wanted / (given + 1e-10)).view(-1, *[1] * (w.dim() - 1))  # d / ‖d‖ · ‖w‖
 
 
 def orthogonal_to(direction: Direction, other: Direction) -> Direction:
@@ -80,6 +81,7 @@ def orthogonal_to(direction: Direction, other: Direction) -> Direction:
     dot, square = inner(direction, other), inner(other, other)
     if square == 0:
         raise MsamError("The other direction is zero: nothing can be orthogonal to it.")
+    # d − ⟨d, o⟩ / ⟨o, o⟩ · o, over the names of both.
     return {
         n: d - (dot / square) * other[n] if n in other else d.clone() for n, d in direction.items()
     } | {n: -(dot / square) * o for n, o in other.items() if n not in direction}
@@ -116,6 +118,7 @@ def difference(model: nn.Module, other: nn.Module | Mapping[str, Tensor]) -> Dir
             "architecture."
         )
     target = as_direction(model, {n: theirs[n] for n in mine})
+    # Equal tensors are left out: an encoder that does not move is run once.
     return {n: target[n] - t for n, t in mine.items() if not torch.equal(target[n], t)}
 
 
@@ -187,15 +190,18 @@ def pca_trajectory(
         if len(s) != len(names):
             raise MsamError(f"Checkpoint {t} lacks {sorted(set(names) - set(s))[:3]}.")
     last = states[-1]
+    # θ_t − θ_T in double precision, for late checkpoints lie close together.
     rows = [flat([(s[n] - last[n]).double().cpu() for n in names]) for s in states]
     matrix = torch.stack(rows)  # (T, p); the last row is zero
     # The Gram matrix is T x T: cheaper than an SVD of T x p, and the same right vectors.
-    values, vectors = torch.linalg.eigh(matrix @ matrix.T)
+    values, vectors = torch.linalg.eigh(matrix @ matrix.T)  # (T,), (T, T)
+    # Largest first; rounding can make a zero eigenvalue negative.
     values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
     if values[1] <= 1e-12 * values[0]:
         raise MsamError(
             "All checkpoints lie on one line: they span no plane. Use `interpolate` instead."
         )
+    # Right singular vectors: v = Mᵀu / σ.
     basis = (matrix.T @ vectors[:, :2]) / values[:2].sqrt()  # (p, 2)
     layout = Layout({n: last[n] for n in names})
     first, second = ({n: t.to(last[n]) for n, t in layout.named(b).items()} for b in basis.T)

@@ -92,6 +92,7 @@ def surface_over(
     select(model, ALL)  # refuses half precision
     axes = [first] if second is None else [first, second]
     directions = [as_direction(model, a.direction) for a in axes]
+    # A line is a plane whose second direction is empty.
     pair = directions[0], {} if second is None else directions[1]
     batches = collect(model, data, sampling)
     grid = Grid(model, batches, pair, sampling=sampling, cache=cache, fast=fast)
@@ -99,7 +100,8 @@ def surface_over(
     ys = None if second is None else np.asarray(second.at, float)
     losses, accuracies = grid.run(xs, np.zeros(1) if ys is None else ys, progress=progress)
     if ys is None:
-        losses, accuracies = losses[:, 0], accuracies[:, 0]
+        losses, accuracies = losses[:, 0], accuracies[:, 0]  # (I,)
+    # What the numbers depend on.
     record = {
         "mode": sampling.mode,
         "seed": sampling.seed,
@@ -108,6 +110,7 @@ def surface_over(
         "cached": grid.cached,
         "lengths": [norm(d) for d in directions],
     }
+    # Accuracy is that of logits; a given loss returns none.
     known = None if sampling.loss else accuracies
     return Landscape(xs, ys, losses, known, record | dict(meta or {}))
 
@@ -188,6 +191,7 @@ def plane(
     if directions is None:
         seed = sampling.seed if seed is None else seed
         directions = (
+            # Two streams, so that both axes may lie in the same block.
             random_direction(model, block, seed=2 * seed),
             random_direction(model, other, seed=2 * seed + 1),
         )

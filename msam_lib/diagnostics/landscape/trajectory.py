@@ -38,9 +38,11 @@ def trajectory_plane(
         margin: room around the path, as a share of its extent.
     """
     seen = pca_trajectory(model, checkpoints, block)
+    # The origin is the last checkpoint, whatever the model's weights are now.
     last = copy.deepcopy(model)
     last.load_state_dict(dict(checkpoints[-1]))
     low, high = seen.path.min(0), seen.path.max(0)
+    # A path without extent along an axis still needs an interval.
     room = margin * np.maximum(high - low, 1e-9)
     ends = zip((seen.first, seen.second), low - room, high + room, strict=True)
     first, second = (Axis(d, np.linspace(a, b, steps)) for d, a, b in ends)

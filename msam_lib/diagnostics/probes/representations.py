@@ -64,6 +64,7 @@ def linear_probe(
     x2, y2 = features(model, test, sampling=Sampling(batch_size=sampling.batch_size))
     out = {}
     for m in x:
+        # Scaling is fitted on the training features alone, as the classifier is.
         classifier = make_pipeline(
             StandardScaler(), LogisticRegression(C=regularisation, max_iter=1000, tol=1e-3)
         )
@@ -100,9 +101,11 @@ def gradient_alignment(
     batches = collect(model, data, sampling)
     out = {}
     for m in filled_blocks(model):
+        # The fusion has no loss of its own to compare with.
         if m not in model.modalities:
             continue
         chosen = list(select(model, m).values())
+        # ∇_{θ_m} L_fused and ∇_{θ_m} L_m (p_m,), on the same batches.
         fused, alone = (
             _gradient(model, batches, loss, chosen, sampling.mode)
             for loss in (fused_loss, unimodal_loss(m))
@@ -119,7 +122,7 @@ def _gradient(
     model: Model, batches: Sequence[Batch], loss: Loss, chosen: Sequence[nn.Parameter], mode: str
 ) -> Tensor:
     """The gradient (p,) of the mean loss over all batches."""
-    total = flat([torch.zeros_like(p) for p in chosen])
+    total = flat([torch.zeros_like(p) for p in chosen])  # (p,)
     with session(model, mode=mode, parameters=chosen):
         for w, b in zip(shares(batches), batches, strict=True):
             f = loss(model, b)
@@ -136,6 +139,7 @@ def gradient_norms(
     batches = collect(model, data, sampling)
     chosen = select(model)
     g = _gradient(model, batches, fused_loss, list(chosen.values()), sampling.mode)
+    # One gradient over all weights, read off block by block.
     masks = Layout(chosen).segments(filled_blocks(model))
     return {b: float(g[mask.to(g.device)].norm()) for b, mask in masks.items()}
 
@@ -155,6 +159,7 @@ def linear_cka(x: Tensor | np.ndarray, y: Tensor | np.ndarray) -> float:
         raise MsamError(
             f"Shapes {tuple(a.shape)} and {tuple(b.shape)}; both need (N, features), the same N."
         )
+    # Eq. 4, by D x E products instead of N x N Gram matrices.
     a, b = a - a.mean(0), b - b.mean(0)
     norms = (a.T @ a).norm() * (b.T @ b).norm()
     return float((b.T @ a).square().sum() / norms) if float(norms) > 0 else float("nan")

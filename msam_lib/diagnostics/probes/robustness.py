@@ -36,6 +36,7 @@ def missing_modality_curve(
     total = sum(len(b.targets) for b in batches)
     accuracy: dict[tuple[bool, ...], float] = {}  # by which modalities are present
     with session(model, parameters=()), torch.no_grad():
+        # acc(S) of every coalition S.
         for bits in itertools.product([False, True], repeat=len(model.modalities)):
             present = tuple(m for m, here in zip(model.modalities, bits, strict=True) if here)
             hits = (
@@ -46,8 +47,10 @@ def missing_modality_curve(
     every = (True,) * len(model.modalities)
     out = {}
     for i, m in enumerate(model.modalities):
+        # Where only m goes missing, two coalitions occur.
         without = (*every[:i], False, *every[i + 1 :])
         out[m] = (1 - r) * accuracy[every] + r * accuracy[without]
+    # Σ_S r^|absent| (1 − r)^|present| acc(S).
     out["any"] = np.zeros_like(r)
     for bits, value in accuracy.items():
         out["any"] += value * (1 - r) ** sum(bits) * r ** (len(bits) - sum(bits))
@@ -82,6 +85,7 @@ def noisy_modality_curve(
             f"The input of {modality!r} is {x.dtype}: Gaussian noise needs numbers, not symbols."
         )
     generator = torch.Generator().manual_seed(sampling.seed if seed is None else seed)
+    # One draw for all levels, in units of the input's standard deviation.
     noise = (torch.randn(x.shape, generator=generator) * float(x.std())).to(x)
     pieces = noise.split([len(b.targets) for b in batches])
     out = np.zeros(len(levels))

@@ -151,6 +151,7 @@ class SharpnessProbe(_Probe):
     def __call__(self, model: nn.Module, epoch: int, loaders: Loaders) -> list[Row]:
         if self.measure not in SHARPNESS:
             raise unknown_name("sharpness measure", self.measure, SHARPNESS)
+        # What the user gives overrides the probe's own samples.
         options: dict[str, Any] = {"sampling": self.sampling} | dict(self.options or {})
         out = []
         for b in self.blocks:

@@ -56,6 +56,7 @@ class DisplacedLoss:
 
     def _move(self, displacement: Tensor) -> None:
         with torch.no_grad():
+            # From the origin every time, so that no rounding errors add up.
             parts = self.layout.split(self.origin + displacement)
             for p, x in zip(self.parameters, parts, strict=True):
                 p.copy_(x)
@@ -65,6 +66,7 @@ class DisplacedLoss:
         self._move(displacement)
         self.evaluations += 1
         with session(self.model, mode=self.mode, parameters=()), torch.no_grad():
+            # Batches weighted by their share: the mean over the samples.
             pairs = zip(self.shares, self.batches, strict=True)
             return sum(w * float(self.loss(self.model, b)) for w, b in pairs)
 
@@ -77,6 +79,6 @@ class DisplacedLoss:
             for w, b in zip(self.shares, self.batches, strict=True):
                 f = self.loss(self.model, b)
                 grads = torch.autograd.grad(f, self.parameters, allow_unused=True)
-                total += w * flat_gradient(grads, self.parameters)
+                total += w * flat_gradient(grads, self.parameters)  # (p,)
                 value += w * float(f.detach())
         return value, total

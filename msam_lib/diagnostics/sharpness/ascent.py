@@ -66,8 +66,10 @@ def ascent_sharpness(
     if rho < 0 or steps < 1:
         raise MsamError(f"rho={rho}, steps={steps}; use rho >= 0 and at least one step.")
     surface = DisplacedLoss(model, data, block, sampling=sampling)
+    # The diagonal of T (p,).
     scale = surface.origin.abs() if adaptive else torch.ones_like(surface.origin)
     _, g = surface.value_and_gradient(torch.zeros_like(surface.origin))
+    # The gradient in v is Tg, since δ = Tv: the first step is ρ Tg / ‖Tg‖.
     v = rho * _unit(scale * g)
     best = first = surface.value(scale * v) - surface.base
     for _ in range(steps - 1):
@@ -76,6 +78,7 @@ def ascent_sharpness(
         # A step of length ρ along the gradient, then back onto the ball where it has left it.
         v = v + rho * _unit(scale * g)
         v = v * min(1.0, rho / max(float(torch.linalg.vector_norm(v)), 1e-300))
+    # The loop measures before it moves; the last point is still to be measured.
     if steps > 1:
         best = max(best, surface.value(scale * v) - surface.base)
     return AscentSharpness(

@@ -79,10 +79,11 @@ def average_sharpness(
     seed = sampling.seed if seed is None else seed
     surface = DisplacedLoss(model, data, block, sampling=sampling)
     x = surface.origin
-    scale = sigma * (x.abs() if adaptive else torch.ones_like(x))
+    scale = sigma * (x.abs() if adaptive else torch.ones_like(x))  # diagonal of σT, (p,)
     rises = []
     for k in progress_bar(range(draws), show=progress, desc="average sharpness"):
         d = scale * random_vector(surface.layout.size, seed, k, like=x, kind="gaussian")
+        # The pair ±δ: the gradient's part cancels.
         rises.append((surface.value(d) + surface.value(-d)) / 2 - surface.base)
     s = np.array(rises)
     return AverageSharpness(

@@ -61,7 +61,7 @@ class _Box:
         self.surface, self.matrix = surface, matrix
         x = surface.origin
         inner = x if matrix is None else matrix.T @ x  # A⁺ = Aᵀ for orthonormal columns
-        self.bound = epsilon * (inner.abs() + 1)
+        self.bound = epsilon * (inner.abs() + 1)  # ε (|A⁺x| + 1), (k,)
         self.best, self.point, self.start = surface.base, torch.zeros_like(self.bound), "origin"
         self.name = "origin"
 
@@ -69,6 +69,7 @@ class _Box:
         z = self.bound * u
         f, g = self.surface.value_and_gradient(z if self.matrix is None else self.matrix @ z)
         self.remember(f, u)
+        # Chain rule: ∇_u g = b ∘ Aᵀ∇f.
         return f, self.bound * (g if self.matrix is None else self.matrix.T @ g)
 
     def remember(self, f: float, u: Tensor) -> None:
@@ -124,19 +125,22 @@ def keskar_sharpness(
     seed = sampling.seed if seed is None else seed
     surface = DisplacedLoss(model, data, block, sampling=sampling)
     box = _Box(surface, epsilon, _matrix(surface, subspace, seed))
+    # The corner in the direction of the gradient's signs: exact for a linear f.
     box.name = "sign vertex"
     _, gradient = box(torch.zeros_like(box.bound))
     if bool(gradient.any()):
         box(gradient.sign())
+    # Random starts, for at a minimum the centre has no gradient to follow.
     for k in progress_bar(range(starts), show=progress, desc="sharpness"):
         box.name = f"random {k}"
         _climb(box, k, iterations, seed)
+    # From the best point so far on to corners, where a convex f is largest.
     box.name = "corners"
     _corners(box)
     f = surface.base
     return KeskarSharpness(
         block=label(block),
-        value=100 * (box.best - f) / (1 + f),
+        value=100 * (box.best - f) / (1 + f),  # Metric 2.1
         epsilon=epsilon,
         subspace=subspace,
         convention="full space" if subspace is None else "orthonormal columns",
@@ -165,19 +169,22 @@ def _matrix(surface: DisplacedLoss, columns: int | None, seed: int) -> Tensor | 
             f"subspace={columns} of {n} weights needs {8 * n * columns / 2**30:.1f} GiB. Use "
             f"subspace={MEMORY // n} or fewer, a single block, or the full space (subspace=None)."
         )
+    # Gaussian columns, in streams apart from those of the starting points.
     draw = [
         random_vector(n, seed, 10_000 + k, like=surface.origin, kind="gaussian")
         for k in range(columns)
     ]
-    return torch.linalg.qr(torch.stack(draw, dim=1)).Q
+    return torch.linalg.qr(torch.stack(draw, dim=1)).Q  # (p, k)
 
 
 def _climb(box: _Box, number: int, iterations: int, seed: int) -> None:
     """One L-BFGS-B run on −g(u) / scale from a random point."""
+    # Uniform over [-1, 1]^k, drawn on the CPU: the same start on every device.
     start = box.bound.new_empty(box.bound.shape)
     generator = torch.Generator().manual_seed(seed * 1_000_003 + 777 + number)
     start.copy_(torch.rand(start.shape, generator=generator, dtype=start.dtype) * 2 - 1)
     _, gradient = box(start)
+    # Gradients of about 1 suit L-BFGS-B's first step in a box of size 1.
     scale = float(gradient.abs().mean())
     if not np.isfinite(scale) or scale == 0:
         return  # f does not depend on these weights here
@@ -187,6 +194,7 @@ def _climb(box: _Box, number: int, iterations: int, seed: int) -> None:
         return -(f - box.surface.base) / scale, -(g / scale).cpu().numpy()
 
     limits = [(-1.0, 1.0)] * len(start)
+    # No tolerances: only the number of iterations limits a run.
     options = {"maxiter": iterations, "maxcor": 10, "ftol": 0.0, "gtol": 0.0}
     minimize(
         descent, start.cpu().numpy(), jac=True, method="L-BFGS-B", bounds=limits, options=options
@@ -200,6 +208,7 @@ def _corners(box: _Box) -> None:
     u = box.point
     for _ in range(CORNERS):
         _, gradient = box(u)
+        # The maximum of the linearised g; coordinates without gradient stay.
         corner = torch.where(gradient == 0, u, gradient.sign())
         if torch.equal(corner, u):
             return

@@ -48,6 +48,7 @@ def sharpness_table(
         sam = ascent_sharpness(*args, rho=rho, sampling=sampling)
         relative = ascent_sharpness(*args, rho=adaptive_rho, adaptive=True, sampling=sampling)
         mean = average_sharpness(*args, sigma=sigma, draws=draws, sampling=sampling, progress=False)
+        # Only the mean over draws has a sampling error.
         measured = [
             ("keskar", q.value, math.nan, f"epsilon={epsilon}, {q.convention}"),
             ("sam", sam.first_order, math.nan, f"rho={rho}"),

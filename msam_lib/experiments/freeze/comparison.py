@@ -51,6 +51,7 @@ def freeze_comparison(
         )
     parts = [collect([p]).assign(label=label_of[p.name]) for p in paths]
     frame = pd.concat(parts, ignore_index=True)
+    # Some metrics are shown at the reported epoch only: the file stays small.
     ends = reported_epoch(frame)
     rows = rows_kept(
         frame, EVERY_EPOCH, ends[(ends["split"] == "test") & ends["metric"].isin(AT_REPORTED)]
@@ -91,7 +92,9 @@ def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:
 
 def _costs(costs: pd.DataFrame) -> pd.DataFrame:
     """The measured costs with two modalities, as ratios to joint training, in tidy rows."""
+    # Settings read "<where>, <fusion>, M=<number of modalities>".
     setting = costs["setting"].str.extract(r"^\w+, (?P<fusion>\w+), M=(?P<m>\d)$")
+    # The summary compares costs with two modalities.
     two = costs[setting["m"] == "2"].assign(fusion=setting["fusion"])
     same = {"dataset": "cost", "seed": 0, "preset": "", "epoch": 0, "step": 0, "split": "cost"}
     return two.assign(

@@ -44,6 +44,7 @@ def freeze_landscapes(
     for run in runs:
         experiment = Experiment.from_dict(run.config)
         rows += with_identity(experiment, _plane_of(run, experiment, progress).rows())
+    # What the planes depend on besides the runs.
     settings = {"steps": STEPS, "span": SPAN, "samples": SAMPLES, "directions_seed": SEED}
     record = provenance_of([r.path for r in runs]) | {"landscape": settings}
     return write_frame(Path(folder) / f"{name}.csv.gz", pd.DataFrame(rows), record)

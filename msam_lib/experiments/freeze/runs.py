@@ -59,6 +59,7 @@ def freeze_runs(
     target = Path(name) if whole else Path(folder) / f"{name}.csv.gz"
     paths = run_directories(runs)
     frame = collect(paths)
+    # Contributions by class at the reported and the last epoch, once each.
     ends = pd.concat([reported_epoch(frame), reported_epoch(frame, "last")]).drop_duplicates()
     rows = rows_kept(frame, metrics, ends[ends["metric"].str.startswith("contribution/")])
     kept = set(frame["run"])
@@ -80,6 +81,7 @@ def with_identity(
     experiment: Experiment, rows: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """The rows, each with the columns that identify its run (`results.sharpness.IDENTITY`)."""
+    # The columns by which frozen results are matched.
     same = {k: getattr(experiment, k) for k in IDENTITY}
     return [same | dict(row) for row in rows]
 
@@ -99,6 +101,7 @@ def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
         key = f"{config['dataset']} {config['fusion']} {Experiment.from_dict(config).label}"
         settings[key] = {k: v for k, v in config.items() if k not in ("seed", "device")}
 
+    # A value that all runs share appears once.
     def distinct(name: str) -> list[Any]:
         return sorted({r[name] for r in records if name in r})
 

@@ -73,6 +73,7 @@ def _measure(path: Path) -> None:
         return
     run = Run(path)
     model, data = trained_model(run), load_data(Experiment.from_dict(run.config))
+    # Each modality's encoder, and all weights together.
     blocks = [*model.modalities, d.ALL]
     sampling = d.Sampling(samples=SAMPLES, seed=SEED)
     table = d.sharpness_table(model, data.train, blocks, sampling=sampling, progress=False)

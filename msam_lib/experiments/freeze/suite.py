@@ -37,7 +37,9 @@ def freeze_suite(
     jobs = process_count(jobs)
     runs = run_all(suite(preset, seeds, dataset), store, jobs=jobs)
     yield freeze_runs(runs, dataset, folder)
+    # One seed of the runs that a figure shows.
     traced = [r for r in runs if r.config.get("traces") and r.config["seed"] == seeds[0]]
     yield freeze_landscapes(traced, folder=folder)
+    # Sharpness belongs to the rows of the late-fusion table.
     tabled = {e.name for e in table_experiments("late", preset, seeds, dataset)}
     yield freeze_sharpness([r for r in runs if r.name in tabled], folder=folder, jobs=jobs)

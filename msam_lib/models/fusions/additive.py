@@ -23,6 +23,7 @@ class _Additive(Fusion):
     def coalition_logits(
         self, features: Features, absent: Features, masks: Tensor, *, rows: int = 16_384
     ) -> Tensor:
+        # The terms of the logits: (M, N, C) present, (M, 1, C) absent.
         here, gone = (torch.stack(list(self.unimodal(x).values())) for x in (features, absent))
         return coalition_sums(here, gone, masks)
 
@@ -57,6 +58,7 @@ class ConcatFusion(_Additive):
     def unimodal(self, features: Features) -> dict[str, Tensor]:
         out, start = {}, 0
         for m, d in self.dims.items():
+            # The columns that read this modality.
             weight = self.linear.weight[:, start : start + d]
             out[m] = F.linear(features[m], weight, self.linear.bias / len(self.dims))
             start += d

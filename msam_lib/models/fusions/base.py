@@ -62,6 +62,7 @@ class Fusion(nn.Module):
         n = len(next(iter(features.values())))
         out = []
         for chunk in masks.split(max(1, rows // n)):
+            # Each coalition is one more copy of the samples, with absent features replaced.
             stacked = {
                 m: torch.where(chunk[:, i, None, None], features[m], absent[m]).flatten(0, 1)
                 for i, m in enumerate(self.modalities)
@@ -77,6 +78,7 @@ def coalition_sums(here: Tensor, gone: Tensor, masks: Tensor) -> Tensor:
     One product of the masks (K, M) with all modalities at once, never in half precision.
     """
     here, gone = full(here), full(gone)
+    # Σ_m gone_m + Σ_{m present} (here_m − gone_m).
     gains, kind = (here - gone).flatten(1), here.device.type
     with torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext():
         gain = masks.to(gains.dtype) @ gains

@@ -27,7 +27,7 @@ class _Maxout(nn.Module):
         self.linear = nn.Linear(inputs, outputs * pieces)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x).view(len(x), -1, self.pieces).amax(dim=2)
+        return self.linear(x).view(len(x), -1, self.pieces).amax(dim=2)  # (N, outputs)
 
 
 class MaxoutFusion(Fusion):
@@ -75,7 +75,9 @@ class MaxoutFusion(Fusion):
         """As in the base class, with less work: the first layer is linear, so its sums over present
         and absent modalities need one product for each modality, not one for each coalition.
         """
+        # The first layer of a coalition: Σ_present W_m h_m + Σ_absent W_m a_m.
         norm, first, *rest = self.net
+        # The shortcut needs a norm with fixed statistics, which acts on features singly.
         if self.training or type(first) is not _Maxout or getattr(norm, "running_mean", 0) is None:
             return super().coalition_logits(features, absent, masks, rows=rows)
         every = [torch.cat([x[m] for m in self.modalities], dim=1) for x in (features, absent)]
@@ -85,12 +87,13 @@ class MaxoutFusion(Fusion):
         terms = torch.stack([F.linear(a, w) for a, w in slices])  # (M, N + 1, units * pieces)
         here, gone = terms[:, :-1], terms[:, -1:]
         out = []
+        # A few coalitions at a time, to bound the memory.
         for chunk in masks.split(max(1, rows // (len(x) - 1))):
             sums = coalition_sums(here, gone, chunk) + first.linear.bias  # (k, N, units * pieces)
-            h = _largest(sums.flatten(0, 1), first.pieces)
+            h = _largest(sums.flatten(0, 1), first.pieces)  # (k * N, units)
             for layer in rest:
                 h = _largest(layer.linear(h), layer.pieces) if type(layer) is _Maxout else layer(h)
-            out.append(h.view(len(chunk), -1, h.shape[-1]))
+            out.append(h.view(len(chunk), -1, h.shape[-1]))  # (k, N, C)
         return torch.cat(out)
 
 
@@ -152,6 +155,7 @@ class FiLMFusion(_Projected):
         if anchor is not None and anchor not in dims:
             raise unknown_name("anchor modality", anchor, dims)
         self.anchor = anchor
+        # γ_m and β_m in one layer.
         self.film = nn.ModuleDict({m: nn.Linear(d, 2 * hidden) for m, d in dims.items()})
 
     def forward(self, features: Features) -> Tensor:
@@ -161,5 +165,6 @@ class FiLMFusion(_Projected):
         terms: list[Tensor] = []
         for m, x in self.projected(features).items():
             if self.anchor in (None, m):
+                # (1 + Σ_{k≠m} γ_k) P_m h_m and Σ_{k≠m} β_k.
                 terms += [(1 + gammas - film[m][0]) * x, betas - film[m][1]]
         return self.out(torch.relu(summed(terms)))

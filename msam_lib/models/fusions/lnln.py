@@ -67,6 +67,7 @@ class LNLNFusion(Fusion):
         if self.leading not in dims:
             raise unknown_name("leading modality", leading, dims)
         self.project = nn.ModuleDict({m: nn.Linear(d, hidden) for m, d in dims.items()})
+        # w = sigmoid(c(h_l)), and the proxy p from the other modalities.
         self.completeness = nn.Linear(hidden, 1)
         self.proxy = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
         self.query, self.key = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
@@ -74,6 +75,7 @@ class LNLNFusion(Fusion):
             nn.Linear(2 * hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes)
         )
         self.rebuild = nn.ModuleDict({m: nn.Linear(2 * hidden, d) for m, d in dims.items()})
+        # Tells the leading feature from the proxy in the adversarial loss.
         self.discriminator = nn.Sequential(
             nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2)
         )
@@ -90,15 +92,19 @@ class LNLNFusion(Fusion):
         """
         common = {m: self.project[m](features[m]) for m in self.modalities}  # (N, H)
         leading = common[self.leading]
+        # A single modality has no others; zeros keep the shapes.
         rest = [h for m, h in common.items() if m != self.leading] or [torch.zeros_like(leading)]
         others = torch.stack(rest, 1)  # (N, M-1, H)
+        # p: what the others say in the place of the leading modality.
         proxy = self.proxy(others.mean(1))
         proxy = reversed_gradient(proxy) if reverse else proxy
         w = torch.sigmoid(self.completeness(leading)).squeeze(1)  # (N,)
+        # d = w h_l + (1 − w) p, (N, H).
         corrected = w[:, None] * leading + (1 - w)[:, None] * proxy
+        # Attention over the other modalities, with d as the query.
         score = (self.key(others) @ self.query(corrected)[..., None]).squeeze(-1)  # (N, M-1)
         weights = (score / others.shape[-1] ** 0.5).softmax(1)
-        hyper = corrected + (weights[..., None] * others).sum(1)
+        hyper = corrected + (weights[..., None] * others).sum(1)  # (N, H)
         both = torch.cat([corrected, hyper], 1)  # (N, 2 H)
         rebuilt = {m: self.rebuild[m](both) for m in self.modalities}
         return Parts(self.head(both), w, leading, proxy, corrected, rebuilt)
