@@ -136,9 +136,8 @@ class Method(nn.Module):
     ) -> Logs:
         """The first half of a step: every `.grad` is what the optimizer is to follow.
 
-        For a trainer that steps the optimizer itself. The second half is `update(model,
-        optimizer)`, which also clips and steps what belongs to the method; `optimizer.step()` does
-        for a method that has neither.
+        For a trainer that steps the optimizer itself. The second half is `update`, which also clips
+        and steps what belongs to the method; `optimizer.step()` does for a method that has neither.
 
         Args:
             model, batch: as in `step`.
