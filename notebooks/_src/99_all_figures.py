@@ -57,7 +57,7 @@ from IPython.display import Markdown, display
 for name, (figure, alt) in figures.items():
     caption = ITEMS[name].full_caption(frames)
     display(Markdown(f"### {ITEMS[name].title}\n\n{caption}"))
-    show(figure, alt=alt, dpi=62)
+    show(figure, alt=alt, dpi=56)
 
 # %% [markdown]
 # ## 3 · The tables
