@@ -105,12 +105,10 @@ class AMCo(Method):
             return output, self.loss(output, batch)
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        cross_entropy = super().loss
-        fused = cross_entropy(output, batch)
+        fused = super().loss(output, batch)
         if not self.weight:
             return fused
-        own = (cross_entropy(Output(z), batch) for z in output.unimodal.values())
-        return fused + self.weight * summed(own)
+        return fused + self.weight * summed(self.unimodal_losses(output, batch))
 
     @torch.no_grad()
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:

@@ -100,10 +100,9 @@ class ARL(Method):
             return output, self.loss(output, batch)
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        cross_entropy = super().loss
-        own = (cross_entropy(Output(z), batch) for z in output.unimodal.values())
+        own = self.unimodal_losses(output, batch)
         gamma = 1.0 if self.warming else self.gamma
-        return cross_entropy(output, batch) + gamma * summed(own)
+        return super().loss(output, batch) + gamma * summed(own)
 
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         self.coefficients = {}

@@ -110,6 +110,10 @@ class Method(nn.Module):
         """The training loss, a scalar: cross-entropy of the fused logits, not in half precision."""
         return F.cross_entropy(full(output.logits), batch.targets)
 
+    def unimodal_losses(self, output: Output, batch: Batch) -> list[Tensor]:
+        """The base class's `loss` of each modality's own logits."""
+        return [Method.loss(self, Output(z), batch) for z in output.unimodal.values()]
+
     def modulate(self, model: Model, output: Output, batch: Batch) -> None:
         """Edit the gradients in place, after backward and before the optimizer's step."""
 

@@ -60,6 +60,5 @@ class DGL(Method):
             return output, self.loss(output, batch)
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        cross_entropy = super().loss
-        own = (cross_entropy(Output(z), batch) for z in output.unimodal.values())
-        return cross_entropy(output, batch) + self.alpha * summed(own)
+        own = self.unimodal_losses(output, batch)
+        return super().loss(output, batch) + self.alpha * summed(own)

@@ -36,9 +36,7 @@ class JointUnimodal(Method):
         self.weight = weight
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        cross_entropy = super().loss
-        fused = cross_entropy(output, batch)
+        fused = super().loss(output, batch)
         if not self.weight:
             return fused
-        own = (cross_entropy(Output(z), batch) for z in output.unimodal.values())
-        return fused + self.weight * summed(own)
+        return fused + self.weight * summed(self.unimodal_losses(output, batch))

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import gradients, trainable
@@ -111,7 +109,7 @@ class MASAM(Method):
         names = tuple(model.modalities)
         second = SecondPass(model, batch)
         output, fused = self.compute(model, batch)
-        own = self._own(output, batch)  # L_m
+        own = self.unimodal_losses(output, batch)  # L_m
         parameters, counts = _encoders_first(model)
         g_f = gradients(fused, parameters, retain_graph=True)
         g_u = gradients(summed(own), parameters)  # grad_m L_m: each in its own encoder
@@ -145,9 +143,6 @@ class MASAM(Method):
         for kind, values in (("accord", accord), ("score", score)):
             logs |= {f"{kind}/{m}": v for m, v in zip(names, values.unbind(), strict=True)}
         return logs
-
-    def _own(self, output: Output, batch: Batch) -> list[Tensor]:
-        return [F.cross_entropy(full(z), batch.targets) for z in output.unimodal.values()]
 
     def _decay(self, now: Tensor) -> Tensor:
         """Decay (M,) of the unimodal losses; at the first step the average is the loss itself."""
@@ -203,7 +198,7 @@ class MASAM(Method):
     ) -> list[Tensor]:
         """The total gradient of every encoder, at the displaced point."""
         output, loss = self.compute(model, batch)
-        return gradients(loss + self.weight * summed(self._own(output, batch)), encoders)
+        return gradients(loss + self.weight * summed(self.unimodal_losses(output, batch)), encoders)
 
 
 class Geometry(NamedTuple):
