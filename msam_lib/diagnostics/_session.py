@@ -66,7 +66,8 @@ def session(
             # Derivatives of half-precision products would be too coarse.
             for kind in {p.device.type for p, _, _ in state} & {"cuda", "cpu"}:
                 stack.enter_context(torch.autocast(kind, enabled=False))
-            stack.enter_context(differentiable_attention())
+            if chosen is None or chosen:  # values alone may use the fast kernel
+                stack.enter_context(differentiable_attention())
             stack.enter_context(torch.enable_grad())
             yield
     finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -20,6 +18,7 @@ from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError, NonFiniteLoss
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
+from msam_lib.training._step_logs import StepLogs
 from msam_lib.training.evaluate import Row, evaluate
 from msam_lib.training.history import History, Record
 from msam_lib.training.runs import Run
@@ -147,31 +146,31 @@ class Trainer:
         # Batches in the order of this epoch, also after an interruption.
         self.loaders.train.set_epoch(self.epoch)
         self.method.on_epoch_start(self.model, self.epoch, self.loaders)
-        sums: dict[str, float] = defaultdict(float)
+        steps = StepLogs(self.device)
         for batch in self.loaders.train:
             logs = self.method.step(self.model, batch.to(self.device), self.optimizer)
-            loss = float(logs["loss"])
-            # Stop at once, so that the last whole epoch's checkpoint stays.
-            if not math.isfinite(loss):
-                self._refuse(
-                    f"The loss became {loss} in epoch {self.epoch + 1}, step {self.steps + 1}",
-                    self.epoch,
-                )
+            steps.add(logs)
+            self._check_loss(steps.bad_loss())
             if self.scheduler is not None:
                 self.scheduler.step()
             self.steps += 1
-            for key, value in logs.items():
-                sums[key] += float(value)
             bar.update()
             if self.on_step is not None:
                 self.on_step(self.steps, logs)
+        self._check_loss(steps.bad_loss(last=True))
         self.epoch += 1
         # What the steps logged enters as its mean over the epoch.
-        self._measure({k: v / len(self.loaders.train) for k, v in sums.items()})
+        self._measure(steps.means())
         self.method.on_epoch_end(self.model, self.epoch, self.loaders, self.history)
         # After all measurements: an epoch is resumed from only when its rows exist.
         self._checkpoint()
         bar.set_postfix_str(self._postfix(), refresh=False)
+
+    def _check_loss(self, bad: float | None) -> None:
+        """Stop where a loss is not finite, so that the last whole epoch's checkpoint stays."""
+        if bad is not None:
+            where = f"in epoch {self.epoch + 1}, step {self.steps + 1}"  # or shortly before
+            self._refuse(f"The loss became {bad} {where}", self.epoch)
 
     def _refuse(self, what: str, whole: int) -> NoReturn:
         """Stop with what happened and how many epochs are whole."""

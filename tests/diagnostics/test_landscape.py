@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from msam_lib import diagnostics as d
-from msam_lib.data import MultimodalDataset
+from msam_lib.data import Batch, MultimodalDataset
 from msam_lib.diagnostics.landscape.directions import inner, norm, orthogonal_to
 from msam_lib.models import wrap
 from tests.diagnostics.tools import BOWL, EMPTY, Bowl, random_symmetric
@@ -202,3 +202,33 @@ def test_losses_far_away_may_be_infinite():
     found = d.line(bowl, EMPTY, direction=huge, steps=3, sampling=BOWL)
     assert np.isinf(found.loss[[0, 2]]).all()
     assert found.loss[1] == 0
+
+
+class Kernels(torch.nn.Module):
+    """Keeps, also for its copies, whether the fast attention kernels were allowed in each call."""
+
+    def __init__(self, fast):
+        super().__init__()
+        self.linear, self.note = torch.nn.Linear(8, 3), fast.append
+
+    def forward(self, x):
+        self.note(torch.backends.cuda.flash_sdp_enabled())
+        return self.linear(x["x1"])
+
+    def __deepcopy__(self, memo):
+        out = copy.copy(self)
+        out._modules = copy.deepcopy(self._modules, memo)
+        return out
+
+
+@pytest.mark.parametrize("derivatives", [True, False])
+def test_values_use_the_fast_attention_and_derivatives_the_differentiable_one(derivatives):
+    fast = []
+    model, targets = wrap(Kernels(fast), ["x1"]).eval(), torch.arange(8) % 3
+    batch = Batch({"x1": torch.randn(8, 8)}, targets)
+    if derivatives:
+        d.hessian_trace(model, batch, probes=1)
+    else:
+        d.plane(model, batch, steps=3)
+    assert fast
+    assert set(fast) == {not derivatives}
