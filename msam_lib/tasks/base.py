@@ -1,0 +1,105 @@
+"""`Task`: the interface that classification, multi-label classification and regression fill in."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from msam_lib.errors import MsamError
+
+
+class Task:
+    """What is being learnt. Outputs z of the network are (..., N, C): leading axes are coalitions
+    or modalities, N samples, C output units.
+
+    Class attributes: `kind`, `headline` (the metric that tables, tuning and figures take, as the
+    papers do), `higher_is_better`, and `bounded` (whether the headline lies in [0, 1] and is shown
+    in percent).
+    """
+
+    kind: ClassVar[str]
+    headline: ClassVar[str]
+    higher_is_better: ClassVar[bool] = True
+    bounded: ClassVar[bool] = True
+    outputs: int
+
+    def losses(self, z: Tensor, y: Tensor) -> Tensor:
+        """The loss of each sample (..., N)."""
+        raise NotImplementedError
+
+    def loss(self, z: Tensor, y: Tensor) -> Tensor:
+        """The training loss: its mean over the samples, a scalar for outputs (N, C)."""
+        return self.losses(z, y).mean(-1)
+
+    def score(self, z: Tensor, y: Tensor) -> Tensor:
+        """How well each sample is answered (..., N), smooth and in [0, 1]: what methods take that
+        compare modalities by the probability of the truth.
+        """
+        raise NotImplementedError
+
+    def credit(self, z: Tensor, y: Tensor) -> Tensor:
+        """How much of each sample is answered rightly (..., N), in [0, 1]: its accuracy."""
+        raise NotImplementedError
+
+    def value(self, z: Tensor, y: Tensor) -> Tensor:
+        """Phi (...): the performance whose Shapley values are the modalities' contributions."""
+        raise NotImplementedError
+
+    def metrics(self, z: Tensor, y: Tensor) -> dict[str, float]:
+        """The metrics of a whole split, from outputs (N, C) and targets."""
+        raise NotImplementedError
+
+    def constant(self, y: Tensor) -> Tensor:
+        """The outputs (C,) of the best answer that ignores its input, for these targets: the floor
+        of every table.
+        """
+        raise NotImplementedError
+
+    def expected(self) -> str:
+        """The targets' shape and type, in words."""
+        raise NotImplementedError
+
+    def suits(self, y: Tensor) -> bool:
+        """Whether targets have the right type and shape."""
+        raise NotImplementedError
+
+    def check(self, y: Tensor) -> None:
+        """
+        Raises:
+            MsamError: the targets are not of this task.
+        """
+        if not self.suits(y):
+            raise MsamError(
+                f"targets of type {y.dtype} and shape {tuple(y.shape)}; {self!r} needs "
+                f"{self.expected()}. Convert them, or choose another task: Classification, "
+                "Multilabel or Regression (msam_lib.tasks)."
+            )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.outputs})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+def at_targets(scores: Tensor, y: Tensor) -> Tensor:
+    """The scores (..., N, C) at the true class (..., N)."""
+    column = y.expand(*scores.shape[:-1]).unsqueeze(-1)
+    return scores.gather(-1, column).squeeze(-1)
+
+
+def checked_outputs(outputs: int, what: str) -> int:
+    """`outputs`, if it is a positive whole number."""
+    if isinstance(outputs, bool) or not isinstance(outputs, int) or outputs < 1:
+        raise MsamError(f"{what}={outputs!r}; a whole number of at least 1 is needed.")
+    return outputs
+
+
+def mean_or_nan(values: list[float]) -> float:
+    """The mean, NaN of nothing."""
+    return float(torch.tensor(values, dtype=torch.float64).mean())
