@@ -66,7 +66,10 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "METHODS": ("methods", "{name: class} of every training rule"),
     "build_method": ("methods", "a training rule by name, with options"),
     "Method": ("methods", "base class; `step(model, batch, optimizer)` is one training step"),
-    "Task": ("methods", "what is being learnt"),
+    # tasks
+    "Classification": ("tasks", "one class per sample: what `setup` takes as given"),
+    "Multilabel": ("tasks", "several labels per sample, each on or off"),
+    "Regression": ("tasks", "one number per sample"),
     # training
     "Trainer": ("training", "the training loop: trains, measures, keeps, resumes"),
     "Loaders": ("training", "batches to train on, and the splits measured after each epoch"),

@@ -14,7 +14,7 @@ from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.measure import coalition_values, shapley_contributions
 from msam_lib.contributions.shapley import coalition_masks, sampled_shapley, shapley_from_values
 from msam_lib.contributions.shares import dominant_modality, normalise
-from msam_lib.contributions.values import VALUES
+from msam_lib.contributions.values import VALUES, value_function
 from msam_lib.errors import MsamError
 from msam_lib.models import FUSIONS, evaluating, wrap
 from tests.helpers import buffers, make_batch, make_model
@@ -116,9 +116,9 @@ def test_values_by_hand():
     logits = torch.tensor([[[2.0, 0.0], [0.0, 0.0]]])
     y = torch.tensor([0, 1])
     p = math.exp(2) / (math.exp(2) + 1)
-    assert VALUES["accuracy"](logits, y).item() == 0.5  # a tie goes to the first class
-    assert VALUES["confidence"](logits, y).item() == pytest.approx((p + 0.5) / 2)
-    assert VALUES["log_likelihood"](logits, y).item() == pytest.approx(
+    assert value_function("accuracy")(logits, y).item() == 0.5  # a tie goes to the first class
+    assert value_function("confidence")(logits, y).item() == pytest.approx((p + 0.5) / 2)
+    assert value_function("log_likelihood")(logits, y).item() == pytest.approx(
         (math.log(p) - math.log(2)) / 2
     )
 

@@ -10,12 +10,11 @@ from sklearn.metrics import f1_score
 from msam_lib.data import load_dataset
 from msam_lib.errors import MsamError
 from msam_lib.experiments.build import build_trainer, untrained_model
+from msam_lib.tasks.classification import calibration_error, macro_f1
 from msam_lib.training import (
     build_optimizer,
     build_schedule,
-    calibration_error,
     evaluate,
-    macro_f1,
 )
 from tests.helpers import make_model
 from tests.test_training import SMALL, small

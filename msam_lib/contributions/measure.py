@@ -30,13 +30,9 @@ from msam_lib.contributions.shapley import (
     sampled_shapley,
 )
 from msam_lib.contributions.shares import accuracy_shares, leader, normalise, value_shares
-from msam_lib.contributions.values import (
-    ValueFunction,
-    accuracy_value,
-    correct_counts,
-    value_function,
-)
+from msam_lib.contributions.values import ValueFunction, correct_counts, counted, value_function
 from msam_lib.models.base import Model
+from msam_lib.tasks import CLASSIFICATION, Task
 
 EXACT_LIMIT = 10
 
@@ -75,29 +71,31 @@ def coalition_values(
     inputs: Mapping[str, Tensor],
     targets: Tensor,
     *,
-    value: str | ValueFunction = "accuracy",
+    value: str | ValueFunction = "task",
+    task: Task = CLASSIFICATION,
     features: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
     """Phi (2^M,) of every coalition, ordered as `coalition_masks`: row 0 none, the last row all
     present.
     """
     logits = coalition_logits(model, inputs, coalition_masks(len(model.modalities)), features)
-    return value_function(value)(full(logits), targets)
+    return value_function(value, task)(full(logits), targets)
 
 
 def phi_and_shares(
     logits: Tensor,
     targets: Tensor,
     *,
-    value: str | ValueFunction = "accuracy",
+    value: str | ValueFunction = "task",
+    task: Task = CLASSIFICATION,
     contribution: str = "clip",
 ) -> tuple[Tensor, Tensor]:
     """Shapley values (M,) and shares (M,) from the logits (2^M, N, C) of every coalition; an
     accuracy's are exact.
     """
-    if _counted(value):
+    if counted(value, task):
         return accuracy_shares(correct_counts(logits, targets), len(targets), contribution)
-    return value_shares(double(value_function(value)(full(logits), targets)), contribution)
+    return value_shares(double(value_function(value, task)(full(logits), targets)), contribution)
 
 
 def shapley_contributions(
@@ -105,7 +103,8 @@ def shapley_contributions(
     inputs: Mapping[str, Tensor],
     targets: Tensor,
     *,
-    value: str | ValueFunction = "accuracy",
+    value: str | ValueFunction = "task",
+    task: Task = CLASSIFICATION,
     contribution: str = "clip",
     features: Mapping[str, Tensor] | None = None,
     permutations: int = 64,
@@ -116,8 +115,10 @@ def shapley_contributions(
     Args:
         model: a `MultimodalModel`, or any module through `wrap`.
         inputs: {m: (N, ...)}.
-        targets: (N,) class indices.
-        value: `"accuracy"` (the paper), `"log_likelihood"`, `"confidence"`, or a callable.
+        targets: as the task has them: (N,) class indices, (N, L) labels, (N,) numbers.
+        value: `"task"` (accuracy, the paper's, in a classification), `"log_likelihood"`,
+            `"confidence"`, or a callable; see `value_function`.
+        task: what is being learnt.
         contribution: how values become shares; see `normalise`.
         features: features that need not be encoded again, taken as they are; see
             `coalition_logits`.
@@ -127,17 +128,19 @@ def shapley_contributions(
         seed: of those orders.
     """
     m = len(model.modalities)
-    counted = _counted(value)
-    game = correct_counts if counted else value_function(value)
+    whole_numbers = counted(value, task)
+    game = correct_counts if whole_numbers else value_function(value, task)
     # right answers are counted and divided last: whole numbers have no rounding
-    size = len(targets) if counted else 1
+    size = len(targets) if whole_numbers else 1
 
     def play(masks: Tensor) -> Tensor:
         return double(game(full(coalition_logits(model, inputs, masks, features)), targets))
 
     if m <= EXACT_LIMIT:
         logits = coalition_logits(model, inputs, coalition_masks(m), features)
-        phi, weights = phi_and_shares(logits, targets, value=value, contribution=contribution)
+        phi, weights = phi_and_shares(
+            logits, targets, value=value, task=task, contribution=contribution
+        )
         # the first coalition is nobody, the last everybody
         error, (empty, whole) = torch.zeros_like(phi), double(game(full(logits[[0, -1]]), targets))
         return Contributions(
@@ -147,8 +150,3 @@ def shapley_contributions(
     phi, error, empty, whole = (x / size for x in found)
     weights = normalise(phi, contribution, empty=empty)
     return Contributions(tuple(model.modalities), phi, weights, whole, empty, error)
-
-
-def _counted(value: str | ValueFunction) -> bool:
-    """Whether it is the accuracy, whose answers can be counted."""
-    return value in ("accuracy", accuracy_value)

@@ -8,9 +8,12 @@ from torch import Tensor
 
 from msam_lib._utils.precision import full
 from msam_lib.contributions.shapley import double
-from msam_lib.errors import unknown_name
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.tasks import CLASSIFICATION, Classification, Task
 
 ValueFunction = Callable[[Tensor, Tensor], Tensor]
+
+VALUES = ("task", "accuracy", "log_likelihood", "confidence")
 
 
 def correct_counts(logits: Tensor, targets: Tensor) -> Tensor:
@@ -25,35 +28,36 @@ def accuracy_value(logits: Tensor, targets: Tensor) -> Tensor:
     return double(correct_counts(logits, targets)) / len(targets)
 
 
-def log_likelihood_value(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean log-likelihood in nats (K,) of logits (K, N, C): smooth, unbounded below."""
-    return _mean_at(full(logits).log_softmax(-1), targets)
+def counted(value: str | ValueFunction, task: Task = CLASSIFICATION) -> bool:
+    """Whether the value is the accuracy, whose right answers can be counted."""
+    return value in ("accuracy", accuracy_value) or (
+        value == "task" and isinstance(task, Classification)
+    )
 
 
-def confidence_value(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean probability of the true class (K,) of logits (K, N, C): smooth, in [0, 1]."""
-    return _mean_at(full(logits).softmax(-1), targets)
+def value_function(value: str | ValueFunction, task: Task = CLASSIFICATION) -> ValueFunction:
+    """The value function of that name, or the given callable (outputs (K, N, C), targets) -> (K,).
 
+    * `"task"`: the task's own (`Task.value`): accuracy (the paper's Phi), the balanced score of
+      labels, the negative mean absolute error;
+    * `"accuracy"`: of a classification only, quantised to 1/N;
+    * `"log_likelihood"`: the negative loss, in nats for a classification: smooth, unbounded below;
+    * `"confidence"`: `Task.score`, the probability of the truth: smooth, in [0, 1].
 
-def _mean_at(scores: Tensor, targets: Tensor) -> Tensor:
-    """Mean over the samples of the scores (K, N, C) at the true class."""
-    column = targets.expand(len(scores), -1).unsqueeze(-1)  # (K, N, 1)
-    return double(scores.gather(-1, column)).mean((-2, -1))
-
-
-VALUES: dict[str, ValueFunction] = {
-    "accuracy": accuracy_value,
-    "log_likelihood": log_likelihood_value,
-    "confidence": confidence_value,
-}
-
-
-def value_function(value: str | ValueFunction) -> ValueFunction:
-    """The value function of that name, or the given callable (logits (K, N, C), targets (N,)) ->
-    (K,).
+    Raises:
+        MsamError: an unknown name, or the accuracy of another task.
     """
     if callable(value):
         return value
     if value not in VALUES:
         raise unknown_name("value", value, VALUES)
-    return VALUES[value]
+    if value == "accuracy" and not isinstance(task, Classification):
+        raise MsamError(
+            f"value='accuracy' is the share of right classes; {task!r} has none. Use value='task', "
+            "'log_likelihood' or 'confidence'."
+        )
+    if value == "log_likelihood":
+        return lambda z, y: double(-task.losses(full(z), y)).mean(-1)
+    if value == "confidence":
+        return lambda z, y: double(task.score(full(z), y)).mean(-1)
+    return accuracy_value if isinstance(task, Classification) else task.value

@@ -98,7 +98,9 @@ def load(
     }
     return DataSplits(
         name="avmnist",
-        **parts,
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
         modalities={m: kinds[m] for m in names},
         classes=tuple(str(d) for d in range(10)),
         provenance=(

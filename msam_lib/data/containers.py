@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from msam_lib.errors import MsamError, unknown_name
+from msam_lib.tasks import Classification, Task
 
 KINDS = ("image", "spectrogram", "sequence", "characters", "vector")
 
 
 class Batch(NamedTuple):
-    """One mini-batch: inputs `{modality: (N, ...)}`, targets `(N,)` and the samples' indices
-    `(N,)`.
+    """One mini-batch: inputs `{modality: (N, ...)}`, targets `(N,)` (or `(N, L)`, of L labels) and
+    the samples' indices `(N,)`.
 
     >>> Batch({"x1": torch.zeros(2, 3)}, torch.tensor([0, 1])).index is None
     True
@@ -111,6 +112,8 @@ class DataSplits:
         classes: class names; their number is the number of classes.
         provenance: sources and licences, what is real and what synthesised, as sentences.
         recipe: the options that determine this data set; part of the hash of a run.
+        other_task: what is being learnt, where it is not classification into `classes` (which then
+            names the labels, or is empty).
     """
 
     name: str
@@ -121,6 +124,12 @@ class DataSplits:
     classes: tuple[str, ...]
     provenance: str
     recipe: Mapping[str, object] = field(default_factory=dict)
+    other_task: Task | None = None
+
+    @property
+    def task(self) -> Task:
+        """What is being learnt."""
+        return self.other_task or Classification(len(self.classes))
 
     def replace(self, **changes: object) -> DataSplits:
         """A copy with some fields changed."""

@@ -135,7 +135,9 @@ def load(
     )
     return DataSplits(
         name="digits",
-        **{split: everything.subset(index) for split, index in where.items()},
+        train=everything.subset(where["train"]),
+        val=everything.subset(where["val"]),
+        test=everything.subset(where["test"]),
         modalities={m: MODALITIES[m] for m in names},
         classes=NAMES,
         provenance=(

@@ -59,9 +59,12 @@ def load(*, seed: int = 0, modalities: Sequence[str] | None = None, length: int 
         x = np.abs(signals[m]) if m == "emg" else signals[m]  # (N, 400, D)
         x = x.reshape(len(x), length, -1, x.shape[-1]).mean(2)
         features[m] = {p: x[r] for p, r in rows.items()}
+    parts = datasets(features, {p: targets[r] for p, r in rows.items()}, names)
     return DataSplits(
         name="isl",
-        **datasets(features, {p: targets[r] for p, r in rows.items()}, names),
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
         modalities={m: Modality("sequence", (length, CHANNELS[m])) for m in names},
         classes=classes,
         provenance=(

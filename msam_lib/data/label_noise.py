@@ -11,6 +11,7 @@ from torch import Tensor
 
 from msam_lib.data.containers import DataSplits, MultimodalDataset
 from msam_lib.errors import MsamError
+from msam_lib.tasks import Classification
 
 
 def flip_labels(targets: Tensor, rate: float, n_classes: int, *, seed: int = 0) -> Tensor:
@@ -45,7 +46,14 @@ def flip_labels(targets: Tensor, rate: float, n_classes: int, *, seed: int = 0) 
 def with_label_noise(splits: DataSplits, rate: float, *, seed: int = 0) -> DataSplits:
     """The data set with noisy training labels; rate and seed are added to the recipe, the number of
     changed labels to the provenance.
+
+    Raises:
+        MsamError: the data set is not a classification.
     """
+    if not isinstance(splits.task, Classification):
+        raise MsamError(
+            f"label_noise={rate} changes classes; {splits.name!r} is {splits.task!r}. Leave it 0."
+        )
     targets = flip_labels(splits.train.targets, rate, len(splits.classes), seed=seed)
     changed = int((targets != splits.train.targets).sum())
     train = MultimodalDataset(splits.train.inputs, targets)

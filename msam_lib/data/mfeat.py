@@ -70,9 +70,12 @@ def load(
     shares = [n_train / total, n_val / total, 1 - (n_train + n_val) / total]
     rows = dict(zip(PARTS, stratified(targets, shares, seed), strict=True))
     features = {m: {p: tables[m][r, :-1] for p, r in rows.items()} for m in names}
+    parts = datasets(features, {p: targets[r] for p, r in rows.items()}, names)
     return DataSplits(
         name="mfeat",
-        **datasets(features, {p: targets[r] for p, r in rows.items()}, names),
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
         modalities={m: Modality("vector", (features[m]["train"].shape[1],)) for m in names},
         classes=tuple(str(d) for d in range(10)),
         provenance=(

@@ -90,9 +90,12 @@ def load(
     tables = {m: {"train": train[m], "val": test[m][held], "test": test[m][~held]} for m in names}
     features = {m: {p: x[:, :-1] for p, x in parts.items()} for m, parts in tables.items()}
     targets = {p: x[:, -1] for p, x in tables[names[0]].items()}
+    parts = datasets(features, targets, names)
     return DataSplits(
         name="mosi",
-        **datasets(features, targets, names),
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
         modalities={m: Modality("vector", (features[m]["train"].shape[1],)) for m in names},
         classes=("negative", "positive"),
         provenance=(

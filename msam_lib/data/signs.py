@@ -82,7 +82,9 @@ def load(
     kinds = dict(pairs.modalities) | {"sign": Modality("image", (1, SIDE, SIDE))}
     return DataSplits(
         name="signs",
-        **parts,
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
         modalities={m: kinds[m] for m in names},
         classes=pairs.classes,
         provenance=(

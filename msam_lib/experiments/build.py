@@ -13,7 +13,7 @@ from msam_lib.data import DataSplits, load_dataset
 from msam_lib.diagnostics.probes.trainer_probes import TraceProbe
 from msam_lib.errors import MsamError
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.methods import Task, build_method
+from msam_lib.methods import build_method
 from msam_lib.models import MultimodalModel, build_model
 from msam_lib.training import (
     Loaders,
@@ -77,7 +77,7 @@ def build_trainer(
     data = load_data(e)
     seed_everything(e.seed)  # after loading, which may draw random numbers
     model = untrained_model(e, data).to(device)
-    method.setup(model, Task(len(data.classes)))
+    method.setup(model, data.task)
     loaders = Loaders.of(data, e.batch_size, seed=e.seed, train_part=e.train_part)
     # A method's own parameters are trained along with the model's.
     optimizer = build_optimizer(

@@ -21,7 +21,7 @@ from typing import Any
 from msam_lib import catalogue
 from msam_lib._utils.registry import Registry
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
-from msam_lib.methods.base import Method, Task
+from msam_lib.methods.base import Method
 from msam_lib.methods.requirements import capabilities
 
 METHODS: Registry[type[Method]] = Registry(catalogue.METHODS)
@@ -58,7 +58,6 @@ def build_method(name: str, **options: Any) -> Method:
 __all__ = [
     "METHODS",
     "Method",
-    "Task",
     "build_method",
     "capabilities",
 ]

@@ -1,4 +1,4 @@
-"""`Method`: one training rule, and `Task`: what is being learnt.
+"""`Method`: one training rule.
 
 A method is a module, so heads, averages and snapshots it keeps are in its `state_dict` and a
 resumed run is exact. The model is passed to each call and never stored.
@@ -9,11 +9,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
@@ -26,16 +24,9 @@ from msam_lib.methods.requirements import ADVICE, capabilities
 from msam_lib.models.base import Model, Output
 from msam_lib.models.fusions.registry import FUSIONS
 from msam_lib.models.micro_batches import micro_batches
+from msam_lib.tasks import CLASSIFICATION, Task
 
 Logs = dict[str, float | Tensor]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is being learnt: classification into `classes` classes."""
-
-    classes: int
-    kind: str = "classification"
 
 
 class Method(nn.Module):
@@ -75,6 +66,7 @@ class Method(nn.Module):
         self.precision: torch.dtype | None = None  # autocast's, set by the Trainer
         self.clip_norm: float | None = None  # gradient clipping before the optimizer's step
         self.total_epochs: int | None = None  # of the whole run, set by the Trainer
+        self.task: Task = CLASSIFICATION  # replaced by `setup`
         self._ready = False
 
     def check(self, model: Model) -> None:
@@ -102,13 +94,26 @@ class Method(nn.Module):
     def setup(self, model: Model, task: Task | None = None) -> None:
         """Called once before training: checks the model, and makes heads or buffers where there are
         any.
+
+        Args:
+            model: to be trained.
+            task: what is being learnt; None is classification.
+
+        Raises:
+            UnsupportedSetting: the model or the task is none that this method is defined for.
         """
+        self.task = task or CLASSIFICATION
+        if self.task.kind not in self.tasks:
+            raise UnsupportedSetting(
+                f"{self!r} is defined for {' and '.join(self.tasks)}; the task is {self.task!r}. "
+                f"Take a method for {self.task.kind}: `python -m msam_lib list methods` names them."
+            )
         self.check(model)
         self._ready = True
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        """The training loss, a scalar: cross-entropy of the fused logits, not in half precision."""
-        return F.cross_entropy(full(output.logits), batch.targets)
+        """The training loss, a scalar: the task's, of the fused logits, not in half precision."""
+        return self.task.loss(full(output.logits), batch.targets)
 
     def unimodal_losses(self, output: Output, batch: Batch) -> list[Tensor]:
         """The base class's `loss` of each modality's own logits."""

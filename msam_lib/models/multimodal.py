@@ -174,7 +174,7 @@ def build_model(
     """
     specs = data.modalities if isinstance(data, DataSplits) else data
     if isinstance(data, DataSplits):
-        classes = len(data.classes)
+        classes = data.task.outputs
     if classes is None:
         raise MsamError(
             "classes=None: give the number of classes when `data` is not a loaded data set."

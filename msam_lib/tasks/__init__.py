@@ -9,10 +9,10 @@ shape of a target.
 """
 
 from msam_lib.tasks.base import Task
-from msam_lib.tasks.classification import Classification
+from msam_lib.tasks.classification import CLASSIFICATION, Classification
 from msam_lib.tasks.multilabel import Multilabel
 from msam_lib.tasks.regression import Regression
 
 KINDS = ("classification", "multilabel", "regression")
 
-__all__ = ["KINDS", "Classification", "Multilabel", "Regression", "Task"]
+__all__ = ["CLASSIFICATION", "KINDS", "Classification", "Multilabel", "Regression", "Task"]

@@ -23,7 +23,7 @@ class Task:
     headline: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
     bounded: ClassVar[bool] = True
-    outputs: int
+    outputs: int  # C; 0 leaves it to the network
 
     def losses(self, z: Tensor, y: Tensor) -> Tensor:
         """The loss of each sample (..., N)."""
@@ -50,6 +50,10 @@ class Task:
     def metrics(self, z: Tensor, y: Tensor) -> dict[str, float]:
         """The metrics of a whole split, from outputs (N, C) and targets."""
         raise NotImplementedError
+
+    def headline_of(self, z: Tensor, y: Tensor) -> float:
+        """The headline metric alone."""
+        return self.metrics(z, y)[self.headline]
 
     def constant(self, y: Tensor) -> Tensor:
         """The outputs (C,) of the best answer that ignores its input, for these targets: the floor

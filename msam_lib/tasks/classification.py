@@ -17,14 +17,15 @@ class Classification(Task):
     Targets are (N,) class indices, outputs (N, C) logits.
 
     Args:
-        classes: C.
+        classes: C; None leaves it to the network.
     """
 
     kind: ClassVar = "classification"
     headline: ClassVar = "accuracy"
 
-    def __init__(self, classes: int) -> None:
-        self.outputs = self.classes = checked_outputs(classes, "classes")
+    def __init__(self, classes: int | None = None) -> None:
+        self.classes = classes
+        self.outputs = 0 if classes is None else checked_outputs(classes, "classes")
 
     def losses(self, z: Tensor, y: Tensor) -> Tensor:
         if z.dim() == 2:
@@ -54,15 +55,25 @@ class Classification(Task):
             "calibration_error": calibration_error(z, y),
         }
 
+    def headline_of(self, z: Tensor, y: Tensor) -> float:
+        return float(self.value(z, y))
+
     def constant(self, y: Tensor) -> Tensor:
         """The logarithm of the classes' shares."""
-        return torch.bincount(y, minlength=self.classes).double().div(len(y)).log()
+        return torch.bincount(y, minlength=self.outputs).double().div(len(y)).log()
 
     def expected(self) -> str:
-        return f"class indices (N,) of type int64, 0 to {self.classes - 1}"
+        most = "C - 1" if self.classes is None else self.classes - 1
+        return f"class indices (N,) of type int64, 0 to {most}"
 
     def suits(self, y: Tensor) -> bool:
         return y.dim() == 1 and y.dtype == torch.int64
+
+    def __repr__(self) -> str:
+        return f"Classification({'' if self.classes is None else self.classes})"
+
+
+CLASSIFICATION = Classification()  # into as many classes as the network has outputs
 
 
 def macro_f1(predicted: Tensor, targets: Tensor, classes: int) -> float:

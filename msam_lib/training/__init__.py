@@ -1,6 +1,6 @@
 """Training and evaluation: `Trainer` is the only loop, `evaluate` the only measurement."""
 
-from msam_lib.training.evaluate import Row, calibration_error, evaluate, macro_f1
+from msam_lib.training.evaluate import Row, evaluate
 from msam_lib.training.history import History, Record
 from msam_lib.training.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
 from msam_lib.training.runs import Run, default_store, list_runs
@@ -18,9 +18,7 @@ __all__ = [
     "Trainer",
     "build_optimizer",
     "build_schedule",
-    "calibration_error",
     "default_store",
     "evaluate",
     "list_runs",
-    "macro_f1",
 ]

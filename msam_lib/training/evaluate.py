@@ -16,10 +16,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from msam_lib.contributions.coalitions import coalition_logits
+from msam_lib.contributions.measure import phi_and_shares
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.contributions.shares import accuracy_shares
 from msam_lib.data.containers import MultimodalDataset
@@ -28,6 +28,7 @@ from msam_lib.errors import NonFiniteLoss
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Model
 from msam_lib.models.contexts import evaluating
+from msam_lib.tasks import CLASSIFICATION, Classification, Task
 
 EXACT_MODALITIES = 6  # beyond, the 2^M coalitions are left to `shapley_contributions`
 
@@ -40,45 +41,13 @@ class Row(NamedTuple):
     value: float
 
 
-def macro_f1(predicted: Tensor, targets: Tensor, classes: int) -> float:
-    """Unweighted mean over classes of the F1 score, in [0, 1]; classes that neither occur nor are
-    predicted are left out.
-
-    Args:
-        predicted, targets: (N,) classes.
-        classes: C.
-    """
-    # The confusion matrix (C, C); the F1 score of a class is 2 hits over its row and column sums.
-    pairs = torch.bincount(targets * classes + predicted, minlength=classes**2).view(
-        classes, classes
-    )
-    hit, total = pairs.diagonal().double(), (pairs.sum(0) + pairs.sum(1)).double()
-    return float((2 * hit / total.clamp(min=1))[total > 0].mean())
-
-
-def calibration_error(logits: Tensor, targets: Tensor, bins: int = 15) -> float:
-    """Expected calibration error in [0, 1] over equal-width confidence bins (Guo et al., ICML 2017,
-    Eq. 3).
-
-    Args:
-        logits: (N, C).
-        targets: (N,) classes.
-        bins: number of bins.
-    """
-    confidence, predicted = logits.softmax(-1).max(-1)
-    right = (predicted == targets).double()
-    # Eq. 3: |Σ (confidence − hit)| / N of a bin is its gap times its weight.
-    which = (confidence * bins).long().clamp(max=bins - 1)
-    gap = torch.zeros(bins, dtype=torch.float64).index_add_(0, which, confidence.double() - right)
-    return float(gap.abs().sum() / len(targets))
-
-
 @torch.no_grad()
 def evaluate(
     model: Model,
     data: MultimodalDataset,
     *,
     method: Method | None = None,
+    task: Task | None = None,
     batch_size: int = 500,
     per_class: bool = False,
 ) -> list[Row]:
@@ -88,15 +57,18 @@ def evaluate(
         model: a `MultimodalModel`, or any module through `wrap`.
         data: the split.
         method: its `predict` gives the fused logits; by default the model does.
+        task: what is being learnt; the method's by default, and else classification.
         batch_size: samples at a time.
         per_class: measure contributions within each class, too, as metric
-            `contribution/<class index>`.
+            `contribution/<class index>`. In a classification only.
 
     Returns:
-        Rows of the fused model: `loss` (nats), `accuracy`, `macro_f1` and `calibration_error` (in
-        [0, 1]); and of each modality: `accuracy`, `accuracy_head` (where it has logits), and up to
-        `EXACT_MODALITIES` modalities `accuracy_shapley`, `phi` (its Shapley value of the accuracy)
-        and `contribution` (its share of these).
+        Rows of the fused model: `loss` and the task's metrics (`accuracy`, `macro_f1` and
+        `calibration_error` of a classification, in [0, 1]); and of each modality: the task's
+        headline metric (`accuracy`), `accuracy_head` (where it has logits), and up to
+        `EXACT_MODALITIES` modalities `accuracy_shapley`, `phi` (its Shapley value of the task's
+        value, the accuracy) and `contribution` (its share of these). For another task the headline
+        metric's name stands in place of `accuracy`.
 
     Raises:
         NonFiniteLoss: the fused logits hold NaN or infinity.
@@ -125,48 +97,36 @@ def evaluate(
         raise NonFiniteLoss(
             f"the model's outputs are NaN or infinite on {bad} of {len(data)} samples"
         )
+    task = task or (CLASSIFICATION if method is None else method.task)
     # Coalition k holds the modalities of its binary digits, so modality i alone is number 2^i.
     y = data.targets
-    rows = _fused_rows(logits, y)
+    rows = [Row("fused", "loss", float(task.loss(logits, y)))]
+    rows += [Row("fused", metric, value) for metric, value in task.metrics(logits, y).items()]
     alone = [1 << i for i in range(len(names))] if exact else range(len(names))
     for m, k in zip(names, alone, strict=True):
-        rows.append(Row(m, "accuracy", _accuracy(stack[k], y)))
+        rows.append(Row(m, task.headline, task.headline_of(stack[k], y)))
         if heads[0]:
-            rows.append(Row(m, "accuracy_head", _accuracy(torch.cat([h[m] for h in heads]), y)))
+            own = torch.cat([h[m] for h in heads])
+            rows.append(Row(m, f"{task.headline}_head", task.headline_of(own, y)))
     if exact:
-        rows += _shapley_rows(stack, y, names)
-        if per_class:
+        rows += _shapley_rows(stack, y, names, task)
+        if per_class and isinstance(task, Classification):
             rows += _class_rows(stack, y, names)
     return rows
 
 
-def _accuracy(logits: Tensor, targets: Tensor) -> float:
-    """Accuracy in [0, 1] of logits (N, C)."""
-    return float((logits.argmax(-1) == targets).double().mean())
-
-
-def _fused_rows(logits: Tensor, y: Tensor) -> list[Row]:
-    """The measurements of the fused logits (N, C)."""
-    return [
-        Row("fused", "loss", float(F.cross_entropy(logits, y))),
-        Row("fused", "accuracy", _accuracy(logits, y)),
-        Row("fused", "macro_f1", macro_f1(logits.argmax(-1), y, logits.shape[-1])),
-        Row("fused", "calibration_error", calibration_error(logits, y)),
-    ]
-
-
-def _shapley_rows(stack: Tensor, y: Tensor, names: tuple[str, ...]) -> list[Row]:
-    """Shapley values of accuracy and logits, from the logits of all coalitions (2^M, N, C)."""
-    # Hits of every coalition: the game whose value is the accuracy.
-    counts = (stack.argmax(-1) == y).sum(-1)  # (2^M,)
-    phi, share = accuracy_shares(counts, len(y))
+def _shapley_rows(stack: Tensor, y: Tensor, names: tuple[str, ...], task: Task) -> list[Row]:
+    """Shapley values of the task's value and of the logits, from the logits of all coalitions
+    (2^M, N, C).
+    """
+    phi, share = phi_and_shares(stack, y, task=task)
     # AGM's definition: the modality's share of the logits, the empty coalition counting as 0.
     without_empty = stack.clone()
     without_empty[0] = 0
     response = shapley_from_values(without_empty)  # (M, N, C)
     rows = []
     for i, m in enumerate(names):
-        rows.append(Row(m, "accuracy_shapley", _accuracy(response[i], y)))
+        rows.append(Row(m, f"{task.headline}_shapley", task.headline_of(response[i], y)))
         rows += [Row(m, "contribution", float(share[i])), Row(m, "phi", float(phi[i]))]
     return rows
 
