@@ -13,6 +13,7 @@ from msam_lib.contributions.values import value_function
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.models.base import Model, Output
+from msam_lib.tasks import CLASSIFICATION, Task
 
 FEATURES = ("evaluation", "training")
 
@@ -44,13 +45,20 @@ class Dominance(nn.Module):
             raise MsamError(f"smoothing={smoothing}; it must be at least 0 and less than 1.")
         self.value, self.contribution, self.smoothing = value, contribution, smoothing
         self.features = features
+        self.task: Task = CLASSIFICATION
         self.names: tuple[str, ...] = ()
         self._known = False
         self.register_buffer("shares", torch.zeros(0))
         self.register_buffer("phi", torch.zeros(0))
 
-    def setup(self, model: Model) -> None:
-        """Forget everything; shares of zero mean that no batch has been measured yet."""
+    def setup(self, model: Model, task: Task) -> None:
+        """Forget everything; shares of zero mean that no batch has been measured yet.
+
+        Raises:
+            MsamError: a value that this task has not.
+        """
+        value_function(self.value, task)
+        self.task = task
         self.names = tuple(model.modalities)
         zeros = torch.zeros(len(self.names), device=next(model.parameters()).device)
         self.shares, self.phi, self._known = double(zeros), double(zeros), False
@@ -81,6 +89,7 @@ class Dominance(nn.Module):
                 batch.inputs,
                 batch.targets,
                 value=self.value,
+                task=self.task,
                 contribution=self.contribution,
                 features=None if encode else output.features,
             )
@@ -89,7 +98,11 @@ class Dominance(nn.Module):
         masks = coalition_masks(m, batch.targets.device if model.splittable else None)
         logits = logits_of_pass(model, batch.inputs, masks, output, encode=encode)
         return phi_and_shares(
-            logits, batch.targets, value=self.value, contribution=self.contribution
+            logits,
+            batch.targets,
+            value=self.value,
+            task=self.task,
+            contribution=self.contribution,
         )
 
     @property

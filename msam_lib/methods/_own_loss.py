@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch
 from msam_lib.models.base import Model, Output
+from msam_lib.tasks import Task
 
 
-def own_loss(model: Model, batch: Batch, output: Output, modality: str) -> Tensor:
-    """CE(f(x_m), y): from the modality's own logits, else with all other modalities absent.
+def own_loss(model: Model, batch: Batch, output: Output, modality: str, task: Task) -> Tensor:
+    """L(f(x_m), y): from the modality's own logits, else with all other modalities absent.
 
     Args:
         model, batch: of the step.
         output: of its forward pass, whose features are not computed again.
         modality: whose loss.
+        task: of the method.
     """
     if modality in output.unimodal:
         logits = output.unimodal[modality]
@@ -30,4 +31,4 @@ def own_loss(model: Model, batch: Batch, output: Output, modality: str) -> Tenso
         logits = model.fuse(features).logits
     else:
         logits = model(batch.inputs, present=[modality]).logits
-    return F.cross_entropy(full(logits), batch.targets)
+    return task.loss(full(logits), batch.targets)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msam_lib._utils.progress import progress_bar
@@ -18,6 +17,7 @@ from msam_lib.methods._state import Memory
 from msam_lib.models.base import Model
 from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import split
+from msam_lib.tasks import Task
 
 
 class Taught(NamedTuple):
@@ -65,13 +65,14 @@ class Teachers(nn.Module):
             pairs = zip(features.items(), self.heads, strict=True)
             return Taught(features, {m: head(h) for (m, h), head in pairs})
 
-    def teach(self, batches: BatchLoader, epochs: int, lr: float) -> None:
-        """Train every teacher on its modality alone: cross-entropy, Adam.
+    def teach(self, batches: BatchLoader, epochs: int, lr: float, task: Task) -> None:
+        """Train every teacher on its modality alone, with Adam.
 
         Args:
             batches: of the training split; the order follows the number of the epoch.
             epochs: of each teacher.
             lr: of Adam.
+            task: whose loss is followed.
         """
         total = epochs * len(self.names) * len(batches)
         with (
@@ -88,19 +89,19 @@ class Teachers(nn.Module):
                     for batch in batches:
                         optimizer.zero_grad(set_to_none=True)
                         logits = net(batch.inputs[m].to(device))
-                        backward(F.cross_entropy(logits, batch.targets.to(device)))
+                        backward(task.loss(logits, batch.targets.to(device)))
                         optimizer.step()
                         bar.update()
                 optimizer.zero_grad(set_to_none=True)
         self.memory["ready"] = True
 
-    def teach_once(self, loaders: Any, epochs: int, lr: float) -> None:
+    def teach_once(self, loaders: Any, epochs: int, lr: float, task: Task) -> None:
         """Train them on the loaders' training split, unless that has happened already."""
         if self.ready:
             return
         data, size = loaders.train.dataset, loaders.train.batch_size
         own = BatchLoader(data, size, shuffle=True, seed=0, drop_last="single")
-        self.teach(own, epochs, lr)
+        self.teach(own, epochs, lr, task)
 
 
 def check_teaching(epochs: int, lr: float) -> None:

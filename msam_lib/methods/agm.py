@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from msam_lib.data.containers import Batch
@@ -17,6 +16,7 @@ from msam_lib.methods._scores import mono_modal
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -53,6 +53,7 @@ class AGM(Method):
             where alpha (tau_k - r_k) > 88, as when a modality far ahead suddenly falls behind.
     """
 
+    tasks = KINDS
     reference = "Li et al., ICCV 2023, arXiv 2308.07686"
     passes = "1 forward, 1 backward, and 2^M - 2 through the fusion"
     requires = frozenset({"features"})
@@ -116,8 +117,7 @@ class AGM(Method):
     def coefficients(self, responses: Tensor, targets: Tensor) -> Tensor:
         """c (M,) from responses (M, N, C); the running means are updated afterwards."""
         m = len(responses)
-        flat = responses.flatten(0, 1)
-        scores = F.cross_entropy(flat, targets.repeat(m), reduction="none").view(m, -1)
+        scores = self.task.losses(responses, targets)  # (M, N)
         s = scores.clamp(max=LARGEST).mean(1)  # s_k (M,)
 
         def ratio(x: Tensor) -> Tensor:

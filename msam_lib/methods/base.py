@@ -92,12 +92,8 @@ class Method(nn.Module):
         return self.requires
 
     def setup(self, model: Model, task: Task | None = None) -> None:
-        """Called once before training: checks the model, and makes heads or buffers where there are
-        any.
-
-        Args:
-            model: to be trained.
-            task: what is being learnt; None is classification.
+        """Called once before training: checks model and task (None is classification), and makes
+        heads or buffers where there are any.
 
         Raises:
             UnsupportedSetting: the model or the task is none that this method is defined for.

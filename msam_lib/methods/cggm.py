@@ -15,6 +15,7 @@ from msam_lib.methods._state import OwnOptimizer
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model
 from msam_lib.models.multimodal import split
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -50,6 +51,7 @@ class CGGM(Method):
         classifier_lr: of their Adam.
     """
 
+    tasks = KINDS
     reference = "Guo et al., NeurIPS 2024, arXiv 2411.01409"
     passes = "1 forward, 1 backward; once more through the fusion and the classifiers"
     requires = frozenset({"features"})
@@ -144,8 +146,8 @@ class CGGM(Method):
         detached = [f.detach().float().requires_grad_() for f in features.values()]
         for net, f in zip(self.classifiers, detached, strict=True):
             logits = net(f)
-            losses.append(F.cross_entropy(logits, batch.targets))
-            right.append((logits.argmax(-1) == batch.targets).float().mean())
+            losses.append(self.task.loss(logits, batch.targets))
+            right.append(self.task.credit(logits, batch.targets).mean())
         backward(sum(losses[1:], losses[0]))
         # at the features, of one shape under every fusion
         pulls = [torch.zeros_like(f) if f.grad is None else f.grad for f in detached]

@@ -19,6 +19,7 @@ from msam_lib.methods._gradients import (
 from msam_lib.methods._perturbation import SecondPass, ascent
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -44,6 +45,7 @@ class CRSAM(Method):
         beta: weight of the slope.
     """
 
+    tasks = KINDS
     reference = "Wu et al., AAAI 2024, arXiv 2312.13555"
     passes = "3 forward, 3 backward"
     caveat = "the regulariser's printed form is quoted from memory; the update is the released one"

@@ -13,6 +13,7 @@ from msam_lib.methods._alone import alone, constant
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Model, Output, summed
 from msam_lib.models.multimodal import split
+from msam_lib.tasks import KINDS
 
 
 class DGL(Method):
@@ -36,6 +37,7 @@ class DGL(Method):
         alpha: weight of the unimodal losses.
     """
 
+    tasks = KINDS
     reference = "Wei et al., ICCV 2025, arXiv 2507.10213"
     passes = "1 forward, 1 backward, and M through the fusion"
     requires = frozenset({"features"})

@@ -96,7 +96,7 @@ class G2D(Method):
         """Train the teachers, once, and remember where we are."""
         self.memory["epoch"] = epoch
         if self.alpha or self.beta or self.stage_epochs:
-            self.teachers.teach_once(loaders, self.teacher_epochs, self.teacher_lr)
+            self.teachers.teach_once(loaders, self.teacher_epochs, self.teacher_lr, self.task)
 
     def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:
         """Forward pass and loss, with both distillations."""

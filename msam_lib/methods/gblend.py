@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from msam_lib._utils.progress import progress_bar
@@ -20,6 +19,7 @@ from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, Output, summed
 from msam_lib.models.contexts import evaluating
+from msam_lib.tasks import KINDS, Task
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -52,6 +52,7 @@ class GBlend(Method):
             parameter by parameter.
     """
 
+    tasks = KINDS
     reference = "Wang et al., CVPR 2020, arXiv 1905.12681"
     requires = frozenset({"unimodal_logits"})
     passes = "1 forward, 1 backward; M + 1 short trainings per estimate"
@@ -83,7 +84,7 @@ class GBlend(Method):
         self._due: tuple[int, Any] | None = None  # an estimate's epoch and loaders
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        each = losses(output, batch.targets)
+        each = losses(output, batch.targets, self.task)
         # equal until the first estimate, and in a bare loop
         weights = self.memory["weights"] or dict.fromkeys(each, 1 / len(each))
         return summed(weights[k] * each[k] for k in each)
@@ -141,7 +142,7 @@ class GBlend(Method):
             for batch in batches:
                 batch = batch.to(device)
                 optimizer.zero_grad(set_to_none=True)
-                backward(losses(net(batch.inputs), batch.targets)[k])
+                backward(losses(net(batch.inputs), batch.targets, self.task)[k])
                 optimizer.step()
         return self._measure(net, fit)[k], self._measure(net, held)[k]
 
@@ -152,15 +153,15 @@ class GBlend(Method):
         with evaluating(model):
             for batch in BatchLoader(data, 500):
                 batch = batch.to(device)
-                for k, v in losses(model(batch.inputs), batch.targets).items():
+                for k, v in losses(model(batch.inputs), batch.targets, self.task).items():
                     sums[k] = sums.get(k, 0.0) + float(v) * len(batch.targets)
         return {k: v / len(data) for k, v in sums.items()}
 
 
-def losses(output: Output, targets: Tensor) -> dict[str, Tensor]:
-    """Cross-entropy of every modality's own logits and of the fused ones."""
-    each = {m: F.cross_entropy(z.float(), targets) for m, z in output.unimodal.items()}
-    return each | {WHOLE: F.cross_entropy(output.logits.float(), targets)}
+def losses(output: Output, targets: Tensor, task: Task) -> dict[str, Tensor]:
+    """The loss of every modality's own logits and of the fused ones."""
+    each = {m: task.loss(z.float(), targets) for m, z in output.unimodal.items()}
+    return each | {WHOLE: task.loss(output.logits.float(), targets)}
 
 
 def blend(changes: Mapping[str, tuple[float, float]]) -> dict[str, float]:

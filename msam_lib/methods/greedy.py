@@ -16,6 +16,7 @@ from msam_lib.methods._state import Memory, OwnOptimizer
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model, Output
 from msam_lib.models.multimodal import split
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -56,6 +57,7 @@ class Greedy(Method):
         warmup: epochs in which speeds are measured, but nothing is re-balanced.
     """
 
+    tasks = KINDS
     reference = "Wu et al., ICML 2022, arXiv 2202.05306"
     passes = "1 forward, 1 backward, and the gates"
     requires = frozenset({"features"})

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msam_lib._utils.vectors import flat, unflat
@@ -16,6 +15,7 @@ from msam_lib.methods._gradients import grads_of
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.base import Model, Output
+from msam_lib.tasks import KINDS
 
 SMOOTH = 10  # epochs over which the Fisher traces are averaged, those before the first being 0
 
@@ -45,6 +45,7 @@ class InfoReg(Method):
         weight: of the unimodal losses; with beta = 0, 0 is joint training.
     """
 
+    tasks = KINDS
     reference = "Huang et al., CVPR 2025"
     requires = frozenset({"unimodal_logits"})
     caveat = "the released constants (0.95 and 0.1) were tuned per modality to CREMA-D"
@@ -80,7 +81,7 @@ class InfoReg(Method):
         base = super().loss(output, batch)
         if not self.weight:
             return base
-        own = [F.cross_entropy(z.float(), batch.targets) for z in output.unimodal.values()]
+        own = [self.task.loss(z.float(), batch.targets) for z in output.unimodal.values()]
         return base + self.weight * sum(own)
 
     @torch.no_grad()
@@ -105,7 +106,7 @@ class InfoReg(Method):
     def gaps(self, output: Output, targets: Tensor) -> Tensor:
         """gap (M,): how far each modality's score is ahead of the others' mean."""
         z = torch.stack([v.float() for v in output.unimodal.values()])  # (M, N, C)
-        s = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)  # s_m (M,)
+        s = self.task.score(z, targets).sum(1)  # s_m (M,)
         return s - (s.sum() - s) / (len(s) - 1)
 
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:

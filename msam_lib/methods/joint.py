@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from msam_lib.methods.base import Method
+from msam_lib.tasks import KINDS
 
 
 class Joint(Method):
@@ -11,5 +12,6 @@ class Joint(Method):
     Changes: nothing. Requires: nothing.
     """
 
+    tasks = KINDS
     reference = "the ordinary baseline"
     neutral: ClassVar = {}

@@ -10,6 +10,7 @@ from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Output, summed
+from msam_lib.tasks import KINDS
 
 
 class JointUnimodal(Method):
@@ -25,6 +26,7 @@ class JointUnimodal(Method):
         weight: of the unimodal losses; 0 is joint training.
     """
 
+    tasks = KINDS
     reference = "a control; with weight 1, the uniform baseline of Wei and Hu, ICML 2024"
     requires = frozenset({"unimodal_logits"})
     neutral: ClassVar = {"weight": 0.0}

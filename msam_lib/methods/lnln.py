@@ -112,10 +112,8 @@ class LNLN(Method):
         return {"loss": task.detach()} | logs
 
     def task_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy, or the squared error of the one output where targets are numbers."""
-        if targets.is_floating_point():
-            return F.mse_loss(logits[:, 0].float(), targets)
-        return F.cross_entropy(logits.float(), targets)
+        """The task's loss; in a regression the paper's is the squared error, Regression("l2")."""
+        return self.task.loss(logits.float(), targets)
 
     def damage(self, model: Model, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Inputs with missing values, and the rates (N,) per modality."""

@@ -23,6 +23,7 @@ from msam_lib.methods._perturbation import SecondPass, ascent
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -46,6 +47,7 @@ class LookSAM(Method):
         period: steps from one second pass to the next; 1 is SAM.
     """
 
+    tasks = KINDS
     reference = "Liu et al., CVPR 2022, arXiv 2203.02714"
     passes = "1 forward, 1 backward; 2 and 2 every `period` steps"
     neutral: ClassVar = {"rho": 0.0, "alpha": 0.0}

@@ -17,6 +17,7 @@ from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model, Output, summed
 from msam_lib.models.multimodal import split
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -56,6 +57,7 @@ class MASAM(Method):
         variant: see above.
     """
 
+    tasks = KINDS
     reference = "MASAM, ICLR 2026"
     graph_use = "twice"
     passes = "1 forward, 2 backward, and one of each for the displaced encoder"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from msam_lib.data.containers import Batch
@@ -77,7 +76,7 @@ class MILES(Method):
             return fused
         own = output.unimodal.values()
         # Eq. 3
-        return fused + self.gamma * summed(F.cross_entropy(z.float(), batch.targets) for z in own)
+        return fused + self.gamma * summed(self.task.loss(z.float(), batch.targets) for z in own)
 
     def scores(self, model: Model, output: Output, batch: Batch) -> Scores:
         """What each modality says on its own, {m: (N, C)}: its logits, if the loss trains them."""

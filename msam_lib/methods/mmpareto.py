@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from msam_lib._utils.vectors import flat, unflat
@@ -15,6 +14,7 @@ from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import gradients, trainable
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -43,6 +43,7 @@ class MMPareto(Method):
         variant: see above.
     """
 
+    tasks = KINDS
     reference = "Wei and Hu, ICML 2024, arXiv 2405.17730"
     graph_use = "twice"
     passes = "1 forward, 2 backward"
@@ -60,7 +61,7 @@ class MMPareto(Method):
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """One forward pass, two gradients, one optimizer step."""
         output, fused = self.compute(model, batch)
-        own = [F.cross_entropy(z.float(), batch.targets) for z in output.unimodal.values()]  # L_m
+        own = [self.task.loss(z.float(), batch.targets) for z in output.unimodal.values()]  # L_m
         parameters = trainable(model)
         g_f = gradients(fused, parameters, retain_graph=True)
         # L_m reaches encoder m alone, so the sum's gradient holds every g_u

@@ -11,6 +11,7 @@ from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Inputs, Model, Output
+from msam_lib.tasks import KINDS
 
 
 class ModalityDropout(Method):
@@ -30,6 +31,7 @@ class ModalityDropout(Method):
         probability: of each modality of each sample; 0 is joint training.
     """
 
+    tasks = KINDS
     reference = "a control, after Neverova et al., T-PAMI 2016, arXiv 1501.00102"
     neutral: ClassVar = {"probability": 0.0}
 

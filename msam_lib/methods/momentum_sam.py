@@ -10,6 +10,7 @@ from msam_lib.methods._gradients import backward, trainable
 from msam_lib.methods._perturbation import ascent, displaced, momentum_of
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -34,6 +35,7 @@ class MomentumSAM(Method):
         sign: `"minus"` as above; `"plus"` climbs along v, as `msam` with `ascent="momentum"` does.
     """
 
+    tasks = KINDS
     reference = "Becker et al., 2024, arXiv 2401.12033"
     neutral: ClassVar = {"rho": 0.0}
     paper_options: ClassVar = {"CIFAR-100 (released default)": {"rho": 0.3}}

@@ -25,6 +25,7 @@ from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model, Output, summed
 from msam_lib.models.contexts import frozen_statistics
 from msam_lib.models.multimodal import split
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -55,14 +56,13 @@ class MSAM(Method):
 
     Changes: the landscape. Requires: encoder blocks for `reading="encoder"`, nothing else.
     No code was released. Algorithm 1 prints three backward passes; grad L is shared, two suffice.
-    Right answers are counted, so the shares of the accuracy are exact.
+    Shares of an accuracy are exact: right answers are counted.
 
     Args:
         rho: radius of the perturbation.
         reading: see above.
-        value: Phi, `"accuracy"` (the paper), `"log_likelihood"` or `"confidence"`.
-        contribution: `"clip"`, `"agm"` or `"softmax"`, for negative Shapley values; see
-            `contributions.normalise`.
+        value: Phi, `"task"` (accuracy, the paper's), `"log_likelihood"` or `"confidence"`.
+        contribution: `"clip"`, `"agm"` or `"softmax"`; see `contributions.normalise`.
         smoothing: moving average over steps, v <- smoothing * v + (1 - smoothing) * v_batch; 0 is
             the paper.
         ascent: `"gradient"`, or `"momentum"`: one gradient at theta + rho * v_d * momentum /
@@ -80,6 +80,7 @@ class MSAM(Method):
             (benchmarks/shares_of_features.py).
     """
 
+    tasks = KINDS
     reference = "Nowdeh et al., NeurIPS 2025, arXiv 2510.24919"
     passes = "2 forward, 2 backward; with ascent='momentum' 1 and 1"
     neutral: ClassVar = {"rho": 0.0}
@@ -88,7 +89,7 @@ class MSAM(Method):
         self,
         rho: float = 0.05,
         reading: str = "literal",
-        value: str = "accuracy",
+        value: str = "task",
         contribution: str = "clip",
         smoothing: float = 0.0,
         ascent: str = "gradient",
@@ -119,7 +120,7 @@ class MSAM(Method):
         super().setup(model, task)
         if self.target not in (allowed := [*TARGETS, *model.modalities]):
             raise unknown_name("target", self.target, allowed)
-        self.dominance.setup(model)
+        self.dominance.setup(model, self.task)
 
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:
         """One training step in the chosen reading. Logs the loss and the shares."""
@@ -192,7 +193,10 @@ class MSAM(Method):
         if self.mixing is not None:
             v[target] = self.mixing
         with self.autocast(batch), frozen_statistics(model):
-            losses = {m: times(own_loss(model, batch, output, m), v[m]) for m in model.modalities}
+            losses = {
+                m: times(own_loss(model, batch, output, m, self.task), v[m])
+                for m in model.modalities
+            }
         kept = {m: f.detach() for m, f in output.features.items()}
         backward(losses[target])  # grad L_d(theta), for eps alone
         parameters = with_gradient(trainable(model))  # L_d reaches no other modality's encoder
@@ -218,7 +222,7 @@ class MSAM(Method):
     ) -> Tensor:
         with self.autocast(batch):
             again = self._again(model, batch, kept, target)
-            return own_loss(model, batch, again, target)
+            return own_loss(model, batch, again, target, self.task)
 
     def _momentum(self, model: Model, batch: Batch, optimizer: Optimizer) -> Tensor:
         """One pass at theta + rho * v_d * momentum / ||momentum||; v_d is that of the step

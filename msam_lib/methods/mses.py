@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -16,6 +15,7 @@ from msam_lib.methods._scores import Scores, modality_scores, on_split
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, Output
+from msam_lib.tasks import KINDS
 
 
 class MSES(Method):
@@ -43,6 +43,7 @@ class MSES(Method):
         smoothing: weight of the epoch before, 0 to less than 1.
     """
 
+    tasks = KINDS
     reference = "Fujimori et al., 2020"
     requires = frozenset({"encoders"})
     neutral: ClassVar = {"patience": None}
@@ -115,6 +116,6 @@ def _tensors(model: Model, m: str) -> list[Tensor]:
 
 
 def unimodal_losses(model: Model, data: Any, rule: MSES) -> dict[str, float]:
-    """{modality: mean cross-entropy of its own logits} on a split, in evaluation mode."""
+    """{modality: mean loss of its own logits} on a split, in evaluation mode."""
     _, scores, targets = on_split(model, data, rule.scores)
-    return {m: float(F.cross_entropy(z, targets)) for m, z in scores.items()}
+    return {m: float(rule.task.loss(z, targets)) for m, z in scores.items()}

@@ -11,10 +11,11 @@ from torch.optim import Optimizer
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import grads_of, own_parameters
-from msam_lib.methods._scores import Scores, accuracy, modality_scores, on_split
+from msam_lib.methods._scores import Scores, modality_scores, on_split
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model, Output
+from msam_lib.tasks import KINDS
 
 STRATEGIES = ("dynamic", "keep")
 
@@ -42,6 +43,7 @@ class MSLR(Method):
         window: epochs averaged.
     """
 
+    tasks = KINDS
     reference = "Yao and Mihalcea, Findings of ACL 2022"
     requires = frozenset({"encoders"})
     neutral: ClassVar = {"strategy": "keep", "rates": None}
@@ -114,6 +116,6 @@ class MSLR(Method):
 
 
 def unimodal_accuracies(model: Model, data: Any, rule: MSLR) -> dict[str, float]:
-    """{modality: accuracy of its own logits} on a split, in evaluation mode."""
+    """{modality: accuracy of its own logits, `Task.credit`} on a split, in evaluation mode."""
     _, scores, targets = on_split(model, data, rule.scores)
-    return {m: accuracy(z, targets) for m, z in scores.items()}
+    return {m: float(rule.task.credit(z, targets).double().mean()) for m, z in scores.items()}

@@ -14,6 +14,7 @@ from msam_lib.methods._scores import Scores, modality_scores
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, Output
+from msam_lib.tasks import KINDS
 
 VARIANTS = ("paper", "released")
 
@@ -42,6 +43,7 @@ class OGMGE(Method):
         variant: `"paper"` for all parameters of the encoders, `"released"` for kernels.
     """
 
+    tasks = KINDS
     reference = "Peng et al., CVPR 2022, arXiv 2203.15332"
     passes = "1 forward, 1 backward; early fusion: and 2^M - 2 through the fusion"
     requires = frozenset({"encoders"})
@@ -99,7 +101,7 @@ class OGMGE(Method):
     def balance(self, scores: Scores, targets: Tensor) -> dict[str, Tensor]:
         """{modality: k_m} from logits {m: (N, C)}: Eq. 8 to 10."""
         z = torch.stack(list(scores.values()))  # (M, N, C)
-        s = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)  # (M,)
+        s = self.task.score(z, targets).sum(1)  # (M,)
         others = (s.sum() - s) / (len(s) - 1)  # mean score of the others (M,)
         ratio = s / others.clamp_min(torch.finfo(s.dtype).tiny)  # rho_m
         # only a modality ahead of the others is slowed

@@ -17,6 +17,7 @@ from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import split
+from msam_lib.tasks import KINDS
 
 
 class OPM(Method):
@@ -45,6 +46,7 @@ class OPM(Method):
         warmup: epochs of joint training first; a bare loop is past them.
     """
 
+    tasks = KINDS
     reference = "Wei et al., T-PAMI 2024, arXiv 2410.11582"
     requires = frozenset({"features"})
     neutral: ClassVar = {"q_base": 0.0}
@@ -102,7 +104,7 @@ class OPM(Method):
     @torch.no_grad()
     def drop_probabilities(self, z: Tensor, targets: Tensor) -> Tensor:
         """q (M,) from logits (M, N, C)."""
-        scores = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)  # s_m (M,)
+        scores = self.task.score(z, targets).sum(1)  # s_m (M,)
         others = (scores.sum() - scores) / max(len(scores) - 1, 1)
         lead = scores / others.clamp_min(torch.finfo(scores.dtype).tiny) - 1  # rho_m - 1
         q = (self.q_base * (1 + self.lam * torch.tanh(lead))).clamp(0, 1)

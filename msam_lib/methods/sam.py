@@ -12,6 +12,7 @@ from msam_lib.methods._gradients import backward, forget, grads_of, trainable, w
 from msam_lib.methods._perturbation import SecondPass, adaptive_ascent, ascent
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -30,6 +31,7 @@ class SAM(Method):
         rho: radius of the neighbourhood, in the norm of all weights together; 0 is joint training.
     """
 
+    tasks = KINDS
     reference = "Foret et al., ICLR 2021, arXiv 2010.01412"
     passes = "2 forward, 2 backward"
     neutral: ClassVar = {"rho": 0.0}
@@ -73,6 +75,7 @@ class ASAM(SAM):
         eta: keeps T away from zero.
     """
 
+    tasks = KINDS
     reference = "Kwon et al., ICML 2021, arXiv 2102.11600"
 
     def __init__(self, rho: float = 0.5, eta: float = 0.01) -> None:

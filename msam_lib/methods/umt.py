@@ -14,6 +14,7 @@ from msam_lib.errors import MsamError
 from msam_lib.methods._teachers import Teachers, check_teaching
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.base import Model, Output, summed
+from msam_lib.tasks import KINDS
 
 
 class UMT(Method):
@@ -38,6 +39,7 @@ class UMT(Method):
         teacher_lr: of the teachers' Adam.
     """
 
+    tasks = KINDS
     reference = "Du et al., ICML 2023, arXiv 2305.01233"
     passes = "1 forward, 1 backward, 1 forward of the teachers; M unimodal trainings at the start"
     requires = frozenset({"features"})
@@ -63,7 +65,7 @@ class UMT(Method):
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Train the teachers, once."""
         if self.weight:
-            self.teachers.teach_once(loaders, self.teacher_epochs, self.teacher_lr)
+            self.teachers.teach_once(loaders, self.teacher_epochs, self.teacher_lr, self.task)
 
     def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:
         """Forward pass and loss, with the distance from the teachers' features."""

@@ -4,13 +4,13 @@ way.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from msam_lib.data.containers import Batch
 from msam_lib.errors import unknown_name
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Output
+from msam_lib.tasks import KINDS
 
 
 class Unimodal(Method):
@@ -26,6 +26,7 @@ class Unimodal(Method):
         modality: train only this one; None trains all of them, each alone.
     """
 
+    tasks = KINDS
     reference = "one model per modality; the reference in Peng et al., CVPR 2022, Fig. 1"
     requires = frozenset({"unimodal_logits"})
 
@@ -37,5 +38,5 @@ class Unimodal(Method):
         if self.modality is not None and self.modality not in output.unimodal:
             raise unknown_name("modality", self.modality, output.unimodal)
         chosen = output.unimodal if self.modality is None else [self.modality]
-        terms = [F.cross_entropy(output.unimodal[m].float(), batch.targets) for m in chosen]
+        terms = [self.task.loss(output.unimodal[m].float(), batch.targets) for m in chosen]
         return sum(terms[1:], terms[0])

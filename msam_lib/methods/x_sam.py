@@ -25,6 +25,7 @@ from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model, summed
 from msam_lib.models.contexts import evaluating
+from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -68,6 +69,7 @@ class XSAM(Method):
         variant: see above.
     """
 
+    tasks = KINDS
     reference = "Duan et al., 2026, arXiv 2601.10251"
     graph_use = "second order"
     passes = (

@@ -11,6 +11,7 @@ from msam_lib.experiments.build import run_experiment
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.models import build_fusion
+from msam_lib.tasks import Regression
 from tests.helpers import CLASSES, make_batch, make_model, sgd, weights
 
 SMALL = {"n_train": 200, "n_val": 60, "n_test": 60}
@@ -100,6 +101,7 @@ def test_regression_learns_numbers():
     x = {m: torch.randn(128, *s.shape) for m, s in specs.items()}
     batch = make_batch(n=1)._replace(inputs=x, targets=x["x1"].sum(1) + x["x2"][:, 0])
     rule, optimizer = build_method("lnln", missing=0.1), sgd(model, 0.01, 0.9)
+    rule.setup(model, Regression("l2"))
     losses = [float(rule.step(model, batch, optimizer)["loss"]) for _ in range(200)]
     assert losses[-1] < 0.3 * losses[0]
     assert losses[0] == pytest.approx(float(batch.targets.square().mean()), rel=0.5)
