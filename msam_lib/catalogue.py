@@ -218,6 +218,7 @@ DATASETS: dict[str, DatasetRow] = {
             "synergy": "share of samples whose class only all modalities together show (0)",
             "n_classes": "number of classes (4)",
             "dim": "length of each vector (16)",
+            "task": "classification (default), multilabel or regression",
             "n_train": "training samples (2000)",
             "n_val": "validation samples (500)",
             "n_test": "test samples (1000)",

@@ -2,11 +2,15 @@
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
 from msam_lib.errors import MsamError
+from msam_lib.plots.results_table import results_table
+from msam_lib.results.frame import reported_epoch
+from msam_lib.results.headline import HEADLINES
 from msam_lib.tasks import Classification, Multilabel, Regression
 
 N, K = 12, 3
@@ -162,3 +166,27 @@ def test_metrics_of_ordinal_scores():
 def test_bad_options_are_named(make, named):
     with pytest.raises(MsamError, match=named):
         make()
+
+
+def test_tables_know_the_headline_of_every_task(task):
+    headline = HEADLINES[task.headline]
+    assert headline.higher_is_better == task.higher_is_better
+
+
+def test_the_reported_epoch_and_the_best_row_are_those_of_the_smallest_error():
+    rows = []
+    for label, errors in {"joint": (0.9, 0.5, 0.7), "sam": (0.8, 0.6, 0.9)}.items():
+        for seed in (0, 1):
+            for epoch, error in enumerate(errors):
+                same = {"dataset": "d", "fusion": "late", "method": label, "label": label}
+                same |= {"seed": seed, "preset": "", "run": f"{label}{seed}", "step": 0}
+                for split in ("val", "test"):
+                    for m in ("fused", "x1"):
+                        value = error + 0.01 * seed
+                        row = {"epoch": epoch, "split": split, "modality": m, "metric": "mae"}
+                        rows.append(same | row | {"value": value})
+    frame = pd.DataFrame(rows)
+    assert set(reported_epoch(frame)["epoch"]) == {1}
+    first = next(r for r in results_table(frame).rows if r.name == "Joint training")
+    assert [c.rank for c in first.cells] == [1, 1]
+    assert first.cells[0].mean == pytest.approx(50.5)

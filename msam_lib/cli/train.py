@@ -31,14 +31,17 @@ def add_parsers(commands: Commands) -> None:
 def _train(args: argparse.Namespace) -> None:
     from msam_lib._utils.reproducibility import pick_device
     from msam_lib.experiments.build import run_experiment
+    from msam_lib.results.headline import headline_of
 
     experiment = preset_experiment(args)
     print(f"{experiment.name} on {pick_device(experiment.device)}")
     run = run_experiment(experiment, args.store)
     history = run.metrics()
     last = history[(history.epoch == history.epoch.max()) & (history.split == "test")]
-    for row in last[last.metric.isin(["accuracy", "contribution"])].itertuples():
-        print(f"  {row.modality:10} {row.metric:13} {100 * row.value:6.2f} %")
+    headline = headline_of(last)
+    for row in last[last.metric.isin([headline.metric, "contribution"])].itertuples():
+        print(f"  {row.modality:10} {row.metric:13} {100 * row.value:6.2f}")
+    print(f"  ({headline.words}; contributions in percent)")
     print(f"kept in {run.path}")
 
 

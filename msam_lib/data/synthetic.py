@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from msam_lib.data._latent import latent_split, latent_task
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
-from msam_lib.errors import MsamError
+from msam_lib.errors import MsamError, unknown_name
+from msam_lib.tasks import KINDS
 
 
 def load(
@@ -25,6 +27,7 @@ def load(
     n_train: int = 2000,
     n_val: int = 500,
     n_test: int = 1000,
+    task: str = "classification",
 ) -> DataSplits:
     """Gaussian vectors x_m = snr_m * s_m + noise, noise ~ N(0, I), with s_m a unit vector or zero.
 
@@ -43,21 +46,28 @@ def load(
     sum_m snr_m <x_m, mu_(m,c)>. For two classes its accuracy is Phi(sqrt(sum_m snr_m^2 / 2)), Phi
     the normal distribution function, and that of modality m alone is Phi(snr_m / sqrt 2).
 
+    With `task="regression"` and `"multilabel"` every modality sees latent factors s_l ~ N(0, 1)
+    through noise, x_m = snr_m * sum_l s_l mu_(m,l) + noise. A regression's target is its only
+    factor; the best answer's mean absolute error is sqrt(2 / (pi (1 + sum_m snr_m^2))). Label l of
+    `n_classes` is on where s_l exceeds a threshold, so that the labels' shares fall from 40 % to
+    3 %, as MIMIC's phenotypes do.
+
     Args:
         seed: of prototypes and samples.
         modalities: from "x1", "x2", ..., all by default.
         n_modalities: M, at least 1.
         snr: signal-to-noise ratio of each modality; one number for all of them, or one each (a
             shorter list is repeated).
-        redundancy, synergy: see above, in [0, 1].
-        n_classes: C, at least 2.
+        redundancy, synergy: see above, in [0, 1]; of a classification only.
+        n_classes: C, at least 2; the number of labels of `task="multilabel"`.
         dim: length of each vector, at least 2C.
         n_train, n_val, n_test: number of samples.
+        task: `"classification"`, `"multilabel"` or `"regression"`.
 
     Raises:
         MsamError: a value that is not allowed.
     """
-    _check(n_modalities, redundancy, synergy, n_classes, dim)
+    _check(n_modalities, redundancy, synergy, n_classes)
     given = [float(snr)] if isinstance(snr, int | float) else [float(s) for s in snr]
     if not given or min(given) < 0:
         raise MsamError(f"snr={snr}; every signal-to-noise ratio must be 0 or larger.")
@@ -66,10 +76,24 @@ def load(
     everything = [f"x{i + 1}" for i in range(n_modalities)]
     names = choose_modalities(modalities, everything)
     generator = torch.Generator().manual_seed(seed)
-    prototypes = [_orthonormal(2 * n_classes, dim, generator) for _ in everything]
+    if task not in KINDS:
+        raise unknown_name("task", task, KINDS)
+    if task != "classification" and (redundancy, synergy) != (1.0, 0.0):
+        raise MsamError(
+            f"redundancy={redundancy}, synergy={synergy} have a meaning for "
+            f"task='classification' only; the task is {task!r}. Leave them out."
+        )
+    rows = {"classification": 2 * n_classes, "multilabel": n_classes, "regression": 1}[task]
+    if dim < rows:
+        needed = "2 * n_classes" if task == "classification" else "n_classes"
+        raise MsamError(f"dim={dim}; at least {needed} = {rows} are needed.")
+    prototypes = [_orthonormal(rows, dim, generator) for _ in everything]
+    places = [(m, everything.index(m)) for m in names]
 
     # All modalities are drawn, whichever are kept, so that samples do not depend on the choice.
     def draw(n: int) -> MultimodalDataset:
+        if task != "classification":
+            return latent_split(n, prototypes, ratios, task, generator, places)
         x, y = _samples(n, prototypes, ratios, redundancy, synergy, n_classes, generator)
         kept = {m: x[i] for i, m in enumerate(everything) if m in names}
         return MultimodalDataset({m: kept[m] for m in names}, y)
@@ -82,13 +106,22 @@ def load(
         val=val,
         test=test,
         modalities={m: Modality("vector", (dim,)) for m in names},
-        classes=tuple(f"class {c}" for c in range(n_classes)),
+        classes=_names_of_outputs(task, n_classes),
         provenance=(
             f"Made up: {n_modalities} Gaussian modalities, signal-to-noise ratios {ratios}, "
             f"redundancy {redundancy}, synergy {synergy}."
         ),
-        recipe=recipe | {"n_classes": n_classes, "dim": dim, "sizes": (n_train, n_val, n_test)},
+        recipe=recipe
+        | {"n_classes": n_classes, "dim": dim, "sizes": (n_train, n_val, n_test)}
+        | ({} if task == "classification" else {"task": task}),
+        other_task=None if task == "classification" else latent_task(task, n_classes),
     )
+
+
+def _names_of_outputs(task: str, n: int) -> tuple[str, ...]:
+    """Names of the classes or labels; none in a regression."""
+    word = {"classification": "class", "multilabel": "label"}.get(task)
+    return tuple(f"{word} {c}" for c in range(n)) if word else ()
 
 
 def bayes_accuracy(snr: Sequence[float]) -> float:
@@ -102,14 +135,12 @@ def bayes_accuracy(snr: Sequence[float]) -> float:
     return 0.5 * (1 + math.erf(distance / math.sqrt(2)))
 
 
-def _check(m: int, redundancy: float, synergy: float, classes: int, dim: int) -> None:
+def _check(m: int, redundancy: float, synergy: float, classes: int) -> None:
     """Raise an error for values that are not allowed."""
     if m < 1:
         raise MsamError(f"n_modalities={m}; at least 1 is needed.")
     if classes < 2:
         raise MsamError(f"n_classes={classes}; at least 2 are needed.")
-    if dim < 2 * classes:
-        raise MsamError(f"dim={dim}; at least 2 * n_classes = {2 * classes} are needed.")
     for name, share in {"redundancy": redundancy, "synergy": synergy}.items():
         if not 0 <= share <= 1:
             raise MsamError(f"{name}={share}; it is a share, in [0, 1].")

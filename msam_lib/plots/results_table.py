@@ -1,4 +1,6 @@
-"""Results tables: accuracies per modality and fused, as Markdown, LaTeX, CSV and HTML."""
+"""Results tables: accuracies (or another task's metric) per modality and fused, as Markdown, LaTeX,
+CSV and HTML.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from msam_lib.errors import MsamError, unknown_name
 from msam_lib.labels import IMPLIED, RADII, display_names, parse
 from msam_lib.plots.style import modality_order
 from msam_lib.plots.table import Cell, Row, Table
+from msam_lib.results.headline import headline_of
 from msam_lib.results.rows import one_epoch_per_run
 from msam_lib.results.summary import summary
 
@@ -30,7 +33,8 @@ def results_table(
     notes: Sequence[str] = (),
 ) -> Table:
     """A table of accuracies (%) of every modality alone and of the whole model: mean ± half-width
-    of the 95 % Student-t interval over seeds; best and second best of each column are marked.
+    of the 95 % Student-t interval over seeds; best and second best of each column are marked. For
+    another task its headline metric stands in place of the accuracy, times 100.
 
     Args:
         frame: tidy rows; where a run has several epochs, the one with the best validation accuracy
@@ -63,7 +67,8 @@ def results_table(
     # Means over seeds of every cell, and the columns: of each data set and fusion first the
     # accuracies of the modalities and the fused one, then those by the second definition.
     keys = ["dataset", "fusion", "label", "modality", "metric"]
-    measured = ["accuracy", "accuracy_head", *([second] if second else [])]
+    headline = headline_of(chosen)
+    measured = [*headline.measured[:2], *([second] if second else [])]
     values = summary(chosen[chosen["metric"].isin(measured)]).set_index(keys)
     sets = list(chosen[["dataset", "fusion"]].drop_duplicates().itertuples(index=False, name=None))
     columns = []
@@ -76,14 +81,20 @@ def results_table(
     for label, name in names.items():  # a row per method
         alone = methods[label] == "unimodal"
         cells = [
-            _cell(values, (d, f, label, m), "accuracy_head" if alone and m != "fused" else kind)
+            _cell(
+                values,
+                (d, f, label, m),
+                headline.measured[1] if alone and m != "fused" else kind or headline.metric,
+            )
             for d, f, m, kind in columns
         ]
         number = (paper or {}).get(label, (paper or {}).get(methods[label]))
         published = "" if number is None or _varied(label, paper) else f"{number:.2f}"
         rows.append(Row(name, tuple(cells), published, methods[label] in reference))
     rows.sort(key=lambda r: not r.reference)  # stable: references first
-    rows = [_with_seeds(row, int(values["n"].max())) for row in _ranked(rows)]
+    rows = [
+        _with_seeds(row, int(values["n"].max())) for row in _ranked(rows, headline.higher_is_better)
+    ]
     absent = (missing or {}).items()
     empty_rows = [Row(k, (Cell(note=why),) * len(columns), reference=True) for k, why in absent]
     heads = tuple(_heading(c, sets) for c in columns)
@@ -91,8 +102,8 @@ def results_table(
 
 
 def _cell(values: pd.DataFrame, key: tuple[str, str, str, str], metric: str) -> Cell:
-    """The cell in percent of (dataset, fusion, label, modality); "" stands for the accuracy."""
-    place = (*key, metric or "accuracy")
+    """The cell in percent of (dataset, fusion, label, modality)."""
+    place = (*key, metric)
     if place not in values.index:
         return Cell(note="not among these runs")
     row = values.loc[place]
@@ -114,14 +125,14 @@ def _varied(label: str, paper: Mapping[str, float] | None) -> bool:
     return label not in (paper or {}) and any(f"{k}={v}" not in IMPLIED for k, v in options.items())
 
 
-def _ranked(rows: list[Row]) -> list[Row]:
+def _ranked(rows: list[Row], larger: bool) -> list[Row]:
     """The rows with best and second best of each column marked, at the precision shown; equal
-    values share a rank.
+    values share a rank. `larger` values are better, or smaller ones.
     """
     out = [list(row.cells) for row in rows]
     for j in range(len(rows[0].cells) if rows else 0):
         shown = {i: round(r.cells[j].mean, 1) for i, r in enumerate(rows) if not r.reference}
-        top = sorted({v for v in shown.values() if isfinite(v)}, reverse=True)[:2]
+        top = sorted({v for v in shown.values() if isfinite(v)}, reverse=larger)[:2]
         for i, value in shown.items():
             if value in top and len(shown) > 1:
                 out[i][j] = out[i][j]._replace(rank=top.index(value) + 1)
@@ -133,7 +144,7 @@ def _heading(column: tuple[str, str, str, str], sets: Sequence[tuple[str, str]])
     dataset, fusion, modality, kind = column
     several = [len({s[i] for s in sets}) > 1 for i in (0, 1)]
     where = [word for word, shown in zip((dataset, fusion), several, strict=True) if shown]
-    definition = kind.removeprefix("accuracy_")
+    definition = kind.rpartition("_")[2]
     return " ".join([*where, modality, *([f"({definition})"] if definition else [])])
 
 

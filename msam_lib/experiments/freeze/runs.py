@@ -14,16 +14,15 @@ from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.measurements import collect, preset_of, run_directories
 from msam_lib.results.frame import COLUMNS, reported_epoch
 from msam_lib.results.frozen import write_frame
+from msam_lib.results.headline import HEADLINES
 from msam_lib.results.sharpness import IDENTITY
 
 # Metrics that figures and tables read at every epoch, by split.
 KEPT: dict[str, tuple[str, ...]] = {
     "probe": ("hessian_trace", "hessian_trace_se"),
-    "val": ("accuracy",),
+    "val": tuple(HEADLINES),
     "test": (
-        "accuracy",
-        "accuracy_head",
-        "accuracy_shapley",
+        *(metric for headline in HEADLINES.values() for metric in headline.measured),
         "contribution",
         "macro_f1",
         "calibration_error",
