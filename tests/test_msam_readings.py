@@ -38,13 +38,16 @@ def test_encoder_reading_moves_only_the_targets_gradient(fusion, m, mixing, targ
     assert distance(twin, applied(model, g)) > 1e-6
 
 
+@pytest.mark.parametrize("mixing", [None, 0.3])
 @pytest.mark.parametrize("m", [2, 3])
-def test_unimodal_loss_reading_with_late_fusion(m):
+def test_unimodal_loss_reading_with_late_fusion(m, mixing):
     model, batch, rho = make_model("late", m), make_batch(m, n=40), 0.5
     twin = copy.deepcopy(model)
-    logs = build_method("msam", reading="unimodal_loss", rho=rho).step(twin, batch, sgd(twin, 0.1))
+    method = build_method("msam", reading="unimodal_loss", rho=rho, mixing=mixing)
+    logs = method.step(twin, batch, sgd(twin, 0.1))
     v = {k: float(logs[f"share/{k}"]) for k in model.modalities}
     d = max(v, key=lambda k: v[k])
+    v[d] = v[d] if mixing is None else mixing
 
     def own(k):
         return lambda out: v[k] * F.cross_entropy(out.unimodal[k], batch.targets)
