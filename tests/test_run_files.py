@@ -74,10 +74,10 @@ def test_a_run_is_marked_as_done_after_its_model_is_there(tmp_path):
     trainer = build_trainer(small(epochs=1), tmp_path)
     save = trainer.run.save
 
-    def dying(name, content):
+    def dying(name, content, **options):
         if name == "model.pt":
             raise Killed
-        return save(name, content)
+        return save(name, content, **options)
 
     trainer.run.save = dying
     with pytest.raises(Killed):

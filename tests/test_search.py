@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -110,23 +111,25 @@ def test_tuning_takes_the_best_on_validation_and_is_used(tmp_path):
     assert untuned.method_options == {}
 
 
-def test_a_trial_is_judged_by_its_best_epoch_on_validation(tmp_path):
-    run = Run.create(tmp_path / "run", {}, {})
+def test_a_trial_is_judged_by_its_best_epoch_on_validation():
     values = {"val": (0.5, 0.6, 0.4), "test": (0.9, 0.8, 0.95), "train": (1.0, 1.0, 1.0)}
-    for split, three in values.items():
-        for modality in ("fused", "x1"):
-            rise = 0.3 if modality == "x1" else 0.0
-            run.history().extend(
-                Record(epoch, epoch, split, modality, "accuracy", value + rise)
-                for epoch, value in enumerate(three)
-            )
-    assert _score(run) == 0.0  # not finished
-    run.mark_done()
-    assert _score(run) == 0.6
+    rows = [
+        (epoch, epoch, split, modality, "accuracy", value + (0.3 if modality == "x1" else 0.0))
+        for split, three in values.items()
+        for epoch, value in enumerate(three)
+        for modality in ("fused", "x1")
+    ]
+    frame = pd.DataFrame(rows, columns=list(Record._fields))
+    assert _score(SimpleNamespace(finished=True, metrics=lambda: frame)) == 0.6
+    assert _score(SimpleNamespace(finished=False, metrics=lambda: frame)) == 0.0
 
 
 def test_of_equal_trials_the_first_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(search, "run_all", lambda *args, **kwargs: [])  # nothing is trained
+    def begun(experiments, store, **options):  # and never trained: they all score 0
+        for e in experiments:
+            Run.create(Path(store) / e.name, e.config(), {})
+
+    monkeypatch.setattr(search, "run_all", begun)
     case = Case("sam", {})
     found = tune("synthetic", "late", [case], store=tmp_path, folder=tmp_path, **FAST)["sam"]
     assert {t["val_accuracy"] for t in found["trials"]} == {0.0}

@@ -77,7 +77,7 @@ MUTANTS = [
         "trainer/done-before-the-model",
         "training/trainer.py",
         'self.run.save("model.pt", self.model.state_dict())',
-        'self.run.mark_done(); self.run.save("model.pt", self.model.state_dict())',
+        '(self.run.path / "DONE").touch(); self.run.save("model.pt", self.model.state_dict())',
         "test_run_files.py",
     ),
     Mutant(
