@@ -40,6 +40,8 @@ def test_frozen_rows_give_the_landscape_back(runs, tmp_path, monkeypatch):
 def test_rows_and_axes_are_not_mixed_up():
     bowl = landscapes(fabricated.landscapes(["joint"]))["Joint training"]
     assert np.allclose(bowl.loss, bowl.x[:, None] ** 2 + bowl.y[None] ** 2)
+    slope = Landscape(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([[0.0, 1.0], [2, 3]]))
+    assert all(row["value"] == 2 * row["x"] + row["y"] for row in slope.rows())
 
 
 def test_the_rise_is_a_mean_over_a_disc_without_its_centre():

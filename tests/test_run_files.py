@@ -10,7 +10,7 @@ import torch
 
 from msam_lib._utils.files import write_atomically
 from msam_lib.experiments.build import build_trainer
-from msam_lib.training import Run
+from msam_lib.training import History, Record, Run
 from tests.test_training import small
 
 
@@ -86,3 +86,13 @@ def test_a_run_is_marked_as_done_after_its_model_is_there(tmp_path):
     trainer.run.save = save
     trainer.fit(1)
     assert trainer.run.finished and (trainer.run.path / "model.pt").exists()
+
+
+def test_a_number_that_was_cut_is_no_number(tmp_path):
+    path = tmp_path / "metrics.csv"
+    rows = [Record(e, e, "test", "fused", "accuracy", 0.97) for e in (0, 1)]
+    History(path).extend(rows)
+    path.write_text(path.read_text()[:-2])  # ends with "0.9"
+    again = History(path)
+    again.keep_until(1)
+    assert again.records == rows[:1]

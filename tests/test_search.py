@@ -124,13 +124,17 @@ def test_a_trial_is_judged_by_its_best_epoch_on_validation():
     assert _score(SimpleNamespace(finished=False, metrics=lambda: frame)) == 0.0
 
 
-def test_of_equal_trials_the_first_is_kept(tmp_path, monkeypatch):
-    def begun(experiments, store, **options):  # and never trained: they all score 0
+def test_the_best_trial_is_kept_and_the_first_of_equals(tmp_path, monkeypatch):
+    def begun(experiments, store, **options):  # and never trained
         for e in experiments:
             Run.create(Path(store) / e.name, e.config(), {})
 
     monkeypatch.setattr(search, "run_all", begun)
     case = Case("sam", {})
+    monkeypatch.setattr(search, "_score", lambda run: run.config["lr"])
+    found = tune("synthetic", "late", [case], store=tmp_path, folder=tmp_path, **FAST)["sam"]
+    assert found["lr"] == max(t["lr"] for t in found["trials"])
+    monkeypatch.setattr(search, "_score", lambda run: 0.0)
     found = tune("synthetic", "late", [case], store=tmp_path, folder=tmp_path, **FAST)["sam"]
     assert {t["val_accuracy"] for t in found["trials"]} == {0.0}
     first = found["trials"][0]

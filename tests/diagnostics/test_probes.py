@@ -114,6 +114,19 @@ def test_missing_and_noisy_modalities(m):
         d.missing_modality_curve(model, batch, [1.5])
 
 
+def test_what_goes_missing_is_what_was_there():
+    x1 = torch.eye(3).repeat(4, 1)
+    net = torch.nn.Bilinear(3, 1, 3, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.eye(3)[:, :, None])
+    model = wrap(net, ["x1", "x2"], call="args")  # x1 x2, so nothing without both: then class 0
+    batch = Batch({"x1": x1, "x2": torch.ones(12, 1)}, torch.arange(12) % 3)
+    rates = np.array([0.0, 0.2, 1.0])
+    found = d.missing_modality_curve(model, batch, rates)
+    assert found["any"] == pytest.approx((1 - rates) ** 2 + (1 - (1 - rates) ** 2) / 3)
+    assert found["x2"] == pytest.approx(1 - rates + rates / 3)
+
+
 def train(probes) -> Trainer:
     model = make_model("late", 2)
     loaders = Loaders.of(splits(), 20, train_part=40)

@@ -128,7 +128,7 @@ MUTANTS = [
         "contributions/_features.py",
         "torch.zeros_like(x[:1]) if sample is None else sample.to(x.device)",
         "torch.zeros_like(x[:1])",
-        "test_contributions.py::test_the_mean_baseline_replaces_zeros",
+        "test_msam_features.py::test_hooks_and_baselines_are_heard",
     ),
     Mutant(
         "coalitions/batch-norm-is-taken-for-steady",

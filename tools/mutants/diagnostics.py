@@ -85,7 +85,7 @@ MUTANTS = [
         "diagnostics/curvature/block_norms.py",
         "np.sqrt(squares.mean(0))",
         "np.sqrt(squares).mean(0)",
-        "diagnostics/test_gauss_newton.py::test_block_norms_against_the_matrix",
+        "diagnostics/test_gauss_newton.py::test_squares_are_averaged_not_norms",
     ),
     Mutant(
         "block-norms/error-of-the-square",
@@ -113,7 +113,7 @@ MUTANTS = [
         "diagnostics/curvature/spectrum.py",
         "for b in self.basis:",
         "for b in self.basis[-2:]:",
-        "diagnostics/test_hessian.py",
+        "diagnostics/test_hessian.py::test_large_eigenvalues_do_not_come_twice",
     ),
     Mutant(
         "keskar/not-relative-to-the-loss",
@@ -206,7 +206,7 @@ MUTANTS = [
         "diagnostics/probes/robustness.py",
         "(1 - r) ** sum(bits) * r ** (len(bits) - sum(bits))",
         "r ** sum(bits) * (1 - r) ** (len(bits) - sum(bits))",
-        "diagnostics/test_probes.py::test_missing_and_noisy_modalities",
+        "diagnostics/test_probes.py::test_what_goes_missing_is_what_was_there",
     ),
     Mutant(
         "noise/not-in-units-of-the-input",
@@ -227,6 +227,6 @@ MUTANTS = [
         "diagnostics/probes/generalization.py",
         "normalised_gap(a, accuracy[1][m])",
         "normalised_gap(accuracy[1][m], a)",
-        "diagnostics/test_sharpness.py::test_gap_per_modality",
+        "diagnostics/test_sharpness.py::test_the_gap_is_relative_to_training",
     ),
 ]

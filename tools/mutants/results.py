@@ -155,14 +155,14 @@ MUTANTS = [
         "results/sharpness.py",
         "100 * (train - test) / train",
         "100 * (train - test) / test",
-        "diagnostics/test_sharpness.py::test_gap_per_modality",
+        "diagnostics/test_sharpness.py::test_the_gap_is_relative_to_training",
     ),
     Mutant(
         "tau/interval-without-ties",
         "results/sharpness.py",
         "np.sqrt(count(s * s) * count(t * t))",
         "(n * (n - 1))",
-        "diagnostics/test_sharpness.py::test_kendall_tau_and_its_interval",
+        "diagnostics/test_sharpness.py::test_resamples_of_a_perfect_order_are_perfect",
     ),
     Mutant(
         "landscape/axes-swapped",

@@ -57,7 +57,7 @@ MUTANTS = [
         "training/history.py",
         'text[: text.rfind("\\n") + 1]',
         "text",
-        "test_training.py::test_history_survives_a_cut_line",
+        "test_run_files.py::test_a_number_that_was_cut_is_no_number",
     ),
     Mutant(
         "history/the-oldest-value",
@@ -85,20 +85,20 @@ MUTANTS = [
         "experiments/search.py",
         'rows["split"] == "val"',
         'rows["split"] == "test"',
-        "test_search.py",
+        "test_search.py::test_a_trial_is_judged_by_its_best_epoch_on_validation",
     ),
     Mutant(
         "tune/the-worst-is-kept",
         "experiments/search.py",
         "key=lambda k: (scores[k], -k)",
         "key=lambda k: (-scores[k], -k)",
-        "test_search.py::test_tuning_takes_the_best_on_validation_and_is_used",
+        "test_search.py::test_the_best_trial_is_kept_and_the_first_of_equals",
     ),
     Mutant(
         "tune/the-last-of-equals",
         "experiments/search.py",
         "key=lambda k: (scores[k], -k)",
         "key=lambda k: (scores[k], k)",
-        "test_search.py",
+        "test_search.py::test_the_best_trial_is_kept_and_the_first_of_equals",
     ),
 ]
