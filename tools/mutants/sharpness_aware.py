@@ -223,10 +223,10 @@ MUTANTS = [
         "reference/test_modality_aware.py::test_masam",
     ),
     Mutant(
-        "masam/decay-and-accord-swapped",
+        "masam/accord-weighs-as-much-as-decay",
         "methods/masam.py",
-        "self.alpha * self._decay(torch.stack(own).detach()) + (1 - self.alpha) * accord",
-        "(1 - self.alpha) * self._decay(torch.stack(own).detach()) + self.alpha * accord",
+        "(1 - self.alpha) * accord",
+        "self.alpha * accord",
         "reference/test_modality_aware.py::test_masam",
     ),
 ]
