@@ -6,7 +6,7 @@ SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help figures test lab lint notebooks book clean
+.PHONY: help figures test mutants lab lint notebooks book clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -32,6 +32,9 @@ figures: $(STAMP) ## train on the embedded data, draw every figure and table
 
 test: $(STAMP) ## run the tests and the examples in the docstrings
 	$(BIN)/python -m pytest
+
+mutants: $(STAMP) ## put faults into copies of the library: do the tests notice?
+	$(BIN)/python -m tools.mutants
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb

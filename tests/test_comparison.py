@@ -18,8 +18,18 @@ from msam_lib.figures.costs import cost_table, describe_costs
 from msam_lib.figures.registry import ITEMS
 from msam_lib.labels import Case
 from msam_lib.plots.comparison import accuracy_against, pareto
-from msam_lib.results.comparison import accuracies, against_cost, noise_summary, ranks
+from msam_lib.results.comparison import (
+    accuracies,
+    accuracy_rows,
+    against_cost,
+    against_imbalance,
+    against_joint,
+    noise_summary,
+    ranks,
+)
+from msam_lib.results.frame import reported_epoch
 from msam_lib.results.statistics import average_ranks
+from tests import fabricated
 
 SMALL = {"n_train": 120, "n_val": 40, "n_test": 40}
 
@@ -125,6 +135,24 @@ def test_ranks_by_hand():
     assert found.critical_difference == pytest.approx(2.569 * np.sqrt(4 * 5 / 18), abs=2e-3)
     with pytest.raises(MsamError, match="every method needs a score"):
         average_ranks(np.array([[1.0, np.nan, 2.0], [1, 2, 3]]))
+
+
+def test_gains_and_shares_of_made_up_results():
+    frame = reported_epoch(fabricated.results().assign(dataset="digits"))
+    gains = against_joint(frame, "sam:rho=0.1")  # method number 2: two points above joint training
+    assert set(gains["modality"]) == {"fused", "audio", "visual"}
+    assert gains["mean"].tolist() == pytest.approx([2.0] * 3) and set(gains["seeds"]) == {3}
+    fused = gains[gains["modality"] == "fused"].iloc[0]
+    assert fused["accuracy"] == pytest.approx(100 * (0.1 + 0.4 + 0.02 + 0.02 + 0.2))
+    points = against_imbalance(frame)
+    assert points["x"].tolist() == pytest.approx([200 / 3] * len(fabricated.LABELS))
+
+
+def test_accuracies_are_those_of_the_test_split():
+    frame = fabricated.results()
+    frame.loc[frame["split"] == "val", "value"] = 1.0
+    assert set(accuracy_rows(frame)["split"]) == {"test"}
+    assert float(accuracies(reported_epoch(frame)).max().max()) < 100
 
 
 def test_pareto_by_hand():

@@ -9,11 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
 
 from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.measure import coalition_values, shapley_contributions
 from msam_lib.contributions.shapley import coalition_masks, sampled_shapley, shapley_from_values
-from msam_lib.contributions.shares import dominant_modality, normalise
+from msam_lib.contributions.shares import dominant_modality, leader, normalise
 from msam_lib.contributions.values import VALUES, value_function
 from msam_lib.errors import MsamError
 from msam_lib.models import FUSIONS, evaluating, wrap
@@ -96,6 +97,26 @@ def test_sampling_is_exact_for_additive_games_and_right_within_its_error_otherwi
     phi, error, _, _ = sampled_shapley(lambda s: table[(s * powers).sum(1)], 6, permutations=500)
     assert bool(((phi - shapley_from_values(table)).abs() < 5 * error).all())
     assert float(phi.sum()) == pytest.approx(float(table[-1] - table[0]))
+
+
+def test_pairs_of_orders_are_exact_where_players_interact_in_pairs():
+    worth = torch.randn(7, 7, dtype=torch.float64)
+    phi, error, _, _ = sampled_shapley(
+        lambda s: torch.einsum("ki,ij,kj->k", s.double(), worth, s.double()), 7, permutations=2
+    )
+    assert torch.allclose(phi, (worth.sum(0) + worth.sum(1)) / 2)
+    assert float(error.max()) < 1e-9
+
+
+def test_the_standard_error_is_the_spread_over_seeds():
+    table, powers = torch.randn(2**5, dtype=torch.float64), 2 ** torch.arange(5)
+    found = [
+        sampled_shapley(lambda s: table[(s * powers).sum(1)], 5, permutations=20, seed=seed)[:2]
+        for seed in range(60)
+    ]
+    phi, error = (torch.stack(x) for x in zip(*found, strict=True))
+    off = (phi - shapley_from_values(table)).square().mean().sqrt()
+    assert float(off / error.square().mean().sqrt()) == pytest.approx(1, abs=0.2)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +209,25 @@ def test_more_than_ten_modalities_are_sampled():
     assert len(c.weights) == 12
     assert float(c.phi.sum()) == pytest.approx(float(c.full - c.empty), abs=1e-5)
     assert float(c.standard_error.max()) > 0
+
+
+def test_full_and_empty_are_those_of_everybody_and_nobody():
+    model, batch = make_model("late", 2).eval(), make_batch(2, 60)
+    c = shapley_contributions(model, batch.inputs, batch.targets, value="log_likelihood")
+    for found, present in ((c.full, model.modalities), (c.empty, ())):
+        logits = model(batch.inputs, present=present).logits
+        assert float(found) == pytest.approx(-float(cross_entropy(logits, batch.targets)), abs=1e-6)
+    assert abs(float(c.full - c.empty)) > 1e-4
+
+
+def test_the_leader_by_hand():
+    names, equal = ("b", "c", "a"), tensor([0.4, 0.4, 0.2])
+    assert leader(names, tensor([0.2, 0.5, 0.3]), tensor([0.0, 0.0, 0.0])) == "c"
+    assert leader(names, tensor([0.2, 0.5, 0.3]), tensor([0.0, 0.0, 0.0]), least=True) == "b"
+    assert leader(names, equal, tensor([0.1, 0.2, 0.0])) == "c"  # clipping may hide phi
+    assert leader(names, equal, tensor([0.1, 0.1, 0.9])) == "b"  # and then the name
+    lowest = tensor([1.0, 0.0, 0.0])
+    assert leader(names, lowest, tensor([0.5, -0.2, -0.1]), least=True) == "c"
 
 
 def test_ties_do_not_depend_on_the_order():

@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 from msam_lib.data import load_dataset
 from msam_lib.errors import MsamError
 from msam_lib.experiments.build import build_trainer, untrained_model
+from msam_lib.methods import Method
 from msam_lib.tasks.classification import calibration_error, macro_f1
 from msam_lib.training import (
     build_optimizer,
@@ -74,6 +75,43 @@ def test_calibration_error_by_hand():
     assert calibration_error(logits, y) == pytest.approx(0.4, abs=1e-6)
 
 
+def test_the_prediction_is_the_methods():
+    class Turned(Method):
+        def predict(self, model, batch):
+            return -model(batch.inputs).logits
+
+    data = load_dataset("synthetic", **SMALL)
+    model = untrained_model(small(), data).eval()
+    rows = {(r.modality, r.metric): r.value for r in evaluate(model, data.test, method=Turned())}
+    hits = model(data.test.inputs).logits.argmin(-1) == data.test.targets
+    assert rows["fused", "accuracy"] == pytest.approx(hits.double().mean().item())
+
+
+def test_agms_share_counts_the_empty_coalition_as_nothing():
+    data = load_dataset("synthetic", **SMALL)
+    model = untrained_model(small(), data).eval()
+    with torch.no_grad():  # an intercept that would decide alone
+        for head in model.fusion.heads.values():
+            head.bias.copy_(50 * torch.arange(len(head.bias)))
+    rows = {(r.modality, r.metric): r.value for r in evaluate(model, data.test)}
+    f = {k: model(data.test.inputs, present=k).logits for k in [("x1", "x2"), ("x1",), ("x2",)]}
+    for own, other in (("x1", "x2"), ("x2", "x1")):
+        response = f["x1", "x2"] - f[(other,)] + f[(own,)]
+        hits = response.argmax(-1) == data.test.targets
+        assert rows[own, "accuracy_shapley"] == pytest.approx(hits.double().mean().item())
+
+
+def test_the_contribution_within_a_class_is_that_of_its_samples():
+    data = load_dataset("synthetic", **SMALL)
+    model = untrained_model(small(), data).eval()
+    rows = {(r.modality, r.metric): r.value for r in evaluate(model, data.test, per_class=True)}
+    for c in range(len(data.classes)):
+        own = data.test.subset((data.test.targets == c).nonzero().flatten())
+        alone = {(r.modality, r.metric): r.value for r in evaluate(model, own)}
+        for m in model.modalities:
+            assert rows[m, f"contribution/{c}"] == alone[m, "contribution"]
+
+
 def test_schedules_by_hand():
     def rates(name, **options):
         optimizer = build_optimizer(make_model().parameters(), lr=1.0)
@@ -87,8 +125,11 @@ def test_schedules_by_hand():
 
     assert rates("constant", warmup=3) == [0.25, 0.5, 0.75, 1, 1, 1, 1, 1]
     assert rates("step", period=3) == [1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01]
+    assert rates("step", period=2, warmup=3) == [0.25, 0.5, 0.75, 1, 1, 0.1, 0.1, 0.01]
     cosine = rates("cosine")
     assert cosine[0] == 1
     assert cosine[4] == 0.5
+    late = rates("cosine", warmup=2)  # from full at step 2 to half midway between 2 and 8
+    assert (late[2], late[5]) == (1, 0.5)
     with pytest.raises(MsamError, match="period=0"):
         rates("step")

@@ -40,6 +40,16 @@ def test_frozen_rows_give_the_landscape_back(runs, tmp_path, monkeypatch):
 def test_rows_and_axes_are_not_mixed_up():
     bowl = landscapes(fabricated.landscapes(["joint"]))["Joint training"]
     assert np.allclose(bowl.loss, bowl.x[:, None] ** 2 + bowl.y[None] ** 2)
+    slope = Landscape(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([[0.0, 1.0], [2, 3]]))
+    assert all(row["value"] == 2 * row["x"] + row["y"] for row in slope.rows())
+
+
+def test_the_rise_is_a_mean_over_a_disc_without_its_centre():
+    x = np.array([-1.0, 0.0, 1.0])
+    bowl = Landscape(x, x, x[:, None] ** 2 + x[None] ** 2 + 3)
+    assert bowl.at_origin == 3
+    assert bowl.rise() == pytest.approx((4 * 1 + 4 * 2) / 8)
+    assert bowl.rise(1.0) == pytest.approx(1)  # the corners lie outside
 
 
 def test_traces_are_measured_and_change_nothing_else(runs, tmp_path):

@@ -130,6 +130,18 @@ def test_random_state_replays_dropout():
     assert not torch.equal(first, second)
 
 
+def test_random_state_replays_attention_and_leaves_the_runs_numbers_alone():
+    layer, x = nn.MultiheadAttention(8, 2, dropout=0.5), torch.randn(5, 1, 8)
+    state = RandomState(layer, torch.device("cpu"))
+    first = layer(x, x, x)[0]
+    torch.rand(3)  # the run draws on
+    before = torch.get_rng_state()
+    with state.replay():
+        assert torch.equal(layer(x, x, x)[0], first)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(layer(x, x, x)[0], first)
+
+
 @pytest.mark.parametrize("name", ["fusion", "a.b", "items", ""])
 def test_modality_names_that_cannot_be_used_are_refused(name):
     encoder = build_encoder(SHAPES["mlp"], width=1)

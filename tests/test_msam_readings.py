@@ -38,13 +38,16 @@ def test_encoder_reading_moves_only_the_targets_gradient(fusion, m, mixing, targ
     assert distance(twin, applied(model, g)) > 1e-6
 
 
+@pytest.mark.parametrize("mixing", [None, 0.3])
 @pytest.mark.parametrize("m", [2, 3])
-def test_unimodal_loss_reading_with_late_fusion(m):
+def test_unimodal_loss_reading_with_late_fusion(m, mixing):
     model, batch, rho = make_model("late", m), make_batch(m, n=40), 0.5
     twin = copy.deepcopy(model)
-    logs = build_method("msam", reading="unimodal_loss", rho=rho).step(twin, batch, sgd(twin, 0.1))
+    method = build_method("msam", reading="unimodal_loss", rho=rho, mixing=mixing)
+    logs = method.step(twin, batch, sgd(twin, 0.1))
     v = {k: float(logs[f"share/{k}"]) for k in model.modalities}
     d = max(v, key=lambda k: v[k])
+    v[d] = v[d] if mixing is None else mixing
 
     def own(k):
         return lambda out: v[k] * F.cross_entropy(out.unimodal[k], batch.targets)
@@ -60,9 +63,11 @@ def test_unimodal_loss_reading_with_late_fusion(m):
 
 def test_unimodal_loss_reading_without_own_logits_masks_the_inputs():
     model, batch = make_model("gated", 2), make_batch(2, n=40)
-    method = build_method("msam", reading="unimodal_loss", rho=0.0)
+    smooth = {"value": "log_likelihood", "contribution": "softmax"}  # no ties
+    method = build_method("msam", reading="unimodal_loss", rho=0.0, **smooth)
     twin = copy.deepcopy(model)
     logs = method.step(twin, batch, sgd(twin, 0.1))
+    assert abs(float(logs["share/x1"] - logs["share/x2"])) > 0.01
     expected = sum(
         float(logs[f"share/{k}"])
         * F.cross_entropy(model(batch.inputs, present=[k]).logits, batch.targets)
@@ -99,18 +104,21 @@ def test_momentum_ascent_is_one_gradient_at_the_displaced_weights():
 
 
 def test_smoothing_averages_the_shares_over_steps():
-    model, method = make_model("late", 2), build_method("msam", smoothing=0.75)
-    plain, optimizer = build_method("msam"), sgd(model, 0.0)
-    expected = None
+    smooth = {"value": "log_likelihood", "contribution": "softmax"}  # no ties
+    model, method = make_model("late", 2), build_method("msam", smoothing=0.75, **smooth)
+    plain, optimizer = build_method("msam", **smooth), sgd(model, 0.0)
+    expected, single = None, set()
     for seed in (1, 2, 3):
         logs = plain.step(copy.deepcopy(model), make_batch(n=40, seed=seed), sgd(model, 0.0))
         expected = (
             logs["share/x1"] if expected is None else 0.75 * expected + 0.25 * logs["share/x1"]
         )
+        single.add(round(float(logs["share/x1"]), 3))
         twin = copy.deepcopy(model)
         assert method.step(twin, make_batch(n=40, seed=seed), optimizer)[
             "share/x1"
         ] == pytest.approx(expected)
+    assert len(single) == 3
 
 
 def test_gradients_are_forgotten_between_steps():

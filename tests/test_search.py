@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from msam_lib.errors import MsamError
-from msam_lib.experiments import comparison
+from msam_lib.experiments import comparison, search
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.freeze.search import freeze_search
-from msam_lib.experiments.search import FOLDER, trials, tune, tuned
+from msam_lib.experiments.search import FOLDER, _score, trials, tune, tuned
 from msam_lib.figures.registry import ITEMS
 from msam_lib.figures.search import describe_search, searches
 from msam_lib.labels import Case, Comparison
 from msam_lib.methods import METHODS, build_method
 from msam_lib.plots.search import best_by_rate, search_alt, search_curves
 from msam_lib.results.frozen import load
+from msam_lib.training import Record, Run
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"n_train": 120, "n_val": 40, "n_test": 40}
@@ -107,6 +109,36 @@ def test_tuning_takes_the_best_on_validation_and_is_used(tmp_path):
     assert made.seed == 1
     untuned = comparison.experiment(Case("asam", {}), "synthetic", "late", folder=tmp_path)
     assert untuned.method_options == {}
+
+
+def test_a_trial_is_judged_by_its_best_epoch_on_validation():
+    values = {"val": (0.5, 0.6, 0.4), "test": (0.9, 0.8, 0.95), "train": (1.0, 1.0, 1.0)}
+    rows = [
+        (epoch, epoch, split, modality, "accuracy", value + (0.3 if modality == "x1" else 0.0))
+        for split, three in values.items()
+        for epoch, value in enumerate(three)
+        for modality in ("fused", "x1")
+    ]
+    frame = pd.DataFrame(rows, columns=list(Record._fields))
+    assert _score(SimpleNamespace(finished=True, metrics=lambda: frame)) == 0.6
+    assert _score(SimpleNamespace(finished=False, metrics=lambda: frame)) == 0.0
+
+
+def test_the_best_trial_is_kept_and_the_first_of_equals(tmp_path, monkeypatch):
+    def begun(experiments, store, **options):  # and never trained
+        for e in experiments:
+            Run.create(Path(store) / e.name, e.config(), {})
+
+    monkeypatch.setattr(search, "run_all", begun)
+    case = Case("sam", {})
+    monkeypatch.setattr(search, "_score", lambda run: run.config["lr"])
+    found = tune("synthetic", "late", [case], store=tmp_path, folder=tmp_path, **FAST)["sam"]
+    assert found["lr"] == max(t["lr"] for t in found["trials"])
+    monkeypatch.setattr(search, "_score", lambda run: 0.0)
+    found = tune("synthetic", "late", [case], store=tmp_path, folder=tmp_path, **FAST)["sam"]
+    assert {t["val_accuracy"] for t in found["trials"]} == {0.0}
+    first = found["trials"][0]
+    assert (found["lr"], found["method_options"]) == (first["lr"], first["method_options"])
 
 
 def test_a_trial_that_diverges_loses(tmp_path, capsys):

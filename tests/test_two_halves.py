@@ -149,6 +149,20 @@ def test_gathered_refuses_nothing_and_keeps_indices():
     assert whole.index is not None and len(whole.index) == sum(SIZES)
 
 
+def test_a_clipped_step_is_as_long_as_the_limit_and_points_the_same_way():
+    plain = model_for("joint", {})
+    clipped = copy.deepcopy(plain)
+    moves = []
+    for model, limit in ((plain, None), (clipped, 1e-3)):
+        method, before = build_method("joint"), nn.utils.parameters_to_vector(model.parameters())
+        method.clip_norm = limit
+        method.step(model, make_batch(), sgd(model, 1.0))
+        moves.append((nn.utils.parameters_to_vector(model.parameters()) - before).detach())
+    assert float(moves[1].norm()) == pytest.approx(1e-3, rel=1e-3)
+    assert float(moves[0].norm()) > 1e-2
+    assert float(torch.cosine_similarity(*moves, dim=0)) == pytest.approx(1, abs=1e-3)
+
+
 def test_an_optimizer_with_a_closure_is_refused():
     model = model_for("joint", {}, "late", 2)
     optimizer = torch.optim.LBFGS(model.parameters())

@@ -13,6 +13,7 @@ from msam_lib.diagnostics import (
     gauss_newton_traces,
 )
 from tests.diagnostics.test_hessian import exact, tiny
+from tests.diagnostics.tools import BOWL, EMPTY, Bowl, random_symmetric
 
 
 def test_linear_late_fusion_has_a_closed_form():
@@ -68,6 +69,24 @@ def test_gauss_newton_trace_against_jacobians():
     ]
     split = gauss_newton_traces(model, halves, probes=3000)["x1"]
     assert abs(split.value - truth["x1"]) < 4 * split.std_error
+
+
+def test_the_error_of_a_norm_is_its_spread_over_seeds():
+    bowl = Bowl(random_symmetric(6), torch.zeros(6, dtype=torch.float64))
+    found = [
+        block_norms(bowl, EMPTY, probes=20, seed=s, sampling=BOWL, progress=False)
+        for s in range(0, 2000, 50)
+    ]
+    spread = np.std([f.norms for f in found], axis=0)
+    stated = np.mean([f.std_errors for f in found], axis=0)
+    assert np.median(spread / stated) == pytest.approx(1, abs=0.25)
+
+
+def test_squares_are_averaged_not_norms():
+    # of a matrix of ones ‖(Hz)_a‖ = √3 |Σ z_b|: 3 in the root mean square, 2.6 on average
+    bowl = Bowl(torch.ones(6, 6, dtype=torch.float64), torch.zeros(6, dtype=torch.float64))
+    found = block_norms(bowl, EMPTY, probes=400, sampling=BOWL, progress=False)
+    assert found.norms == pytest.approx(np.full((2, 2), 3.0), abs=0.25)
 
 
 @pytest.mark.parametrize("m", [2, 3])

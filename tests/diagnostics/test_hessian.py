@@ -127,6 +127,14 @@ def test_bowl_trace_spectrum_and_moments():
     assert np.trapezoid(y, x) == pytest.approx(1, abs=1e-3)
 
 
+def test_large_eigenvalues_do_not_come_twice():
+    values = torch.cat([torch.tensor([1e4, 1e3]), torch.linspace(0.1, 10, 58)]).double()
+    q = torch.linalg.qr(random_symmetric(60)).Q
+    bowl = Bowl(q @ values.diag() @ q.T, torch.zeros(60, dtype=torch.float64))
+    found = top_eigenvalues(bowl, EMPTY, k=4, iterations=50, tol=1e-12, sampling=BOWL)
+    assert found.values == pytest.approx(values.sort().values.flip(0)[:4].numpy(), rel=1e-2)
+
+
 def test_one_rademacher_probe_is_exact_on_a_diagonal_hessian():
     h = torch.linspace(-1, 3, 8, dtype=torch.float64)
     bowl = Bowl(torch.diag(h), torch.randn(8, dtype=torch.float64))

@@ -49,6 +49,11 @@ def test_plane_and_line_of_a_bowl():
     assert line.loss[0] == pytest.approx(float(w @ h @ w / 2) + 2.0, rel=1e-12)
 
 
+def test_the_two_axes_of_a_random_plane_differ():
+    found = d.plane(make_model("late", 2), make_batch(2, 12), "x1", steps=3)
+    assert abs(found.loss[0, 2] - found.at_origin) > 1e-4  # were they one, x - y would be 0 there
+
+
 def test_eigen_plane_of_a_bowl_shows_the_eigenvalues():
     h = random_symmetric(8, positive=True)
     bowl = Bowl(h, torch.zeros(8, dtype=torch.float64))

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from msam_lib import diagnostics as d
-from msam_lib.data import DataSplits, Modality, MultimodalDataset
+from msam_lib.data import Batch, DataSplits, Modality, MultimodalDataset
 from msam_lib.errors import MsamError
 from msam_lib.methods import build_method
+from msam_lib.models import wrap
 from msam_lib.training import Loaders, Trainer
 from tests.diagnostics.tools import assert_untouched, fingerprint
 from tests.helpers import make_batch, make_model, sgd
@@ -31,6 +32,23 @@ def test_linear_probe_finds_the_informative_modality():
     data = splits()
     found = d.linear_probe(make_model("late", 2), data.train, data.test)
     assert found["x2"] > 0.8 > found["x1"] + 0.2
+
+
+def test_the_probe_learns_from_training_samples_alone():
+    data = splits()
+    wrong = MultimodalDataset(data.test.inputs, (data.test.targets + 1) % 3)
+    assert d.linear_probe(make_model("late", 2), data.train, wrong)["x2"] < 0.2
+
+
+def test_noise_is_in_units_of_the_inputs_spread():
+    net = torch.nn.Bilinear(3, 4, 2)
+    model, seen = wrap(net, ["x1", "x2"], call="args"), []
+    net.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    x = 5 + 30 * torch.randn(400, 3)
+    batch = Batch({"x1": x, "x2": torch.randn(400, 4)}, torch.arange(400) % 2)
+    d.noisy_modality_curve(model, batch, "x1", [0.0, 2.0])
+    assert torch.equal(seen[0], x)
+    assert float((seen[1] - x).std() / x.std()) == pytest.approx(2, rel=0.1)
 
 
 def test_alignment_is_one_for_a_single_modality_and_matches_autograd():
@@ -94,6 +112,19 @@ def test_missing_and_noisy_modalities(m):
         d.noisy_modality_curve(model, batch, "x9")
     with pytest.raises(MsamError, match="rates"):
         d.missing_modality_curve(model, batch, [1.5])
+
+
+def test_what_goes_missing_is_what_was_there():
+    x1 = torch.eye(3).repeat(4, 1)
+    net = torch.nn.Bilinear(3, 1, 3, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.eye(3)[:, :, None])
+    model = wrap(net, ["x1", "x2"], call="args")  # x1 x2, so nothing without both: then class 0
+    batch = Batch({"x1": x1, "x2": torch.ones(12, 1)}, torch.arange(12) % 3)
+    rates = np.array([0.0, 0.2, 1.0])
+    found = d.missing_modality_curve(model, batch, rates)
+    assert found["any"] == pytest.approx((1 - rates) ** 2 + (1 - (1 - rates) ** 2) / 3)
+    assert found["x2"] == pytest.approx(1 - rates + rates / 3)
 
 
 def train(probes) -> Trainer:

@@ -15,7 +15,7 @@ from msam_lib.data import Batch, MultimodalDataset
 from msam_lib.diagnostics.sharpness._loss import DisplacedLoss
 from msam_lib.diagnostics.sharpness.keskar import _matrix
 from msam_lib.errors import MsamError
-from msam_lib.models import MLP, MultimodalModel, build_fusion
+from msam_lib.models import MLP, MultimodalModel, build_fusion, wrap
 from msam_lib.results.sharpness import correlate_with_gap
 from tests.diagnostics.tools import BOWL, EMPTY, Bowl, random_symmetric
 from tests.helpers import make_batch, make_model
@@ -187,6 +187,23 @@ def test_kendall_tau_and_its_interval():
     for wrong in (([1, 2], [1, 2]), ([1, 2, 3], [1, 2])):
         with pytest.raises(MsamError):
             d.kendall_tau(*wrong)
+
+
+def test_resamples_of_a_perfect_order_are_perfect():
+    found = d.kendall_tau([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 7])
+    assert (found.low, found.tau, found.high) == pytest.approx((1, 1, 1))  # ties with itself cancel
+
+
+def test_the_gap_is_relative_to_training():
+    assert d.normalised_gap(0.8, 0.6) == pytest.approx(25)
+    right, wrong = torch.tensor([0, 1, 0, 1]), torch.tensor([0, 1, 1, 0])
+    net = torch.nn.Bilinear(1, 1, 2)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([-1.0, 1.0]).view(2, 1, 1)), net.bias.zero_()
+    model = wrap(net, ["x1", "x2"], call="args")
+    inputs = {"x1": 2.0 * right[:, None] - 1, "x2": torch.ones(4, 1)}
+    splits = [MultimodalDataset(inputs, targets) for targets in (right, wrong)]
+    assert d.generalization_gap(model, *splits)["fused"] == pytest.approx(50)  # 1 and 1/2
 
 
 def test_gap_per_modality():

@@ -128,6 +128,16 @@ def test_arguments(call):
         call(make_model("late", 2), make_batch(2, 12))
 
 
+def test_a_buffer_that_a_pass_changes_comes_back():
+    model, batch = make_model("late", 2), make_batch(2, 12)
+    model.register_buffer("passes", torch.zeros(()))
+    model.register_forward_hook(lambda module, args, out: module.passes.add_(1) and None)
+    disturb(model)
+    before = fingerprint(model)
+    d.block_norms(model, batch, probes=2)
+    assert_untouched(model, before)
+
+
 def test_an_interrupted_product_restores_too():
     model, batch = make_model("late", 2), make_batch(2, 12)
     disturb(model)

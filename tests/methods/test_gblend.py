@@ -67,6 +67,21 @@ def test_an_estimate_leaves_model_and_random_numbers_alone():
     assert rule.memory["weights"] == found  # not due
 
 
+def test_an_estimate_draws_no_number_of_a_run_with_dropout():
+    data, states = load_dataset("synthetic", **SMALL), []
+    for due in (False, True):
+        torch.manual_seed(0)
+        model = build_model(data, "maxout", width=2, unimodal_heads=True, dropout=0.5)
+        rule = build_method("gblend")
+        rule.setup(model)
+        if due:
+            rule.on_epoch_start(model, 0, Loaders.of(data))
+        rule.step(model, data.train[:16], sgd(model))
+        assert bool(rule.memory["weights"]) == due
+        states.append(torch.get_rng_state())
+    assert torch.equal(*states)
+
+
 def estimated(data, rate, **options):
     torch.manual_seed(0)
     model, rule = build_model(data, width=2), build_method("gblend", probe_epochs=2, **options)
