@@ -97,8 +97,8 @@ MUTANTS = [
     Mutant(
         "values/sum-for-mean",
         "contributions/values.py",
-        ".mean((-2, -1))",
-        ".sum((-2, -1))",
+        "double(-task.losses(full(z), y)).mean(-1)",
+        "double(-task.losses(full(z), y)).sum(-1)",
         "test_contributions.py::test_values_by_hand",
     ),
     Mutant(

@@ -6,8 +6,8 @@ MUTANTS = [
     Mutant(
         "joint/sum-for-mean",
         "methods/base.py",
-        "F.cross_entropy(full(output.logits), batch.targets)",
-        'F.cross_entropy(full(output.logits), batch.targets, reduction="sum")',
+        "self.task.loss(full(output.logits), batch.targets)",
+        "self.task.losses(full(output.logits), batch.targets).sum()",
         "reference/test_joint.py::test_joint",
     ),
     Mutant(

@@ -90,15 +90,15 @@ MUTANTS = [
     Mutant(
         "epoch/the-last-of-equals",
         "results/frame.py",
-        "ascending=[False, True]",
-        "ascending=[False, False]",
+        "ascending=[upwards, True]",
+        "ascending=[upwards, False]",
         "test_results.py::test_the_reported_epoch_is_the_first_of_equals",
     ),
     Mutant(
         "epoch/the-worst",
         "results/frame.py",
-        "ascending=[False, True]",
-        "ascending=[True, True]",
+        "upwards = not headline",
+        "upwards = headline",
         "test_results.py",
     ),
     Mutant(
