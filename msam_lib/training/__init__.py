@@ -3,6 +3,7 @@
 from msam_lib.training.evaluate import Row, calibration_error, evaluate, macro_f1
 from msam_lib.training.history import History, Record
 from msam_lib.training.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
+from msam_lib.training.repairs import repair
 from msam_lib.training.runs import Run, default_store, list_runs
 from msam_lib.training.trainer import Loaders, Probe, Trainer
 
@@ -23,4 +24,5 @@ __all__ = [
     "evaluate",
     "list_runs",
     "macro_f1",
+    "repair",
 ]
