@@ -80,7 +80,7 @@ def whole_checkpoint(
 ) -> dict[str, Any] | None:
     """The checkpoint of that name, which is whole and has all that a checkpoint has, or None."""
     state = run.load(name, device)
-    if state is not None and not KEYS <= set(state):
+    if state is not None and not set(state) >= KEYS:
         missing = ", ".join(sorted(KEYS - set(state)))
         raise run_damaged(run.path / name, f"this version's checkpoints have {missing}, it has not")
     return state

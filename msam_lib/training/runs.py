@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from msam_lib._utils.files import locked, make_folder, write_atomically, write_text
-from msam_lib.errors import MsamError, run_damaged
+from msam_lib.errors import MsamError, RunBusy, run_damaged
 from msam_lib.training.history import History, parse_records
 
 if TYPE_CHECKING:
@@ -92,6 +92,15 @@ class Run:
         if self.finished:
             return "finished"
         return "resumable" if (self.path / "checkpoint.pt").exists() else "started"
+
+    @property
+    def busy(self) -> bool:
+        """Whether another process or thread is training it."""
+        try:
+            with self.lock():
+                return False
+        except RunBusy:
+            return True
 
     @property
     def config(self) -> dict[str, Any]:
