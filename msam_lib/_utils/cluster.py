@@ -18,6 +18,8 @@ from msam_lib.errors import MsamError, WorkerDied
 
 Item = TypeVar("Item")
 
+CONNECT_SECONDS = 10.0
+
 # Torch's random number generator is shared by all threads of a process.
 _ALONE = threading.Lock()
 
@@ -89,7 +91,10 @@ def finished_on(
         of = {future.key: item for future, item in zip(futures, several, strict=True)}
         try:
             for future in distributed.as_completed(futures):
-                yield of[future.key], _failure(distributed, future)
+                failure = _failure(distributed, future)
+                # Or else it would be computed again when its worker dies later.
+                future.release()
+                yield of[future.key], failure
         finally:
             client.cancel(futures)  # has no effect on those that have ended
 
@@ -127,7 +132,7 @@ def _client(distributed: Any, on: str, jobs: int, options: dict[str, Any], stack
             raise MsamError(f"on='dask' with {options}: {error}") from error
         return distributed.Client(stack.enter_context(cluster))
     try:
-        return distributed.Client(on, timeout=10)
+        return distributed.Client(on, timeout=CONNECT_SECONDS)
     except OSError as error:
         raise MsamError(
             f"No scheduler answers at {on} ({error}). Start one: `dask scheduler`, and "

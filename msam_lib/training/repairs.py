@@ -55,7 +55,7 @@ def _repair(run: Run) -> list[str]:
     did: list[str] = []
     state = _newest_whole(run, did)
     lost = [name for name in FILES if not _restored(run, name, state, did)]
-    complete = run.finished and _finished_is_whole(run)
+    complete = run.finished and _finished_is_whole(run, did)
     if complete and not lost:
         return did
     if run.finished:
@@ -92,7 +92,7 @@ def _newest_whole(run: Run, did: list[str]) -> dict[str, Any] | None:
                     os.replace(run.path / PREVIOUS, run.path / CURRENT)
                 return state
         except RunDamaged as error:
-            why = str(error).partition(" is damaged: ")[2].partition(". Nothing was")[0]
+            why = _why(error)
         _set_aside(run, name, why, did)
     return None
 
@@ -114,13 +114,24 @@ def _restored(run: Run, name: str, state: Mapping[str, Any] | None, did: list[st
     return True
 
 
-def _finished_is_whole(run: Run) -> bool:
-    """Whether model and measurements of a finished run are what the training wrote."""
+def _finished_is_whole(run: Run, did: list[str]) -> bool:
+    """Whether model and measurements of a finished run are what the training wrote; a damaged model
+    is set aside.
+    """
+    try:
+        there = run.load("model.pt") is not None
+    except RunDamaged as error:
+        there = not _set_aside(run, "model.pt", _why(error), did)
     try:
         run.metrics()
-        return run.load("model.pt") is not None
     except RunDamaged:
         return False
+    return there
+
+
+def _why(error: RunDamaged) -> str:
+    """What is wrong, of the whole message."""
+    return str(error).partition(" is damaged: ")[2].partition(". Nothing was")[0]
 
 
 def _set_aside(run: Run, name: str, why: str, did: list[str]) -> bool:

@@ -19,7 +19,7 @@ import os
 import pickle
 import zipfile
 import zlib
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,11 +230,13 @@ class Run:
 
     def mark_done(self, history: History) -> None:
         """Mark the training as complete, with the digest by which its measurements are verified
-        from now on.
+        from now on; the checkpoint before the last is removed.
         """
         digest = hashlib.sha256(history.text().encode()).hexdigest()
         mark = {"rows": len(history.records), "sha256": digest}
         write_text(self.path / "DONE", json.dumps(mark) + "\n")
+        with suppress(OSError):  # the model is there twice: in its file and the last checkpoint
+            (self.path / "checkpoint.previous.pt").unlink(missing_ok=True)
 
 
 def list_runs(store: str | os.PathLike[str] | None = None) -> list[Run]:
