@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msam_lib._utils.cluster import check_place, finished_on
-from msam_lib._utils.files import write_text
+from msam_lib._utils.files import sweep_temporary, write_text
 from msam_lib._utils.processes import process_count
 from msam_lib._utils.progress import progress_bar
 from msam_lib.errors import RunBusy, RunsFailed
@@ -117,7 +117,9 @@ def _prepare(experiments: Sequence[Experiment]) -> None:
 
 def _run_one(experiment: Experiment, *, folder: Path, progress: bool) -> None:
     """Run an experiment and write its time (seconds) to `timing.json` in the run's directory."""
-    if Run(folder / experiment.name).finished:  # by another process meanwhile
+    done = Run(folder / experiment.name)
+    if done.finished:  # by another process meanwhile, or by one that died right after
+        sweep_temporary(done.path)
         return
     start = time.perf_counter()
     run = run_experiment(experiment, folder, progress=progress)
