@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from msam_lib.cli.options import Commands, add_store
+from msam_lib.cli.options import Commands, add_store, add_workers, workers
 from msam_lib.errors import MsamError
 from msam_lib.labels import parse_case
 
@@ -21,7 +21,7 @@ def add_parsers(commands: Commands) -> None:
     p.add_argument("--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="only these")
     p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     p.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
-    p.add_argument("--jobs", type=int, help="processes (one per core)")
+    add_workers(p)
     add_store(p)
     p.add_argument("--out", type=Path, default=Path("figures/data"), help="of the frozen results")
     what = ("methods", "noise", "ablation")
@@ -48,8 +48,8 @@ def _run(args: argparse.Namespace) -> int:
         f"{args.what}_{args.dataset}",
         store=args.store,
         folder=args.out,
-        jobs=args.jobs,
         train=not args.frozen_only,
+        **workers(args),
     ):
         if isinstance(result, MsamError):
             print(result, file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from msam_lib.cli.options import Commands, add_store
+from msam_lib.cli.options import Commands, add_store, add_workers, workers
 
 
 def add_parsers(commands: Commands) -> None:
@@ -21,7 +21,7 @@ def add_parsers(commands: Commands) -> None:
     p.add_argument("names", nargs="*", help="only these figures and tables (list figures)")
     p.add_argument("--preset", default="teach", help="size of the runs: smoke, teach or paper")
     p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    p.add_argument("--jobs", type=int, help="processes (one per core)")
+    add_workers(p)
     add_store(p)
     p.add_argument("--out", type=Path, default=Path("figures"))
     group = p.add_mutually_exclusive_group()
@@ -32,8 +32,10 @@ def add_parsers(commands: Commands) -> None:
 
 def _freeze(args: argparse.Namespace) -> None:
     from msam_lib.experiments.freeze.runs import freeze_runs
+    from msam_lib.results.frozen import path_of
     from msam_lib.training import list_runs
 
+    path_of(args.name, args.out)  # refuses a name that leads elsewhere
     runs = [r for r in list_runs(args.store) if r.finished]
     if args.dataset:
         runs = [r for r in runs if r.config["dataset"] == args.dataset]
@@ -49,7 +51,7 @@ def _figures(args: argparse.Namespace) -> int:
 
         data = args.out / "data"
         for path in freeze_suite(
-            args.preset, args.seeds, store=args.store, folder=data, jobs=args.jobs
+            args.preset, args.seeds, store=args.store, folder=data, **workers(args)
         ):
             print(f"frozen: {path}")
     names = build_all(args.names or None, out=args.out, check=args.check)

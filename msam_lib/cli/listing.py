@@ -88,14 +88,18 @@ def _named(module: str, attribute: str) -> list[dict[str, Any]]:
 
 def _runs(store: Path | None) -> list[dict[str, Any]]:
     """A row per run of the store, with its state and epoch."""
+    from msam_lib.errors import RunDamaged
     from msam_lib.training import list_runs
 
     out = []
     for run in list_runs(store):
-        frame = run.metrics()
-        epoch = int(frame.epoch.max()) if len(frame) else 0
-        of = f"{epoch}/{run.config['epochs']} epochs"
-        out.append({"name": run.name, "state": run.state, "epoch": of})
+        try:
+            frame = run.metrics()
+            epoch = int(frame.epoch.max()) if len(frame) else 0
+            of = f"{epoch}/{run.config.get('epochs', '?')} epochs"
+            out.append({"name": run.name, "state": run.state, "epoch": of})
+        except RunDamaged as error:
+            out.append({"name": run.name, "state": "damaged", "error": str(error)})
     return out
 
 

@@ -27,6 +27,30 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where runs are trained, and how many at a time."""
+    parser.add_argument("--jobs", type=int, help="processes, or Slurm jobs; each takes one core")
+    parser.add_argument(
+        "--on",
+        default="local",
+        metavar="PLACE",
+        help="local: processes here (default); dask: dask workers here; slurm; "
+        "tcp://host:port: an existing dask scheduler",
+    )
+    parser.add_argument(
+        "--cluster-options",
+        nargs="+",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="of dask's cluster, for example queue=long walltime=04:00:00 memory=8GB",
+    )
+
+
+def workers(args: argparse.Namespace) -> dict[str, Any]:
+    """Where runs are trained, as arguments of `run_all`, `tune` and the freezing of whole sets."""
+    return {"jobs": args.jobs, "on": args.on, "cluster": key_values(args.cluster_options)}
+
+
 def add_experiment(parser: argparse.ArgumentParser, without: Iterable[str] = ()) -> None:
     """Add an option for every field of `Experiment` but some; the preset gives those not named on
     the command line.

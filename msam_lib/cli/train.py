@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from msam_lib.cli.options import Commands, add_experiment, experiments_of, preset_experiment
+from msam_lib.cli.options import (
+    Commands,
+    add_experiment,
+    add_workers,
+    experiments_of,
+    preset_experiment,
+    workers,
+)
 
 
 def add_parsers(commands: Commands) -> None:
@@ -22,7 +29,7 @@ def add_parsers(commands: Commands) -> None:
         help="for example: joint sam:rho=0.1 msam:reading=encoder,rho=0.1",
     )
     p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    p.add_argument("--jobs", type=int, default=1, help="processes; each takes one core")
+    add_workers(p)
     p.add_argument("--format", choices=["md", "csv", "tex", "html"], default="md")
     add_experiment(p, without=("method", "method_options", "seed"))
     p.set_defaults(run=_compare)
@@ -51,6 +58,10 @@ def _compare(args: argparse.Namespace) -> int:
     from msam_lib.plots.results_table import results_table
 
     experiments = experiments_of(args)
-    runs = run_all(experiments, args.store, jobs=args.jobs)
+    where = workers(args)
+    # In this process, with a bar for every run, unless something else is asked for.
+    if args.jobs is None and args.on == "local":
+        where["jobs"] = 1
+    runs = run_all(experiments, args.store, **where)
     print(results_table(collect(runs)).to(args.format))
     return 0 if len(runs) == len(experiments) else 1

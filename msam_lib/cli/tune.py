@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from msam_lib.cli.options import Commands, add_experiment, chosen, preset_experiment
+from msam_lib.cli.options import (
+    Commands,
+    add_experiment,
+    add_workers,
+    chosen,
+    preset_experiment,
+    workers,
+)
 from msam_lib.labels import parse_case
 
 
@@ -17,7 +24,7 @@ def add_parsers(commands: Commands) -> None:
     )
     p.add_argument("--budget", type=int, default=9, help="trials per method: 3, 6 or 9 (default)")
     p.add_argument("--seeds", nargs="+", type=int, default=[100], help="of the trials (100)")
-    p.add_argument("--jobs", type=int, help="processes (one per core)")
+    add_workers(p)
     p.add_argument("--out", type=Path, help="folder of the choices (the package's own)")
     add_experiment(p, without=("method", "method_options", "seed", "lr"))
     p.set_defaults(run=_tune)
@@ -45,7 +52,7 @@ def _tune(args: argparse.Namespace) -> None:
         seeds=args.seeds,
         store=args.store,
         folder=args.out or FOLDER,
-        jobs=args.jobs,
+        **workers(args),
         **changes,
     )
     for label, choice in best.items():

@@ -148,7 +148,7 @@ def trained_model(run: Run, device: torch.device | str = "cpu") -> MultimodalMod
         raise MsamError(
             f"{run!r} has no model yet. Resume it: run_experiment(Experiment.from_dict(run.config))"
         )
-    experiment = Experiment.from_dict(run.config)
+    experiment = Experiment.from_dict(run.config, run.path)
     model = untrained_model(experiment, load_data(experiment))
     model.load_state_dict(state)
     return model.to(device).eval()

@@ -76,7 +76,7 @@ def diagnose(
             raise unknown_name("diagnostic", word, WHAT)
     # Every diagnostic sees the same samples of the same model.
     model = trained_model(run, pick_device(device))
-    data = load_data(Experiment.from_dict(run.config))
+    data = load_data(Experiment.from_dict(run.config, run.path))
     sampling = d.Sampling(samples=samples, mode=mode, seed=seed)
     settings = {"samples": samples, "mode": mode, "seed": seed}
     out: dict[str, Path] = {}

@@ -92,10 +92,29 @@ class Experiment:
                 raise MsamError(f"{name}={getattr(self, name)}; it must be at least 1.")
 
     @classmethod
-    def from_dict(cls, config: dict[str, Any]) -> Experiment:
-        """The experiment of a run's `config.json`."""
+    def from_dict(cls, config: dict[str, Any], run: object = "RUN") -> Experiment:
+        """The experiment of a run's `config.json`.
+
+        Args:
+            config: its content.
+            run: the run directory, for the error.
+
+        Raises:
+            MsamError: this is not the configuration of a run.
+        """
         known = {f.name for f in fields(cls)}
-        return cls(**{k: v for k, v in config.items() if k in known})
+        missing = {"dataset", "fusion", "method", "seed", "epochs"} - set(config)
+        try:
+            if missing:
+                raise MsamError(f"{', '.join(sorted(missing))} missing")
+            experiment = cls(**{k: v for k, v in config.items() if k in known})
+            _ = experiment.name, experiment.label
+        except (MsamError, TypeError, AttributeError) as error:
+            raise MsamError(
+                f"This is not the configuration of a run ({error}): {str(config)[:200]}. "
+                f"`python -m msam_lib repair {run}` restores it from the run's checkpoint."
+            ) from error
+        return experiment
 
     @classmethod
     def preset(cls, name: str = "teach", **changes: Any) -> Experiment:

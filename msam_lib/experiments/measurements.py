@@ -14,6 +14,7 @@ import pandas as pd
 from msam_lib.errors import MsamError
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.presets import PRESETS, preset
+from msam_lib.training import Run
 
 
 def collect(
@@ -69,12 +70,13 @@ def run_directories(runs: str | os.PathLike[str] | Iterable[Any]) -> list[Path]:
 
 def _measurements(path: Path) -> pd.DataFrame:
     """The measurements of one run directory with the columns that identify the run."""
-    text = (path / "metrics.csv").read_text()
-    whole = text[: text.rfind("\n") + 1]  # a kill may have cut the last line
-    frame = pd.read_csv(io.StringIO(whole), keep_default_na=False, dtype={"modality": str})
+    run = Run(path)
+    frame = pd.read_csv(
+        io.StringIO(run.metrics_text()), keep_default_na=False, dtype={"modality": str}
+    )
     frame["value"] = frame["value"].astype(float)
-    config = json.loads((path / "config.json").read_text())
-    experiment = Experiment.from_dict(config)
+    config = run.config
+    experiment = Experiment.from_dict(config, path)
     # Columns that identify the run come first.
     for i, name in enumerate(["dataset", "fusion", "method", "label", "seed"]):
         frame.insert(i, name, getattr(experiment, name))

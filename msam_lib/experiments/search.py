@@ -14,14 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msam_lib._utils.source import source_commit
+from msam_lib._utils.files import locked, write_text
 from msam_lib.catalogue import METHODS
-from msam_lib.errors import MsamError
+from msam_lib.errors import MsamError, NonFiniteLoss, RunsFailed
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.runner import run_all
 from msam_lib.labels import Case
 from msam_lib.methods import build_method
 from msam_lib.models.fusions.registry import FUSIONS
+from msam_lib.results.headline import headline_of
 from msam_lib.training import Run, default_store
 
 FOLDER = Path(__file__).parent / "tuned"
@@ -72,12 +73,15 @@ def tune(
     store: str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] = FOLDER,
     jobs: int | None = None,
+    on: str = "local",
+    cluster: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> dict[str, dict[str, Any]]:
     """Run every trial of every case and store the best by validation accuracy.
 
-    The choices of cases that are not among `cases` stay in the file. Runs are kept in the store, so
-    that an interrupted search resumes.
+    What is stored depends on the finished runs alone. The choices of cases that are not among
+    `cases` stay in the file, also where several searches write to it at the same time. Runs are
+    kept in the store, so that an interrupted search resumes.
 
     Args:
         dataset, fusion: what the cases are tuned for.
@@ -88,10 +92,15 @@ def tune(
         store: folder of runs; `runs/tune` by default.
         folder: where the choices are kept.
         jobs: processes.
+        on, cluster: where they run; see `run_all`.
         **changes: fields of `Experiment` for all trials, e.g. a smaller part of the data.
 
     Returns:
         {label of the case: {"lr", "method_options", "val_accuracy", "trials"}} of these cases.
+
+    Raises:
+        RunsFailed: a trial was not completed for another reason than a diverging loss, which makes
+            it a bad trial; the cases without such a trial are stored before.
     """
     store = default_store() / "tune" if store is None else Path(store)
     # The trials are spread around the preset's learning rate.
@@ -105,31 +114,47 @@ def tune(
         for c in cases
     }
     runs = [e.replace(seed=s) for plan in plans.values() for e in plan for s in seeds]
+    lost: set[str] = set()
+    failure: RunsFailed | None = None
     try:
-        run_all(runs, store, jobs=jobs)
-    except MsamError as error:  # a trial that diverges is a bad trial, not the end of the search
+        run_all(runs, store, jobs=jobs, on=on, cluster=cluster)
+    except RunsFailed as error:  # a trial that diverges is a bad trial, not the end of the search
         print(error)
-    # Of each case the trial with the best validation accuracy, averaged over seeds; of equal ones
-    # the first.
+        lost = {n for n, e in error.failures.items() if not isinstance(e, NonFiniteLoss)}
+        failure = error
     done = {e.name: Run(Path(store) / e.name) for e in runs}
-    chosen = {}
-    for label, plan in plans.items():
-        scores = [
-            sum(_score(done[e.replace(seed=s).name]) for s in seeds) / len(seeds) for e in plan
-        ]
-        best = max(range(len(plan)), key=lambda k: (scores[k], -k))
-        chosen[label] = {
-            "lr": plan[best].lr,
-            "method_options": plan[best].method_options,
-            "val_accuracy": round(scores[best], 4),
-            "trials": [
-                {"lr": e.lr, "method_options": e.method_options, "val_accuracy": round(v, 4)}
-                for e, v in zip(plan, scores, strict=True)
-            ],
-        }
+    chosen = {
+        label: _choice(plan, seeds, done)
+        for label, plan in plans.items()
+        if lost.isdisjoint(e.replace(seed=s).name for e in plan for s in seeds)
+    }
     settings = {"preset": preset, "budget": budget, "seeds": list(seeds), "changes": changes}
     _store(Path(folder) / f"{dataset}-{fusion}.json", chosen, settings)
+    if failure is not None and lost:
+        raise failure
     return chosen
+
+
+def _choice(
+    plan: Sequence[Experiment], seeds: Sequence[int], done: Mapping[str, Run]
+) -> dict[str, Any]:
+    """Of one case the trial with the best validation accuracy, averaged over seeds, and of equal
+    ones the first; with all its trials and the commits that they were trained with.
+    """
+    runs = [[done[e.replace(seed=s).name] for s in seeds] for e in plan]
+    scores = [sum(map(_score, of_seeds)) / len(seeds) for of_seeds in runs]
+    best = max(range(len(plan)), key=lambda k: (scores[k], -k))
+    commits = {r.environment.get("commit", "unknown") for several in runs for r in several}
+    return {
+        "lr": plan[best].lr,
+        "method_options": plan[best].method_options,
+        "val_accuracy": _shown(scores[best]),
+        "trials": [
+            {"lr": e.lr, "method_options": e.method_options, "val_accuracy": _shown(v)}
+            for e, v in zip(plan, scores, strict=True)
+        ],
+        "commit": ", ".join(sorted(commits)),
+    }
 
 
 def _trial(
@@ -153,25 +178,50 @@ def needs_heads(case: Case, fusion: str) -> bool:
 
 
 def _score(run: Run) -> float:
-    """The best fused validation accuracy over epochs; 0 for a run that has not finished."""
+    """The best fused validation accuracy over epochs (for another task its headline metric, errors
+    with a minus sign); minus infinity for a run that has not finished.
+    """
     if not run.finished:
-        return 0.0
+        return -math.inf
     rows = run.metrics()
     rows = rows[(rows["split"] == "val") & (rows["modality"] == "fused")]
-    value = rows[rows["metric"] == "accuracy"]["value"].max()
-    return float(value) if math.isfinite(value) else 0.0
+    headline = headline_of(rows)
+    value = headline.best(rows[rows["metric"] == headline.metric]["value"])
+    return (value if headline.higher_is_better else -value) if math.isfinite(value) else -math.inf
+
+
+def _shown(score: float) -> float:
+    """A score as it is stored; 0 for a trial that has not finished."""
+    return round(score, 4) if math.isfinite(score) else 0.0
 
 
 def _store(path: Path, chosen: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Add the choices, with the settings of the search, to the file; others in it are kept."""
-    record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    # Each choice records how it was found.
-    same = dict(settings) | {"commit": source_commit()}
-    for label, choice in chosen.items():
-        record[label] = choice | same
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(dict(sorted(record.items())), indent=1, default=list)
-    path.write_text(text + "\n")
+    # Several searches may end at the same time: each adds to what the others have written.
+    with locked(path.parent, "The folder of choices", wait=60):
+        record = _choices(path) if path.exists() else {}
+        record |= {label: choice | dict(settings) for label, choice in chosen.items()}
+        text = json.dumps(dict(sorted(record.items())), indent=1, default=list)
+        write_text(path, text + "\n")
+
+
+def _choices(path: Path) -> dict[str, Any]:
+    """The content of a file of choices.
+
+    Raises:
+        MsamError: it is damaged.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+        if isinstance(record, dict) and all(isinstance(c, dict) for c in record.values()):
+            return record
+        error: object = "not a dictionary of choices"
+    except (OSError, ValueError) as caught:
+        error = caught
+    raise MsamError(
+        f"{path} is damaged ({error}). Rename it and give the same `python -m msam_lib tune` again:"
+        " it is written from the finished runs, which are kept."
+    )
 
 
 def tuned(dataset: str, fusion: str, folder: str | os.PathLike[str] = FOLDER) -> dict[str, Any]:
@@ -181,5 +231,5 @@ def tuned(dataset: str, fusion: str, folder: str | os.PathLike[str] = FOLDER) ->
     for name in (f"{dataset}-{fusion}.json", f"{dataset}-late.json"):
         path = Path(folder) / name
         if path.exists():
-            return json.loads(path.read_text())
+            return _choices(path)
     return {}

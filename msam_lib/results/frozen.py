@@ -7,13 +7,14 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from msam_lib._utils.files import write_bytes
+from msam_lib._utils.files import make_folder, write_bytes
 from msam_lib.catalogue import CORRECTED, METHODS
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.results.frame import COLUMNS
@@ -30,11 +31,30 @@ def write_frozen(target: Path, text: str, record: Mapping[str, Any]) -> Path:
     buffer = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
         file.write(text.encode())
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     whole = dict(record) | {"sha256": sha256(buffer.getvalue())}
     write_bytes(target, buffer.getvalue())
     write_bytes(_beside(target), (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
     return target
+
+
+def path_of(name: str, folder: str | os.PathLike[str]) -> Path:
+    """The path of frozen results of that name, in that folder and in no other.
+
+    Raises:
+        MsamError: the name has separators, or another character than letters, digits, `_`, `-`
+            and dots within.
+
+    >>> path_of("digits", "figures/data").as_posix()
+    'figures/data/digits.csv.gz'
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name) or name.endswith((".", ".csv.gz")):
+        raise MsamError(
+            f"name={name!r}; frozen results have a plain name such as 'digits' (letters, digits, "
+            f"_, - and dots within). They are written to {folder}; another folder is chosen with "
+            "`--out`, or `folder=`."
+        )
+    return Path(folder) / f"{name}.csv.gz"
 
 
 def write_frame(

@@ -3,6 +3,7 @@
 from msam_lib.training.evaluate import Row, evaluate
 from msam_lib.training.history import History, Record
 from msam_lib.training.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
+from msam_lib.training.repairs import repair
 from msam_lib.training.runs import Run, default_store, list_runs
 from msam_lib.training.trainer import Loaders, Probe, Trainer
 
@@ -21,4 +22,5 @@ __all__ = [
     "default_store",
     "evaluate",
     "list_runs",
+    "repair",
 ]

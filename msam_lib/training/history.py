@@ -5,10 +5,14 @@ crash.
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from msam_lib._utils.files import cannot_write, write_text
+from msam_lib.errors import run_damaged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,40 +43,48 @@ class History:
         self.records: list[Record] = []
 
     def extend(self, records: Iterable[Record]) -> None:
-        """Add measurements, and append them to the file, flushed to disk."""
-        new = list(records)
-        self.records += new
-        if self.path is not None:
-            fresh = not self.path.exists()
-            with self.path.open("a", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                if fresh:
-                    writer.writerow(Record._fields)
-                # `repr` keeps every digit.
-                writer.writerows((*r[:-1], repr(float(r.value))) for r in new)
-                file.flush()
-                # On disk before the next epoch starts.
-                os.fsync(file.fileno())
+        """Add measurements, and append them to the file, flushed to disk.
 
-    def keep_until(self, epoch: int) -> None:
+        Raises:
+            CannotWrite: the file cannot be written; nothing is added.
+        """
+        new = list(records)
+        if self.path is not None:
+            _append(self.path, _lines(new, head=False).encode())
+        self.records += new
+
+    def keep_until(self, epoch: int, expected: str | None = None) -> None:
         """Remove the measurements after `epoch`, in memory and in the file, before the epoch that
         was interrupted is trained again.
+
+        Args:
+            epoch: the last one that is kept.
+            expected: what `text` returned at the end of that epoch; None checks nothing.
+
+        Raises:
+            RunDamaged: the measurements are others than they were then; the file is left as it is.
         """
         if self.path is not None and self.path.exists():
             self.records = read_records(self.path)
-        self.records = [r for r in self.records if r.epoch <= epoch]
+        kept = [r for r in self.records if r.epoch <= epoch]
+        text = _lines(kept)
+        if expected is not None and text != expected:
+            rows = expected.count("\n") - 1
+            why = f"it has {len(kept)} rows up to epoch {epoch}, and {rows} were written"
+            if rows == len(kept):
+                why = f"its rows up to epoch {epoch} have other values than were written"
+            raise run_damaged(self.path or Path("metrics.csv"), why)
+        self.records = kept
         if self.path is not None:
             # Written under another name and renamed, so that an interruption loses nothing.
-            records, self.records = self.records, []
-            target, self.path = self.path, self.path.with_suffix(".tmp")
-            self.path.unlink(missing_ok=True)
-            self.extend(records)
-            if records:
-                os.replace(self.path, target)
+            if kept:
+                write_text(self.path, text)
             else:
                 self.path.unlink(missing_ok=True)
-                target.unlink(missing_ok=True)
-            self.path = target
+
+    def text(self) -> str:
+        """The content of the CSV file."""
+        return _lines(self.records)
 
     def last(self, metric: str, *, modality: str = "fused", split: str = "test") -> float:
         """The newest value of a metric; NaN where there is none."""
@@ -89,10 +101,64 @@ class History:
 
 
 def read_records(path: str | os.PathLike[str]) -> list[Record]:
-    """The rows of a metrics file; an incomplete last line is left out."""
+    """The rows of a metrics file; an incomplete last line is left out.
+
+    Raises:
+        RunDamaged: the file cannot be read, or has a line of another form.
+    """
+    try:
+        text = Path(path).read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise run_damaged(Path(path), error) from error
+    return parse_records(Path(path), text[: text.rfind("\n") + 1])
+
+
+def parse_records(path: Path, text: str) -> list[Record]:
+    """The rows of the whole lines of a metrics file.
+
+    Args:
+        path: of the file, for the error.
+        text: its content without an incomplete last line: "0.97" cut to "0.9" would be a number.
+
+    Raises:
+        RunDamaged: a line of another form.
+    """
     out = []
-    text = Path(path).read_text()
-    whole = text[: text.rfind("\n") + 1]  # "0.97" cut to "0.9" would still be a number
-    for epoch, step, split, modality, metric, value in list(csv.reader(whole.splitlines()))[1:]:
-        out.append(Record(int(epoch), int(step), split, modality, metric, float(value)))
+    try:
+        for epoch, step, split, modality, metric, value in list(csv.reader(text.splitlines()))[1:]:
+            out.append(Record(int(epoch), int(step), split, modality, metric, float(value)))
+    except (ValueError, csv.Error) as error:
+        raise run_damaged(path, f"row {len(out) + 1} cannot be read ({error})") from error
     return out
+
+
+def _lines(records: Iterable[Record], *, head: bool = True) -> str:
+    """The rows as lines of a CSV file, after the line of names if `head`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if head:
+        writer.writerow(Record._fields)
+    # `repr` keeps every digit.
+    writer.writerows((*r[:-1], repr(float(r.value))) for r in records)
+    return text.getvalue()
+
+
+def _append(path: Path, lines: bytes) -> None:
+    """Append lines to a metrics file, which is begun where there is none; on disk when this ends.
+    A failure takes back what was written of them.
+    """
+    try:
+        # Without a buffer, which would be written again when the file is closed after a failure.
+        with path.open("ab", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            left = memoryview(lines if size else _lines([]).encode() + lines)
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                # On disk before the next epoch starts.
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), size)
+                raise
+    except OSError as error:
+        raise cannot_write(path, error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from msam_lib.errors import MsamError, NonFiniteLoss
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
 from msam_lib.training._step_logs import StepLogs
+from msam_lib.training.checkpoints import read_checkpoint, write_checkpoint
 from msam_lib.training.evaluate import Row, evaluate
 from msam_lib.training.history import History, Record
 from msam_lib.training.runs import Run
@@ -110,12 +112,19 @@ class Trainer:
 
         Raises:
             NonFiniteLoss: where the loss is NaN or infinite; what came before is kept.
+            RunBusy: another process is training this run.
+            RunDamaged: a file of the run is not what was written.
+            CannotWrite: the disk is full, or the run directory cannot be written.
         """
         if epochs < 1:
             raise MsamError(f"epochs={epochs}; at least 1 is needed.")
+        with nullcontext() if self.run is None else self.run.lock():
+            return self._fit(epochs)
+
+    def _fit(self, epochs: int) -> History:
         self.method.total_epochs = epochs
-        if self.epoch == 0:
-            self._resume()
+        # After an interruption in the middle of an epoch, the state of this object is of no use.
+        self._resume()
         # Nothing to resume: epoch 0 is the measurement before training.
         if self.epoch == 0:
             self.history.keep_until(-1)
@@ -138,7 +147,7 @@ class Trainer:
         if self.run is not None:
             # The mark comes last: a finished run always has its model.
             self.run.save("model.pt", self.model.state_dict())
-            self.run.mark_done()
+            self.run.mark_done(self.history)
         return self.history
 
     def _epoch(self, bar: Any) -> None:
@@ -200,43 +209,29 @@ class Trainer:
 
     def _postfix(self) -> str:
         names = self.model.modalities
-        own = ", ".join(f"{m} {100 * self.history.last('accuracy', modality=m):.0f}" for m in names)
+        metric = self.method.task.headline
+        own = ", ".join(f"{m} {100 * self.history.last(metric, modality=m):.0f}" for m in names)
         shares = {m: self.history.last("contribution", modality=m) for m in names}
         leader = max(shares, key=lambda m: shares[m])
-        return f"acc {100 * self.history.last('accuracy'):.1f} ({own}) · dominant {leader}"
+        return f"{metric} {100 * self.history.last(metric):.1f} ({own}) · dominant {leader}"
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        """Everything whose state a checkpoint holds."""
+        names = ("model", "method", "optimizer", "scheduler")
+        return {name: getattr(self, name) for name in names}
 
     def _checkpoint(self) -> None:
-        if self.run is None:
-            return
-        state = {
-            "epoch": self.epoch,
-            "steps": self.steps,
-            "model": self.model.state_dict(),
-            "method": self.method.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state(self.device)
-            if self.device.type == "cuda"
-            else None,
-        }
-        self.run.save("checkpoint.pt", state)
+        if self.run is not None:
+            counts = {"epoch": self.epoch, "steps": self.steps}
+            write_checkpoint(self.run, self.history, self._parts, self.device, **counts)
 
     def _resume(self) -> None:
-        state = None if self.run is None else self.run.load("checkpoint.pt", self.device)
-        if state is None:
+        if self.run is None:
             return
-        self.model.load_state_dict(state["model"])
-        self.method.load_state_dict(state["method"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(state["scheduler"])
-        torch.set_rng_state(state["rng"].cpu())
-        if state["cuda_rng"] is not None:
-            torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self.device)
-        self.epoch, self.steps = state["epoch"], state["steps"]
-        # Rows of an epoch without checkpoint are measured again.
-        self.history.keep_until(self.epoch)
+        state = read_checkpoint(self.run, self.history, self._parts, self.device)
+        if state is not None:
+            self.epoch, self.steps = state["epoch"], state["steps"]
 
 
 def _logged(key: str, value: float) -> tuple[str, str, float]:

@@ -26,7 +26,8 @@ class FinishedRun:
 
     def __init__(self, path) -> None:
         self.path = path
-        self.config = {"width": 2, "encoder": "mlp", "modalities": ("audio", "visual")}
+        experiment = Experiment(width=2, encoder="mlp", modalities=("audio", "visual"))
+        self.config = experiment.config()
 
     def load(self, name, device="cpu"):
         assert name == "model.pt"

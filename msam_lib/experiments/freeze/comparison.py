@@ -13,7 +13,7 @@ from msam_lib.experiments.comparison import PlannedRow
 from msam_lib.experiments.freeze.runs import provenance_of, rows_kept
 from msam_lib.experiments.measurements import collect
 from msam_lib.results.frame import COLUMNS, reported_epoch
-from msam_lib.results.frozen import load, version_of, write_frame
+from msam_lib.results.frozen import load, path_of, version_of, write_frame
 
 # Metrics kept at every epoch, by split, and metrics of the test split kept at the reported one.
 EVERY_EPOCH = {"val": ("accuracy",), "test": ("accuracy", "contribution")}
@@ -56,9 +56,7 @@ def freeze_comparison(
     rows = rows_kept(
         frame, EVERY_EPOCH, ends[(ends["split"] == "test") & ends["metric"].isin(AT_REPORTED)]
     )
-    return write_frame(
-        Path(folder) / f"{name}.csv.gz", rows, provenance_of(paths), float_format="%.4g"
-    )
+    return write_frame(path_of(name, folder), rows, provenance_of(paths), float_format="%.4g")
 
 
 def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:

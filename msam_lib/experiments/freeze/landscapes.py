@@ -13,7 +13,7 @@ from msam_lib.diagnostics import Sampling, plane
 from msam_lib.experiments.build import load_data, trained_model
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.freeze.runs import provenance_of, with_identity
-from msam_lib.results.frozen import write_frame
+from msam_lib.results.frozen import path_of, write_frame
 from msam_lib.results.landscape import Landscape
 from msam_lib.training import Run
 
@@ -42,12 +42,12 @@ def freeze_landscapes(
     runs = list(runs)
     rows: list[dict[str, Any]] = []
     for run in runs:
-        experiment = Experiment.from_dict(run.config)
+        experiment = Experiment.from_dict(run.config, run.path)
         rows += with_identity(experiment, _plane_of(run, experiment, progress).rows())
     # What the planes depend on besides the runs.
     settings = {"steps": STEPS, "span": SPAN, "samples": SAMPLES, "directions_seed": SEED}
     record = provenance_of([r.path for r in runs]) | {"landscape": settings}
-    return write_frame(Path(folder) / f"{name}.csv.gz", pd.DataFrame(rows), record)
+    return write_frame(path_of(name, folder), pd.DataFrame(rows), record)
 
 
 def _plane_of(run: Run, experiment: Experiment, progress: bool) -> Landscape:

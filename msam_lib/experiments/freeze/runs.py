@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 
+from msam_lib.errors import MsamError
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.measurements import collect, preset_of, run_directories
 from msam_lib.results.frame import COLUMNS, reported_epoch
-from msam_lib.results.frozen import write_frame
+from msam_lib.results.frozen import path_of, write_frame
 from msam_lib.results.headline import HEADLINES
 from msam_lib.results.sharpness import IDENTITY
+from msam_lib.training import Run
 
 # Metrics that figures and tables read at every epoch, by split.
 KEPT: dict[str, tuple[str, ...]] = {
@@ -55,7 +56,7 @@ def freeze_runs(
         The path of the `.csv.gz` file.
     """
     whole = str(name).endswith(".csv.gz")
-    target = Path(name) if whole else Path(folder) / f"{name}.csv.gz"
+    target = Path(name) if whole else path_of(str(name), folder)
     paths = run_directories(runs)
     frame = collect(paths)
     # Contributions by class at the reported and the last epoch, once each.
@@ -87,13 +88,10 @@ def with_identity(
 
 def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
     """The provenance of run directories: commit, seeds, device, versions, data and settings."""
-    configs = {p.name: json.loads((p / "config.json").read_text()) for p in paths}
-    records = [json.loads((p / "environment.json").read_text()) for p in paths]
-    seconds = {
-        p.name: json.loads((p / "timing.json").read_text())["seconds"]
-        for p in paths
-        if (p / "timing.json").exists()
-    }
+    runs = [Run(p) for p in paths]
+    configs = {r.name: r.config for r in runs}
+    records = [r.environment for r in runs]
+    seconds = {r.name: s for r in runs if (s := _seconds(r)) is not None}
     # The settings of each data set, fusion and label; seeds and devices differ within one.
     settings = {}
     for config in configs.values():
@@ -101,8 +99,8 @@ def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
         settings[key] = {k: v for k, v in config.items() if k not in ("seed", "device")}
 
     # A value that all runs share appears once.
-    def distinct(name: str) -> list[Any]:
-        return sorted({r[name] for r in records if name in r})
+    def distinct(name: str) -> list[str]:
+        return sorted({str(r[name]) for r in records if name in r})
 
     return {
         "commit": distinct("commit"),
@@ -121,3 +119,11 @@ def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
         "runs": sorted(configs),
         "settings": dict(sorted(settings.items())),
     }
+
+
+def _seconds(run: Run) -> float | None:
+    """How long the training of a run took; None where that is not known."""
+    try:
+        return float(run.read_json("timing.json")["seconds"])
+    except (MsamError, KeyError, TypeError, ValueError):
+        return None

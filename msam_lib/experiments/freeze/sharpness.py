@@ -18,7 +18,7 @@ from msam_lib._utils.progress import progress_bar
 from msam_lib.experiments.build import load_data, trained_model
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.freeze.runs import provenance_of, with_identity
-from msam_lib.results.frozen import write_frame
+from msam_lib.results.frozen import path_of, write_frame
 from msam_lib.training import Run
 
 SAMPLES, SEED = 300, 0  # of the training split; of their choice
@@ -56,10 +56,10 @@ def freeze_sharpness(
     rows: list[dict[str, Any]] = []
     for run in runs:
         measured = json.loads(_file(run.path).read_text())
-        rows += with_identity(Experiment.from_dict(run.config), measured)
+        rows += with_identity(Experiment.from_dict(run.config, run.path), measured)
     settings = {"samples": SAMPLES, "samples_seed": SEED, "mode": "eval"}
     record = provenance_of(paths) | {"sharpness": settings}
-    return write_frame(Path(folder) / f"{name}.csv.gz", pd.DataFrame(rows), record)
+    return write_frame(path_of(name, folder), pd.DataFrame(rows), record)
 
 
 def _file(path: Path) -> Path:
@@ -72,7 +72,7 @@ def _measure(path: Path) -> None:
     if _file(path).exists():
         return
     run = Run(path)
-    model, data = trained_model(run), load_data(Experiment.from_dict(run.config))
+    model, data = trained_model(run), load_data(Experiment.from_dict(run.config, run.path))
     # Each modality's encoder, and all weights together.
     blocks = [*model.modalities, d.ALL]
     sampling = d.Sampling(samples=SAMPLES, seed=SEED)

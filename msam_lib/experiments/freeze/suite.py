@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from msam_lib._utils.processes import process_count
 from msam_lib.experiments.freeze.landscapes import freeze_landscapes
@@ -22,6 +23,8 @@ def freeze_suite(
     store: str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] = "figures/data",
     jobs: int | None = None,
+    on: str = "local",
+    cluster: Mapping[str, Any] | None = None,
 ) -> Iterator[Path]:
     """Run (or resume) the suite, then freeze measurements, landscapes and sharpness; yields the
     path of each file as it is written.
@@ -33,9 +36,10 @@ def freeze_suite(
         store: folder of runs; `$MSAM_RUNS` or `runs` by default.
         folder: of the frozen results.
         jobs: processes; one per core, at most 4, by default.
+        on, cluster: where the runs are trained; see `run_all`.
     """
     jobs = process_count(jobs)
-    runs = run_all(suite(preset, seeds, dataset), store, jobs=jobs)
+    runs = run_all(suite(preset, seeds, dataset), store, jobs=jobs, on=on, cluster=cluster)
     yield freeze_runs(runs, dataset, folder)
     # One seed of the runs that a figure shows.
     traced = [r for r in runs if r.config.get("traces") and r.config["seed"] == seeds[0]]

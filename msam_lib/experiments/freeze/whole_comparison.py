@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from msam_lib.errors import MsamError
 from msam_lib.experiments.comparison import PlannedRow
@@ -21,6 +22,8 @@ def measure_comparison(
     store: str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] = "figures/data",
     jobs: int | None = None,
+    on: str = "local",
+    cluster: Mapping[str, Any] | None = None,
     train: bool = True,
 ) -> Iterator[Path | MsamError]:
     """Train (or resume) every run of a plan and freeze the finished ones; yields each file written,
@@ -33,12 +36,19 @@ def measure_comparison(
         store: folder of runs; `$MSAM_RUNS` or `runs` by default.
         folder: of the frozen results.
         jobs: processes; one per core, at most 4, by default.
+        on, cluster: where the runs are trained; see `run_all`.
         train: False freezes what is there.
     """
     where = default_store() if store is None else Path(store)
     if train:
         try:
-            run_all([e for row in plan for e in row.experiments], where, jobs=jobs)
+            run_all(
+                [e for row in plan for e in row.experiments],
+                where,
+                jobs=jobs,
+                on=on,
+                cluster=cluster,
+            )
         except MsamError as error:
             yield error
     yield freeze_comparison(plan, name, where, folder)
