@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -121,7 +122,9 @@ def test_a_trial_is_judged_by_its_best_epoch_on_validation():
     ]
     frame = pd.DataFrame(rows, columns=list(Record._fields))
     assert _score(SimpleNamespace(finished=True, metrics=lambda: frame)) == 0.6
-    assert _score(SimpleNamespace(finished=False, metrics=lambda: frame)) == 0.0
+    assert _score(SimpleNamespace(finished=False, metrics=lambda: frame)) == -math.inf
+    errors = frame.assign(metric="mae")
+    assert _score(SimpleNamespace(finished=True, metrics=lambda: errors)) == -0.4
 
 
 def test_the_best_trial_is_kept_and_the_first_of_equals(tmp_path, monkeypatch):
