@@ -163,13 +163,28 @@ DATASETS: dict[str, DatasetRow] = {
             "audio_noise": "standard deviation of extra noise on the spectrogram (0)",
         },
     ),
+    "avmnist_mini": DatasetRow(
+        ".data.avmnist_mini:load",
+        "real MNIST images (75 % of the energy removed), real spoken digits in real noise, "
+        "6,600 pairs of 3,000 images and 900 recordings; embedded",
+        "MNIST (LeCun, Cortes, Burges; CC BY-SA 3.0), Free Spoken Digit Dataset (CC BY-SA 4.0), "
+        "Speech Commands (CC BY 4.0)",
+        {
+            "snr_db": "signal-to-noise ratio of the audio in decibels; None for clean speech (-12)",
+            "energy": "share of the images' energy that is kept; None for whole images (0.25)",
+            "n_train": "training samples (5400)",
+            "n_val": "validation samples (300)",
+            "n_test": "test samples (900)",
+        },
+    ),
     "avmnist": DatasetRow(
         ".data.avmnist:load",
         "real MNIST images (75 % of the energy removed), real spoken digits in noise; downloaded",
         "MNIST (LeCun, Cortes, Burges), Free Spoken Digit Dataset (CC BY-SA 4.0), "
         "Speech Commands (CC BY 4.0)",
         {
-            "snr_db": "signal-to-noise ratio of the audio in decibels (-12)",
+            "snr_db": "signal-to-noise ratio of the audio in decibels; None for clean speech (-12)",
+            "energy": "share of the images' energy that is kept; None for whole images (0.25)",
             "size": "small: spectrograms 40x49; paper: 112x112 (small)",
             "split": "take: recordings kept apart; speaker: speakers kept apart (take)",
             "n_train": "training samples (55000)",
