@@ -185,7 +185,7 @@ DATASETS: dict[str, DatasetRow] = {
         {
             "snr_db": "signal-to-noise ratio of the audio in decibels; None for clean speech (-12)",
             "energy": "share of the images' energy that is kept; None for whole images (0.25)",
-            "size": "small: spectrograms 40x49; paper: 112x112 (small)",
+            "size": "of the spectrograms: mini 32x32, small 40x49, paper 112x112 (small)",
             "split": "take: recordings kept apart; speaker: speakers kept apart (take)",
             "n_train": "training samples (55000)",
             "n_val": "validation samples (5000)",

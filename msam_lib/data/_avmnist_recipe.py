@@ -23,6 +23,7 @@ from msam_lib.errors import MsamError
 
 RATE = 8000  # Hz
 SIZES: dict[str, dict[str, int]] = {  # of the spectrograms, which get (mel bands, frames)
+    "mini": {"n_mels": 32, "window": 512, "hop": 241, "n_fft": 512},  # (32, 32)
     "small": {"n_mels": 40, "window": 256, "hop": 160, "n_fft": 512},  # (40, 49)
     "paper": {"n_mels": 112, "window": 320, "hop": 69, "n_fft": 2048},  # (112, 112)
 }

@@ -65,7 +65,7 @@ def load(
     n_val: int | None = None,
     n_test: int | None = None,
 ) -> DataSplits:
-    """AV-MNIST: audio (1, 40, 49) or (1, 112, 112), visual (1, 28, 28), ten classes.
+    """AV-MNIST: audio (1, 40, 49) by default, visual (1, 28, 28), ten classes.
 
     Args:
         seed: draws pairs, noise and subsets.
@@ -73,7 +73,8 @@ def load(
         snr_db: signal-to-noise ratio of the audio in decibels; None (or `inf`) for clean speech.
         energy: share of the images' variance that the kept principal components hold at least;
             None (or 1) for the images as they are.
-        size: `"small"`, or `"paper"` for spectrograms of 112x112 (all of them take 3.5 GB).
+        size: of the spectrograms: `"mini"` 32x32, `"small"` 40x49, or `"paper"` 112x112 (all of
+            them take 3.5 GB).
         split: `"take"` shares no recording between splits, `"speaker"` no speaker.
         n_train, n_val, n_test: number of pairs, drawn at random; all 55,000 / 5,000 / 10,000 by
             default.
