@@ -165,10 +165,8 @@ DATASETS: dict[str, DatasetRow] = {
     ),
     "avmnist_mini": DatasetRow(
         ".data.avmnist_mini:load",
-        "real MNIST images (75 % of the energy removed), real spoken digits in real noise, "
-        "6,600 pairs of 3,000 images and 900 recordings; embedded",
-        "MNIST (LeCun, Cortes, Burges; CC BY-SA 3.0), Free Spoken Digit Dataset (CC BY-SA 4.0), "
-        "Speech Commands (CC BY 4.0)",
+        "6,600 real pairs of AV-MNIST: images (dominant), voices in noise (starved); embedded",
+        "excerpts: MNIST (CC BY-SA 3.0), FSDD (CC BY-SA 4.0), Speech Commands (CC BY 4.0)",
         {
             "snr_db": "signal-to-noise ratio of the audio in decibels; None for clean speech (-12)",
             "energy": "share of the images' energy that is kept; None for whole images (0.25)",
