@@ -163,14 +163,27 @@ DATASETS: dict[str, DatasetRow] = {
             "audio_noise": "standard deviation of extra noise on the spectrogram (0)",
         },
     ),
+    "avmnist_mini": DatasetRow(
+        ".data.avmnist_mini:load",
+        "6,600 real pairs of AV-MNIST: images (dominant), voices in noise (starved); embedded",
+        "excerpts: MNIST (CC BY-SA 3.0), FSDD (CC BY-SA 4.0), Speech Commands (CC BY 4.0)",
+        {
+            "snr_db": "signal-to-noise ratio of the audio in decibels; None for clean speech (-12)",
+            "energy": "share of the images' energy that is kept; None for whole images (0.25)",
+            "n_train": "training samples (5400)",
+            "n_val": "validation samples (300)",
+            "n_test": "test samples (900)",
+        },
+    ),
     "avmnist": DatasetRow(
         ".data.avmnist:load",
         "real MNIST images (75 % of the energy removed), real spoken digits in noise; downloaded",
         "MNIST (LeCun, Cortes, Burges), Free Spoken Digit Dataset (CC BY-SA 4.0), "
         "Speech Commands (CC BY 4.0)",
         {
-            "snr_db": "signal-to-noise ratio of the audio in decibels (-12)",
-            "size": "small: spectrograms 40x49; paper: 112x112 (small)",
+            "snr_db": "signal-to-noise ratio of the audio in decibels; None for clean speech (-12)",
+            "energy": "share of the images' energy that is kept; None for whole images (0.25)",
+            "size": "of the spectrograms: mini 32x32, small 40x49, paper 112x112 (small)",
             "split": "take: recordings kept apart; speaker: speakers kept apart (take)",
             "n_train": "training samples (55000)",
             "n_val": "validation samples (5000)",

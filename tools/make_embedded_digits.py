@@ -15,13 +15,11 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import hashlib
 import io
 import json
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +28,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from embedded_files import digests, save_npz
 from misspelled_words import NUMBER_WORDS, misspelled
 
 from msam_lib.data._audio import centre, log_mel, mix, read_wav, resample, write_wav
@@ -134,17 +133,6 @@ def spoken(
     return log_mel(waves, RATE, **SPECTROGRAM).numpy(), voices
 
 
-def save_npz(path: Path, **arrays: np.ndarray) -> None:
-    """`np.savez_compressed` without the time of day in the file."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in arrays.items():
-            buffer = io.BytesIO()
-            np.save(buffer, array, allow_pickle=False)
-            archive.writestr(
-                zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED
-            )
-
-
 def make(folder: Path) -> None:
     """Write digits.npz, digits.csv.gz, wav/*.wav and provenance.json to `folder`."""
     rng = np.random.default_rng(SEED)
@@ -182,7 +170,8 @@ def make(folder: Path) -> None:
 def write_provenance(folder: Path) -> None:
     """What was used to make the files, and their sha256."""
     version = subprocess.run(["espeak-ng", "--version"], check=True, capture_output=True, text=True)
-    files = sorted(p for p in folder.rglob("*") if p.suffix in {".npz", ".gz", ".wav"})
+    # Not `avmnist_mini`, which lies beside them.
+    files = [*folder.glob("*.npz"), *folder.glob("*.gz"), *folder.glob("wav/*.wav")]
     facts = {
         "made_by": "tools/make_embedded_digits.py",
         "seed": SEED,
@@ -199,10 +188,7 @@ def write_provenance(folder: Path) -> None:
         "+ pink noise, equal powers",
         "snr_db": SNR_DB,
         "words": "number words in " + ", ".join(NUMBER_WORDS) + " with one to three typing errors",
-        "sha256": {
-            p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in files
-        },
+        "sha256": digests(folder, files),
     }
     (folder / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
 

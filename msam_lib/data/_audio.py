@@ -66,6 +66,28 @@ def write_wav(path: str | Path, samples: np.ndarray, rate: int) -> None:
         handle.writeframes((np.clip(samples, -1, 0.9999) * 32768).astype("<i2").tobytes())
 
 
+def mu_law(samples: np.ndarray) -> np.ndarray:
+    """Samples in [-1, 1] as int8 codes of the same shape: round(127 ln(1 + 255 |x|) / ln 256) with
+    the sign of x. The steps grow with the sample, so quiet speech keeps its quality.
+
+    Reference: the continuous form of ITU-T G.711's mu-law, mu = 255.
+
+    >>> mu_law(np.array([-1.0, 0.0, 0.1, 1.0]))
+    array([-127,    0,   75,  127], dtype=int8)
+    """
+    codes = 127 * np.log1p(255 * np.abs(samples)) / math.log(256)
+    return np.round(np.copysign(codes, samples)).astype(np.int8)
+
+
+def from_mu_law(codes: np.ndarray) -> np.ndarray:
+    """The float32 samples that `mu_law` turned into int8 codes, within half a step: 2.2 % of the
+    full scale for the loudest, 0.009 % around zero.
+    """
+    steps = np.abs(np.arange(-128, 128)) / 127
+    table = np.copysign((256**steps - 1) / 255, np.arange(-128, 128))
+    return table.astype(np.float32)[codes.astype(np.int16) + 128]
+
+
 def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     """The samples (S,) at another rate in Hz: (S * new_rate / rate,), with the anti-aliasing filter
     of `scipy.signal.resample_poly`.

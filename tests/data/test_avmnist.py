@@ -16,6 +16,7 @@ import torch
 from msam_lib.data import _download as download
 from msam_lib.data import avmnist, load_dataset
 from msam_lib.data._audio import log_mel, mix, resample, write_wav
+from msam_lib.data._avmnist_recipe import principal_components
 from msam_lib.data._avmnist_sources import FSDD, MNIST
 from msam_lib.data._idx import read_idx
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
@@ -143,7 +144,7 @@ def test_principal_components_keep_the_stated_energy():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4000, 4)) * np.sqrt([8.0, 4.0, 2.0, 2.0])  # shares 1/2, 1/4, 1/8, 1/8
     for energy, k in [(0.25, 1), (0.6, 2), (0.8, 3)]:
-        assert avmnist.principal_components(x, energy)[1].shape == (4, k)
+        assert principal_components(x, energy)[1].shape == (4, k)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_the_real_files(tmp_path, monkeypatch):
 
 @real
 def test_no_recording_is_in_two_splits():
-    recordings = avmnist._recordings()
+    recordings = avmnist.read_recordings()
     assert len(recordings) == 3000
     for split in ("take", "speaker"):
         found = {
