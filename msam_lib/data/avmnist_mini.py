@@ -160,7 +160,9 @@ def load(
     }
     return DataSplits(
         name="avmnist_mini",
-        **parts,
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
         modalities={m: MODALITIES[m] for m in names},
         classes=tuple(str(d) for d in range(10)),
         provenance=(

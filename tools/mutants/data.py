@@ -12,9 +12,9 @@ MUTANTS = [
     ),
     Mutant(
         "avmnist/components-of-all-images",
-        "data/avmnist.py",
-        'fitted = images[: COUNTS["train"]]',
-        "fitted = images",
+        "data/_avmnist_recipe.py",
+        'principal_components(pools["train"].images, energy)',
+        "principal_components(np.concatenate([p.images for p in pools.values()]), energy)",
         "data/test_avmnist_splits.py",
     ),
     Mutant(
@@ -26,16 +26,16 @@ MUTANTS = [
     ),
     Mutant(
         "avmnist/standardised-split-by-split",
-        "data/avmnist.py",
-        '(out[f"{part}_audio"] - centre_) / spread',
+        "data/_avmnist_recipe.py",
+        '(out[f"{part}_audio"] - middle) / spread',
         '(out[f"{part}_audio"] - out[f"{part}_audio"].mean((0, 3), keepdim=True)) / spread',
         "data/test_avmnist_splits.py",
     ),
     Mutant(
         "avmnist/another-digit-is-spoken",
-        "data/avmnist.py",
-        "np.flatnonzero(digits == d)",
-        "np.flatnonzero(digits != d)",
+        "data/_avmnist_recipe.py",
+        "pool.digits == d",
+        "pool.digits != d",
         "data/test_avmnist_splits.py",
     ),
     Mutant(
