@@ -35,7 +35,7 @@ PRESETS: dict[str, dict[str, Fields]] = {
             "epochs": 12,
             "data_options": {"n_train": 20_000, "n_val": 2000, "n_test": 4000},
         },
-        # A small learning rate and many epochs: with 0.02 MaxOut fusion leaves the audio at chance.
+        # A small learning rate, many epochs: with 0.02 MaxOut fusion leaves the audio near chance.
         "avmnist_mini": {"encoder": "mlp", "width": 16, "lr": 0.005, "epochs": 30},
         "signs": {
             "encoder": "mlp",
