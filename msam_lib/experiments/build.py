@@ -48,7 +48,7 @@ def untrained_model(experiment: Experiment, data: DataSplits) -> MultimodalModel
         **experiment.fusion_options,
     )
     if experiment.absent == "mean":
-        model.set_baseline({m: x.float().mean(0) for m, x in data.train.inputs.items()})
+        model.set_baseline(data.train.mean())
     return model
 
 

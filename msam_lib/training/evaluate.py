@@ -79,7 +79,7 @@ def evaluate(
     data: MultimodalDataset,
     *,
     method: Method | None = None,
-    batch_size: int = 500,
+    batch_size: int | None = None,
     per_class: bool = False,
 ) -> list[Row]:
     """The measurements of a model on a split.
@@ -88,7 +88,7 @@ def evaluate(
         model: a `MultimodalModel`, or any module through `wrap`.
         data: the split.
         method: its `predict` gives the fused logits; by default the model does.
-        batch_size: samples at a time.
+        batch_size: samples at a time; None takes 500, or fewer where their inputs are large.
         per_class: measure contributions within each class, too, as metric
             `contribution/<class index>`.
 
