@@ -44,12 +44,15 @@ class DatasetRow(NamedTuple):
         summary: one line.
         reference: source and licence.
         options: {option of the loader: what it means (its default)}.
+        prepare: what decodes its distribution, `(source, cache, *, jobs, **options)`; "" where
+            nothing has to be prepared.
     """
 
     target: str
     summary: str
     reference: str
     options: dict[str, str]
+    prepare: str = ""
 
 
 class FusionRow(NamedTuple):
@@ -206,6 +209,20 @@ DATASETS: dict[str, DatasetRow] = {
         "real sign language letters by EMG and three motion sensors, 26 classes; downloaded",
         "doi:10.1016/j.dib.2020.106455, free for research and education",
         {"length": "pieces a recording is averaged in (25)"},
+    ),
+    "cremad": DatasetRow(
+        ".data.cremad:load",
+        "CREMA-D: 7,442 real clips, voice and face, 6 acted emotions; prepared from your download",
+        "Cao et al. 2014, github.com/CheyneyComputerScience/CREMA-D (Open Database License 1.0)",
+        {
+            "split": "ogm: the published one; actor: speakers kept apart (ogm)",
+            "val_share": "share of the training part that validates (0.1)",
+            "frames": "frames of a clip, one per second (1)",
+            "side": "height in pixels of prepared frames (256)",
+            "size": "side in pixels of a model's frames (224)",
+            "drop_bad": "leave out the four clips that are named as damaged (False)",
+        },
+        ".data.cremad:prepare",
     ),
     "synthetic": DatasetRow(
         ".data.synthetic:load",

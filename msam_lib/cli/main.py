@@ -1,4 +1,4 @@
-"""Modality dominance in multimodal learning: list, train, compare, tune, measure, freeze, draw."""
+"""Modality dominance in multimodal learning: list, prepare, train, compare, tune, measure, draw."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from msam_lib.cli import comparison, diagnose, figures, listing, train, tune
+from msam_lib.cli import comparison, diagnose, figures, listing, prepare, train, tune
 from msam_lib.errors import MsamError
 
 
@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of every command."""
     top = argparse.ArgumentParser(prog="python -m msam_lib", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (listing, train, tune, comparison, diagnose, figures):
+    for command in (listing, prepare, train, tune, comparison, diagnose, figures):
         command.add_parsers(commands)
     return top
 

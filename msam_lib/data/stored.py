@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from msam_lib.data.transforms import Numbers, Transform
+from msam_lib.data.transforms import AS_STORED, Transform
 from msam_lib.errors import DatasetCorrupt
 
 Draw = tuple[int, int]  # seed and epoch, which with a sample's row determine how it is varied
@@ -39,7 +39,7 @@ class StoredArray:
     """
 
     path: Path
-    transform: Transform = Numbers()
+    transform: Transform = AS_STORED
     rows: np.ndarray | None = None
 
     def __len__(self) -> int:

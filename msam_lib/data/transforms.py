@@ -58,6 +58,9 @@ class Numbers:
         return stored
 
 
+AS_STORED = Numbers()
+
+
 @dataclass(frozen=True)
 class Images:
     """Float32 images (..., C, size, size) of stored bytes (..., C, H, W), normalised per channel.

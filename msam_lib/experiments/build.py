@@ -95,6 +95,7 @@ def build_trainer(
     run = None
     if store is not None:
         record = environment_record(device) | {"provenance": data.provenance}
+        record |= {"people": dict(data.people)} if data.people else {}
         run = Run.create(Path(store) / e.name, e.config(), record)
     return Trainer(
         model,

@@ -58,8 +58,8 @@ def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) ->
     needs = {"small_cnn": 3, "resnet18": 3, "transformer": 2, "deep_transformer": 2, "tokens": 1}
     if len(modality.shape) != needs.get(kind, len(modality.shape)):
         raise MsamError(
-            f"Encoder {kind!r} reads samples with {needs[kind]} dimensions, but this {modality.kind} "
-            f"has shape {modality.shape}. Use encoder='auto', which would take "
+            f"Encoder {kind!r} reads samples with {needs[kind]} dimensions, but this "
+            f"{modality.kind} has shape {modality.shape}. Use encoder='auto', which would take "
             f"{automatic[modality.kind]!r}."
         )
     if kind == "small_cnn":
