@@ -107,6 +107,12 @@ def test_variation_depends_on_seed_epoch_and_row_alone(pair):
     assert torch.equal(torch.get_rng_state(), state)  # dropout's numbers stay what they were
 
 
+def test_equal_samples_are_varied_differently(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(108, dtype=np.uint8).reshape(1, 3, 6, 6).repeat(8, 0))
+    x = StoredArray(tmp_path / "x.npy", Images(6, augment=True)).read(torch.arange(8), (0, 0))
+    assert len({tuple(sample.flatten().tolist()) for sample in x}) == 8
+
+
 def test_a_loop_may_end_early_and_errors_arrive(pair, tmp_path):
     import threading
 
