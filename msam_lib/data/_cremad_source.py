@@ -15,8 +15,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from msam_lib.data._download import sha256_of
-from msam_lib.data.media import LFS_POINTER, content, read_table
+from msam_lib.data.media import LFS_POINTER, content
 from msam_lib.data.prepared import Row
+from msam_lib.data.tables import read_table
 from msam_lib.errors import DatasetCorrupt, DatasetMissing
 
 ALL = 7442

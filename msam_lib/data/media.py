@@ -190,31 +190,3 @@ def kind_of(name: str) -> str:
             return kind
     known = ", ".join(e for endings in READERS.values() for e in endings)
     raise MsamError(f"{name!r}: files with the ending {ending!r} are not read; these are: {known}.")
-
-
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a csv file with a header, as {column: text}.
-
-    Args:
-        path: the file, in UTF-8 with or without a byte order mark.
-        columns: that must be there.
-
-    Raises:
-        DatasetMissing: there is no such file.
-        DatasetCorrupt: a column is missing, or a row has another number of cells.
-    """
-    import csv
-
-    reader = csv.DictReader(io.StringIO(content(path).decode("utf-8-sig")))
-    found = list(reader.fieldnames or ())
-    for column in columns:
-        if column not in found:
-            raise DatasetCorrupt(
-                f"{path} has no column {column!r}; its header is {found}. Expected: "
-                f"{', '.join(columns)}."
-            )
-    rows = list(reader)
-    for number, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
-            raise DatasetCorrupt(f"{path}, line {number}: not {len(found)} cells as in the header.")
-    return rows

@@ -15,7 +15,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,7 +43,6 @@ class Plan:
         samples: a row per sample.
         arrays: {modality: (shape of a stored sample, type)}.
         read: `read(row) -> {modality: array}`, called in threads.
-        facts: kept in the manifest, such as which damaged files were replaced.
     """
 
     name: str
@@ -51,7 +50,6 @@ class Plan:
     samples: Sequence[Row]
     arrays: Mapping[str, tuple[tuple[int, ...], str]]
     read: Callable[[Row], Mapping[str, np.ndarray]]
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,11 +122,11 @@ def verify(prepared: Prepared) -> Prepared:
 
 
 def prepare(plan: Plan, cache: Path | None = None, *, jobs: int = 1) -> Prepared:
-    """The verified folder of a plan: written now, resumed where it was interrupted, or there.
+    """The verified folder of a plan: written now, resumed, or already there.
 
     Args:
         plan: what is written.
-        cache: `prepared` is a folder in it; the cache folder by default.
+        cache: holds the folder `prepared`; the cache folder by default.
         jobs: threads that decode.
 
     Raises:
@@ -156,7 +154,7 @@ def prepare(plan: Plan, cache: Path | None = None, *, jobs: int = 1) -> Prepared
 
 
 def _write_arrays(plan: Plan, partial: Path, digest: str, jobs: int) -> None:
-    """Append block after block to the arrays, from where the last interruption left them."""
+    """Append blocks to the arrays, from where the last interruption left them."""
     mark, done = partial / "progress.json", 0
     if mark.exists() and (state := json.loads(mark.read_text()))["samples_sha256"] == digest:
         done = state["done"]
@@ -220,7 +218,6 @@ def _write_manifest(plan: Plan, partial: Path, digest: str) -> None:
         "samples": len(plan.samples),
         "samples_sha256": digest,
         "files": files,
-        "facts": dict(plan.facts),
     }
     write_text(partial / "manifest.json", json.dumps(manifest, indent=1, default=list) + "\n")
 
@@ -233,8 +230,7 @@ def _checked(folder: Path, name: str) -> Prepared:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, name, f"its manifest cannot be read ({error})") from error
     for file, expected in lengths.items():
-        path = folder / file
-        found = path.stat().st_size if path.is_file() else 0
+        found = (folder / file).stat().st_size if (folder / file).is_file() else 0
         if found != expected:
             raise _damaged(folder, name, f"{file} has {found} bytes instead of {expected}")
     with (folder / "samples.csv").open(newline="", encoding="utf-8") as handle:

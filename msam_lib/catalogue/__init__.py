@@ -12,62 +12,8 @@ alone, so train with `jobs=1` then.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-
-class MethodRow(NamedTuple):
-    """A training rule.
-
-    Args:
-        target: its class.
-        title: how tables and pictures call it.
-        kind: what it changes: nothing, loss, gradient, schedule, landscape, data or model.
-        option: its main option, which the search varies beside the learning rate; "" where it has
-            none, so that it gets more learning rates instead.
-        values: the three values tried, in the middle what its paper or its code uses. Radii and
-            strengths begin near their neutral value, so that no method loses to joint training only
-            for lack of a small one.
-    """
-
-    target: str
-    title: str
-    kind: str
-    option: str = ""
-    values: tuple[Any, ...] = ()
-
-
-class DatasetRow(NamedTuple):
-    """A data set.
-
-    Args:
-        target: its loader, `(*, seed, modalities, **options) -> DataSplits`.
-        summary: one line.
-        reference: source and licence.
-        options: {option of the loader: what it means (its default)}.
-        prepare: what decodes its distribution, `(source, cache, *, jobs, **options)`; "" where
-            nothing has to be prepared.
-    """
-
-    target: str
-    summary: str
-    reference: str
-    options: dict[str, str]
-    prepare: str = ""
-
-
-class FusionRow(NamedTuple):
-    """A fusion.
-
-    Args:
-        target: its class.
-        words: in captions, such as "late fusion".
-        short: in column heads, such as "late".
-    """
-
-    target: str
-    words: str
-    short: str
-
+from msam_lib.catalogue._prepared import PREPARED
+from msam_lib.catalogue._rows import DatasetRow, FusionRow, MethodRow
 
 # {version of the training's meaning: methods whose steps give other numbers since}, see CHANGELOG.
 # Frozen results of an earlier version keep those rows until they are measured again.
@@ -210,20 +156,6 @@ DATASETS: dict[str, DatasetRow] = {
         "doi:10.1016/j.dib.2020.106455, free for research and education",
         {"length": "pieces a recording is averaged in (25)"},
     ),
-    "cremad": DatasetRow(
-        ".data.cremad:load",
-        "CREMA-D: 7,442 real clips, voice and face, 6 acted emotions; prepared from your download",
-        "Cao et al. 2014, github.com/CheyneyComputerScience/CREMA-D (Open Database License 1.0)",
-        {
-            "split": "ogm: the published one; actor: speakers kept apart (ogm)",
-            "val_share": "share of the training part that validates (0.1)",
-            "frames": "frames of a clip, one per second (1)",
-            "side": "height in pixels of prepared frames (256)",
-            "size": "side in pixels of a model's frames (224)",
-            "drop_bad": "leave out the four clips that are named as damaged (False)",
-        },
-        ".data.cremad:prepare",
-    ),
     "synthetic": DatasetRow(
         ".data.synthetic:load",
         "Gaussian modalities with stated signal-to-noise ratio, redundancy and synergy; made up",
@@ -240,6 +172,7 @@ DATASETS: dict[str, DatasetRow] = {
             "n_test": "test samples (1000)",
         },
     ),
+    **PREPARED,
 }
 
 FUSIONS: dict[str, FusionRow] = {
