@@ -21,6 +21,13 @@ PREPARED: dict[str, DatasetRow] = {
         },
         ".data.cremad:prepare",
     ),
+    "urfunny": DatasetRow(
+        ".data.urfunny:load",
+        "UR-FUNNY: real punchlines by picture, voice and words, 2 classes; prepared from humor.pkl",
+        "Hasan et al. 2019, features as published with MultiBench, for research",
+        {},
+        ".data.urfunny:prepare",
+    ),
     "folder": DatasetRow(
         ".data.folder:load",
         "your own samples: a csv or jsonl table with a column per modality and a label",

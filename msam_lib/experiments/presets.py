@@ -46,6 +46,7 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "mfeat": {"lr": 0.02},
         "isl": {"encoder": "mlp", "lr": 0.02, "epochs": 30},
         "cremad": {"encoder": "resnet18", "lr": 0.02, "data_options": {"size": 112}},
+        "urfunny": {"optimizer": "adamw", "lr": 1e-3},
     },
     "paper": {
         "*": {"epochs": 100, "width": 64, "lr": 1e-3, "schedule": "step", "period": 70},
@@ -53,6 +54,7 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "digits": {"encoder": "resnet18", "lr": 0.01},
         # The learning rate that the authors of OGM-GE advise, for batches of 64.
         "cremad": {"encoder": "resnet18", "lr": 2e-3},
+        "urfunny": {"encoder": "deep_transformer", "optimizer": "adamw", "lr": 1e-4},
     },
 }
 
