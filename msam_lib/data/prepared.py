@@ -75,7 +75,7 @@ def folder_name(name: str, recipe: Mapping[str, Any]) -> str:
     """`NAME-HASH` of a recipe.
 
     >>> folder_name("cremad", {"frames": 1})
-    'cremad-be31afc2b8ba'
+    'cremad-414ddcef9e2f'
     """
     text = json.dumps(recipe, sort_keys=True, default=list)
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -83,6 +83,28 @@ def test_evaluation_and_diagnostics_read_it_as_from_memory(pair):
         assert a.value == pytest.approx(b.value, rel=1e-2, abs=1e-3)
 
 
+def test_no_measurement_reads_more_than_a_batch_at_once(pair, monkeypatch):
+    stored, _ = pair
+    model = build_model({"x2": Modality("vector", (5,))}, "late", classes=4, width=2)
+    read, sizes = StoredArray.read, []
+
+    def recorded(self, index, draw=None):
+        sizes.append(len(index))
+        return read(self, index, draw)
+
+    monkeypatch.setattr(StoredArray, "read", recorded)
+    monkeypatch.setattr("msam_lib.data.loader.BLOCK", 6 * stored.sample_bytes)
+    monkeypatch.setattr("msam_lib.data.stored.BLOCK", 6 * stored.sample_bytes)
+    evaluate(model, stored)
+    assert max(sizes) == 6 and sum(sizes) == 2 * N
+    sizes.clear()
+    d.gradient_norms(model, stored, sampling=d.Sampling(batch_size=5))
+    assert max(sizes) == 5
+    sizes.clear()
+    stored.subset(range(9))  # a view
+    assert not sizes
+
+
 def test_variation_depends_on_seed_epoch_and_row_alone(pair):
     stored, _ = pair
 
