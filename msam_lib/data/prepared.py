@@ -189,7 +189,6 @@ def _opened(path: Path, n: int, shape: tuple[int, ...], dtype: str, done: int) -
     file = path.open("r+b" if path.exists() else "w+b")
     np.lib.format.write_array_header_1_0(file, header | {"shape": (n, *shape)})
     file.seek(done * int(np.prod(shape)) * np.dtype(dtype).itemsize, os.SEEK_CUR)
-    file.truncate()
     return file
 
 

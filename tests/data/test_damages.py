@@ -88,9 +88,11 @@ def test_a_damaged_distribution_is_refused_with_the_file_and_what_to_do(few, nam
     assert re.match(message, text), text
 
 
-def test_a_missing_class_is_named(few):
+def test_a_missing_class_is_named_and_other_samples_are_not_taken_for_these(few, clips):
     folder, _ = few
     prepare_dataset("cremad", folder, side=12)
+    with pytest.raises(DatasetCorrupt, match=r"prepared from other samples \(12; now 60\)"):
+        prepare_dataset("cremad", clips, side=12)
     with pytest.raises(DatasetCorrupt, match=r"val part of split='ogm' has no clip of NEU"):
         load_dataset("cremad", **SMALL)
 

@@ -67,6 +67,8 @@ def test_files_and_numbers_become_tensors(made):
         "face": "image", "clip": "image", "voice": "spectrogram", "motion": "sequence",
         "numbers": "vector",
     }  # fmt: skip
+    assert data.train.inputs["face"].transform.augment
+    assert not data.test.inputs["face"].transform.augment
     batch = data.test[:]
     y = batch.targets.float()
     for m, first, step in (("face", 40, 60), ("clip", 30, 60)):

@@ -11,6 +11,7 @@ from msam_lib.data import Batch, BatchLoader, MultimodalDataset
 from msam_lib.data.containers import Modality
 from msam_lib.data.stored import StoredArray
 from msam_lib.data.transforms import Images, Numbers, crop_box
+from msam_lib.diagnostics._samples import collect
 from msam_lib.errors import DatasetCorrupt
 from msam_lib.models import build_model
 from msam_lib.training import evaluate
@@ -98,6 +99,8 @@ def test_no_measurement_reads_more_than_a_batch_at_once(pair, monkeypatch):
     evaluate(model, stored)
     assert max(sizes) == 6 and sum(sizes) == 2 * N
     sizes.clear()
+    batches = collect(model, stored, d.Sampling(batch_size=5))
+    assert not sizes and len(batches) == 5  # nothing is read before it is asked for
     d.gradient_norms(model, stored, sampling=d.Sampling(batch_size=5))
     assert max(sizes) == 5
     sizes.clear()
