@@ -13,8 +13,9 @@ from msam_lib.data.stored import StoredArray
 from msam_lib.data.transforms import Images, Numbers, crop_box
 from msam_lib.diagnostics._samples import collect
 from msam_lib.errors import DatasetCorrupt
+from msam_lib.methods import build_method
 from msam_lib.models import build_model
-from msam_lib.training import evaluate
+from msam_lib.training import Loaders, Run, Trainer, evaluate
 
 N = 23
 
@@ -192,3 +193,26 @@ def test_what_is_no_array_is_refused(tmp_path):
     np.save(path, np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(DatasetCorrupt, match="plain array"):
         len(StoredArray(path))
+
+
+def test_a_resumed_training_with_varied_samples_equals_an_uninterrupted_one(pair, tmp_path):
+    stored, _ = pair
+    kinds = {"x1": Modality("image", (3, 6, 6)), "x2": Modality("vector", (5,))}
+    loaders = Loaders(BatchLoader(stored, 8, shuffle=True, seed=1), {"val": stored})
+
+    def trainer(folder):
+        torch.manual_seed(0)
+        model = build_model(kinds, "late", classes=4, width=2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        run = Run.create(tmp_path / folder, {}, {})
+        return Trainer(
+            model, build_method("joint"), loaders, optimizer=optimizer, run=run, progress=False
+        )
+
+    whole, first = trainer("a"), trainer("b")
+    whole.fit(3)
+    first.fit(1)
+    second = trainer("b")
+    second.fit(3)
+    for a, b in zip(whole.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(a, b)
