@@ -27,6 +27,7 @@ SHAPES = {
     "resnet18": Modality("spectrogram", (1, 16, 20)),
     "mlp": Modality("vector", (5,)),
     "transformer": Modality("sequence", (6, 5)),
+    "deep_transformer": Modality("sequence", (6, 5)),
     "tokens": Modality("characters", (6,), vocabulary=9),
 }
 
@@ -43,6 +44,13 @@ def test_encoders_give_features_of_the_stated_size(kind):
     assert features.shape == (3, encoder.dim)
     with evaluating(encoder):
         assert torch.isfinite(encoder(torch.zeros_like(x[:1]))).all()  # an absent modality
+
+
+def test_frames_are_read_one_by_one_and_averaged():
+    encoder = build_encoder(Modality("video", (4, 3, 9, 7)), "small_cnn", width=4).eval()
+    x = torch.randn(2, 4, 3, 9, 7)
+    each = torch.stack([encoder.encoder(frame) for frame in x.unbind(1)])
+    assert torch.allclose(encoder(x), each.mean(0), atol=1e-6)
 
 
 def test_resnet18_has_the_published_number_of_parameters():

@@ -1,5 +1,6 @@
-"""Modality dominance in multimodal learning: list, train, compare, tune, measure, repair, freeze,
-draw."""
+"""Modality dominance in multimodal learning: list, prepare, train, compare, tune, measure, repair,
+freeze, draw.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from msam_lib.cli import comparison, diagnose, figures, listing, repair, train, tune
+from msam_lib.cli import comparison, diagnose, figures, listing, prepare, repair, train, tune
 from msam_lib.errors import MsamError
 
 
@@ -15,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of every command."""
     top = argparse.ArgumentParser(prog="python -m msam_lib", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (listing, train, tune, comparison, diagnose, repair, figures):
+    for command in (listing, prepare, train, tune, comparison, diagnose, repair, figures):
         command.add_parsers(commands)
     return top
 

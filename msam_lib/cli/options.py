@@ -71,12 +71,16 @@ def add_experiment(parser: argparse.ArgumentParser, without: Iterable[str] = ())
         else:
             options |= {"type": type(f.default), "metavar": type(f.default).__name__.upper()}
         parser.add_argument("--" + f.name.replace("_", "-"), **options)
+    parser.add_argument("--source", help="table of --dataset folder, as --data-options source=...")
 
 
 def chosen(args: argparse.Namespace) -> dict[str, Any]:
     """{field of `Experiment`: value} of those named on the command line."""
     given = {f.name: getattr(args, f.name) for f in fields(Experiment) if hasattr(args, f.name)}
-    return {k: key_values(v) if k.endswith("_options") else v for k, v in given.items()}
+    out = {k: key_values(v) if k.endswith("_options") else v for k, v in given.items()}
+    if getattr(args, "source", None):
+        out["data_options"] = {"source": args.source} | out.get("data_options", {})
+    return out
 
 
 def preset_experiment(args: argparse.Namespace, **changes: Any) -> Experiment:

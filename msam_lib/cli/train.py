@@ -45,9 +45,11 @@ def _train(args: argparse.Namespace) -> None:
     run = run_experiment(experiment, args.store)
     history = run.metrics()
     last = history[(history.epoch == history.epoch.max()) & (history.split == "test")]
-    headline = headline_of(last)
+    headline, people = headline_of(last), run.environment.get("people", {})
     for row in last[last.metric.isin([headline.metric, "contribution"])].itertuples():
-        print(f"  {row.modality:10} {row.metric:13} {100 * row.value:6.2f}")
+        judged = row.metric == "accuracy" and row.modality in people
+        beside = f"   people {100 * people[row.modality]:6.2f}" if judged else ""
+        print(f"  {row.modality:10} {row.metric:13} {100 * row.value:6.2f}{beside}")
     print(f"  ({headline.words}; contributions in percent)")
     print(f"kept in {run.path}")
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
 
 from msam_lib._utils.registry import Registry
 from msam_lib.catalogue import DATASETS, DatasetRow
 from msam_lib.data.containers import Batch, DataSplits, Modality, MultimodalDataset
 from msam_lib.data.label_noise import with_label_noise
 from msam_lib.data.loader import BatchLoader
+from msam_lib.data.prepared import Prepared
 from msam_lib.errors import unknown_name
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "describe",
     "list_datasets",
     "load_dataset",
+    "prepare_dataset",
 ]
 
 
@@ -97,3 +101,40 @@ def load_dataset(
             )
     splits = loader(seed=seed, modalities=modalities, **options)
     return with_label_noise(splits, label_noise, seed=seed) if label_noise else splits
+
+
+def prepare_dataset(
+    name: str,
+    source: str | Path,
+    cache: str | Path | None = None,
+    *,
+    jobs: int = 1,
+    **options: object,
+) -> Prepared:
+    """Decode a data set's official distribution into a folder of the cache, where `load_dataset`
+    finds it.
+
+    Resumes where it was interrupted; a folder that is there is verified by its digests.
+
+    Args:
+        name: of a data set that is prepared: `cremad`, for example.
+        source: the distribution's folder or file.
+        cache: where to keep it; `$MSAM_CACHE`, or the user's cache folder, by default.
+        jobs: threads that decode.
+        **options: of the data set, those that determine what is kept.
+
+    Raises:
+        MsamError: an unknown name or option, or a data set that needs no preparation.
+        DatasetMissing, DatasetCorrupt: naming the first source file that is missing or damaged.
+    """
+    row, _ = _find(name)
+    known = [n for n, r in DATASETS.items() if r.prepare]
+    if not row.prepare:
+        raise unknown_name("data set that is prepared:", name, known)
+    module, _, attribute = row.prepare.partition(":")
+    preparer = getattr(import_module(module, "msam_lib"), attribute)
+    allowed = [*inspect.signature(preparer).parameters][3:]  # after source, cache and jobs
+    for option in options:
+        if option not in allowed:
+            raise unknown_name(f"option of preparing {name!r}:", option, allowed)
+    return preparer(Path(source), None if cache is None else Path(cache), jobs=jobs, **options)

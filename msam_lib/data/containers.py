@@ -1,12 +1,13 @@
 """The containers of every data set: `Batch`, `MultimodalDataset`, `DataSplits`.
 
-All data sets of this project fit in memory, so a data set is a dictionary of tensors and a batch is
-one indexing operation per modality: no worker processes, no collation, the same bytes for the same
-seed.
+A split is a view on samples: a tensor per modality where they fit in memory, a `StoredArray` where
+they stay on disk. A batch is one indexing operation per modality: no worker processes, no
+collation, the same bytes for the same seed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -14,10 +15,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from msam_lib.data.stored import Draw, StoredArray
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.tasks import Classification, Task
 
-KINDS = ("image", "spectrogram", "sequence", "characters", "vector")
+KINDS = ("image", "video", "spectrogram", "sequence", "characters", "vector")
 
 
 class Batch(NamedTuple):
@@ -38,14 +40,20 @@ class Batch(NamedTuple):
         index = None if self.index is None else self.index.to(device)
         return Batch(inputs, self.targets.to(device, non_blocking=True), index)
 
+    def pinned(self) -> Batch:
+        """The same batch in page-locked memory, from which copies to a GPU run beside the work."""
+        inputs = {m: x.pin_memory() for m, x in self.inputs.items()}
+        return Batch(inputs, self.targets.pin_memory(), self.index)
+
 
 @dataclass(frozen=True)
 class Modality:
     """Kind and shape of one modality's samples, for which an encoder is built.
 
     Args:
-        kind: one of `KINDS`. `image` and `spectrogram` are (C, H, W), `sequence` is (T, D),
-            `characters` is (T,) of integers in [0, vocabulary), `vector` is (D,).
+        kind: one of `KINDS`. `image` and `spectrogram` are (C, H, W), `video` is (T, C, H, W),
+            `sequence` is (T, D), `characters` is (T,) of integers in [0, vocabulary), `vector` is
+            (D,).
         shape: shape of one sample, without the batch dimension.
         vocabulary: number of symbols, for `characters` only (0 is padding).
     """
@@ -61,13 +69,17 @@ class Modality:
 
 @dataclass(frozen=True)
 class MultimodalDataset:
-    """Samples of one split: `inputs[m]` is (N, ...), `targets` is (N,); all in memory.
+    """Samples of one split: `inputs[m]` is (N, ...), `targets` is (N,).
+
+    Args:
+        inputs: {modality: tensor in memory, or `StoredArray` on disk}. Both are indexed alike.
+        targets: (N,), in memory.
 
     Raises:
         ValueError: the modalities have different numbers of samples.
     """
 
-    inputs: dict[str, Tensor]
+    inputs: Mapping[str, Tensor | StoredArray]
     targets: Tensor
 
     def __post_init__(self) -> None:
@@ -80,7 +92,42 @@ class MultimodalDataset:
 
     def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Batch:
         index = torch.arange(len(self))[index]
-        return Batch({m: x[index] for m, x in self.inputs.items()}, self.targets[index], index)
+        if index.dim() == 0:
+            inputs = {m: x[int(index)] for m, x in self.inputs.items()}
+            return Batch(inputs, self.targets[index], index)
+        return self.batch(index)
+
+    def batch(self, index: Tensor, draw: Draw | None = None) -> Batch:
+        """The samples at `index` (B,), from 0 to N - 1.
+
+        Args:
+            index: (B,).
+            draw: seed and epoch, for samples varied as in training (stored ones only, and only
+                where their transform does so).
+        """
+        inputs = {
+            m: x.read(index, draw) if isinstance(x, StoredArray) else x[index]
+            for m, x in self.inputs.items()
+        }
+        return Batch(inputs, self.targets[index], index)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether any modality is read from disk."""
+        return any(isinstance(x, StoredArray) for x in self.inputs.values())
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of the inputs of one sample, as tensors."""
+        parts = self.inputs.values()
+        return sum(math.prod(x.shape[1:]) * x.dtype.itemsize for x in parts)
+
+    def mean(self) -> dict[str, Tensor]:
+        """{modality: the mean sample}, without holding what is on disk in memory."""
+        return {
+            m: x.mean() if isinstance(x, StoredArray) else x.float().mean(0)
+            for m, x in self.inputs.items()
+        }
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -88,9 +135,13 @@ class MultimodalDataset:
         return tuple(self.inputs)
 
     def subset(self, index: Tensor | Sequence[int]) -> MultimodalDataset:
-        """The samples at `index`, in that order."""
+        """The samples at `index`, in that order; those on disk stay there."""
         index = torch.as_tensor(index, dtype=torch.long)
-        return MultimodalDataset({m: x[index] for m, x in self.inputs.items()}, self.targets[index])
+        inputs = {
+            m: x.view(index) if isinstance(x, StoredArray) else x[index]
+            for m, x in self.inputs.items()
+        }
+        return MultimodalDataset(inputs, self.targets[index])
 
     def select(self, modalities: Sequence[str]) -> MultimodalDataset:
         """The same samples with only the named modalities."""
@@ -114,6 +165,8 @@ class DataSplits:
         recipe: the options that determine this data set; part of the hash of a run.
         other_task: what is being learnt, where it is not classification into `classes` (which then
             names the labels, or is empty).
+        people: where people judged the test samples, the share in [0, 1] that they judged right,
+            by modality and, as `"fused"`, from all together; empty elsewhere.
     """
 
     name: str
@@ -125,6 +178,7 @@ class DataSplits:
     provenance: str
     recipe: Mapping[str, object] = field(default_factory=dict)
     other_task: Task | None = None
+    people: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:

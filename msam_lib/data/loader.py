@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from msam_lib.data.containers import Batch, MultimodalDataset
+from msam_lib.data.stored import BLOCK, Draw
 from msam_lib.errors import MsamError
+
+MEASURED = 500  # samples at a time where nothing is trained
+AHEAD = 2  # batches read in advance, where samples are on disk
 
 
 class Copies(NamedTuple):
@@ -35,11 +41,17 @@ class BatchLoader:
     The order of an epoch depends on the seed and its number only, so a resumed run sees the same
     batches as an uninterrupted one. Call `set_epoch` before each pass (the `Trainer` does).
 
+    Samples on disk are read by a thread while the batch before is trained on, into page-locked
+    memory where there is a GPU; samples in memory need neither.
+
     Args:
         dataset: the samples.
-        batch_size: samples per batch.
+        batch_size: samples per batch; None takes 500, or as many as fit 64 MiB where these are
+            fewer, for measurements in which the size of a batch changes nothing.
         shuffle: a new order each epoch.
-        seed: of the shuffling.
+        seed: of the shuffling, and of how samples are varied.
+        augment: vary samples on disk as their transform says, each by (seed, epoch, its row)
+            alone; by default where the order is shuffled.
         drop_last: `True` leaves out a last batch that is smaller; `"single"` leaves it out only
             when it has one sample, which batch normalisation cannot train on; `False` (default)
             keeps it.
@@ -51,20 +63,24 @@ class BatchLoader:
     def __init__(
         self,
         dataset: MultimodalDataset,
-        batch_size: int = 64,
+        batch_size: int | None = 64,
         *,
         shuffle: bool = False,
         seed: int = 0,
+        augment: bool | None = None,
         drop_last: bool | str = False,
     ) -> None:
         if len(dataset) == 0:
             raise MsamError("The data set is empty: there is nothing to iterate over.")
+        if batch_size is None:
+            batch_size = min(MEASURED, max(1, BLOCK // max(1, dataset.sample_bytes)))
         if batch_size < 1:
             raise MsamError(f"batch_size={batch_size}; it must be at least 1.")
         if drop_last not in (True, False, "single"):
             raise MsamError(f"drop_last={drop_last!r} is unknown; use True, False or 'single'.")
         self.dataset, self.batch_size = dataset, batch_size
         self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
+        self.augment = shuffle if augment is None else augment
         self.epoch = 0
         self.copies: Copies | None = None  # of the next pass; a method may set them
 
@@ -85,17 +101,45 @@ class BatchLoader:
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             order = order[torch.randperm(len(order), generator=generator)]
-        for number in range(len(self)):
-            yield self._batch(order[number * self.batch_size : (number + 1) * self.batch_size])
+        parts = (
+            order[number * self.batch_size : (number + 1) * self.batch_size]
+            for number in range(len(self))
+        )
+        draw = (self.seed, self.epoch) if self.augment else None
+        if self.dataset.on_disk:
+            yield from self._ahead(parts, draw)
+            return
+        for index in parts:
+            yield self._batch(index, draw)
 
-    def _batch(self, index: Tensor) -> Batch:
+    def _ahead(self, parts: Iterable[Tensor], draw: Draw | None) -> Iterator[Batch]:
+        """The batches of these numbers, each read in a thread while the one before is used."""
+        pin = torch.cuda.is_available()
+        waiting: deque[Future[Batch]] = deque()
+        pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+
+        def read(index: Tensor) -> Batch:
+            batch = self._batch(index, draw)
+            return batch.pinned() if pin else batch
+
+        try:
+            for index in parts:
+                waiting.append(pool.submit(read, index))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:  # also where the loop over batches ends early
+            pool.shutdown(cancel_futures=True)
+
+    def _batch(self, index: Tensor, draw: Draw | None) -> Batch:
         """The samples of these numbers (B,); numbers beyond the data set are copies."""
         if self.copies is None:
-            return self.dataset[index]
+            return self.dataset.batch(index, draw)
         # A copy is a sample of the data set with modalities zeroed, here or by the method.
         n = len(self.dataset)
         whole = torch.cat([torch.arange(n), self.copies.index])
-        batch, extra = self.dataset[whole[index]], index >= n
+        batch, extra = self.dataset.batch(whole[index], draw), index >= n
         if self.copies.zero == "features":
             return batch._replace(index=index)
         rows = self.copies.keep[(index - n).clamp_min(0)] | ~extra[:, None]  # (B, M)

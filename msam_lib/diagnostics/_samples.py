@@ -82,8 +82,11 @@ def collect(
     sampling: Sampling = ALL_SAMPLES,
     *,
     dtype: torch.dtype | None = None,
-) -> list[Batch]:
+    hold: bool = False,
+) -> Sequence[Batch]:
     """The fixed mini-batches of a diagnostic, on the model's device.
+
+    Samples on disk are read anew in each pass over the batches, unless `hold` is set.
 
     Args:
         model: whose device the batches are brought to.
@@ -91,10 +94,13 @@ def collect(
             iterable of batches or `(inputs, targets)` pairs.
         sampling: which samples of a data set, and how many at a time.
         dtype: of the floating-point inputs; None leaves them.
+        hold: keep the batches in memory, for those who recognise them by their address.
 
     Raises:
         MsamError: no samples.
     """
+    first = next(model.parameters(), None)
+    device = torch.device("cpu") if first is None else first.device
     if isinstance(data, BatchLoader):
         data = data.dataset
     if isinstance(data, Batch):
@@ -106,6 +112,8 @@ def collect(
             # A fixed draw, kept in the order of the data set.
             order = torch.randperm(len(data), generator=generator)
             data = data.subset(order[:count].sort().values)
+        if data.on_disk and not hold and len(data):
+            return FromDisk(data, size, device, dtype)
         batches = [data[i : i + size] for i in range(0, len(data), size)]
     else:
         batches = [_as_batch(b) for b in data]
@@ -115,10 +123,26 @@ def collect(
             "The data is empty: a diagnostic needs at least one sample. Pass a data set, a "
             "BatchLoader or a Batch."
         )
-    first = next(model.parameters(), None)
-    device = torch.device("cpu") if first is None else first.device
     batches = [b.to(device) for b in batches]
     return batches if dtype is None else [converted(b, dtype) for b in batches]
+
+
+@dataclass(frozen=True)
+class FromDisk(Sequence[Batch]):
+    """The batches of samples on disk; each is read when it is asked for, and not kept."""
+
+    data: MultimodalDataset
+    size: int
+    device: torch.device
+    dtype: torch.dtype | None
+
+    def __len__(self) -> int:
+        return -(-len(self.data) // self.size)
+
+    def __getitem__(self, number: Any) -> Any:
+        first = range(len(self))[number] * self.size
+        batch = self.data[first : first + self.size].to(self.device)
+        return batch if self.dtype is None else converted(batch, self.dtype)
 
 
 def _as_batch(b: Any) -> Batch:
@@ -137,5 +161,8 @@ def converted(batch: Batch, dtype: torch.dtype) -> Batch:
 
 def shares(batches: Sequence[Batch]) -> list[float]:
     """Each batch's share of the samples."""
+    if isinstance(batches, FromDisk):  # known without reading them
+        n, size = len(batches.data), batches.size
+        return [min(size, n - i) / n for i in range(0, n, size)]
     total = sum(len(b.targets) for b in batches)
     return [len(b.targets) / total for b in batches]

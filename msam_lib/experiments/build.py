@@ -48,7 +48,7 @@ def untrained_model(experiment: Experiment, data: DataSplits) -> MultimodalModel
         **experiment.fusion_options,
     )
     if experiment.absent == "mean":
-        model.set_baseline({m: x.float().mean(0) for m, x in data.train.inputs.items()})
+        model.set_baseline(data.train.mean())
     return model
 
 
@@ -95,6 +95,7 @@ def build_trainer(
     run = None
     if store is not None:
         record = environment_record(device) | {"provenance": data.provenance}
+        record |= {"people": dict(data.people)} if data.people else {}
         run = Run.create(Path(store) / e.name, e.config(), record)
     return Trainer(
         model,

@@ -37,7 +37,7 @@ class Experiment:
         warmup: epochs of a linear start.
         period: epochs between two drops of the step schedule.
         clip_norm: largest gradient norm; 0 does not clip.
-        encoder: auto, small_cnn, resnet18, mlp, transformer or tokens.
+        encoder: auto, small_cnn, resnet18, mlp, transformer, deep_transformer or tokens.
         width: base width of the encoders.
         unimodal_heads: give every modality a head of its own beside the fusion.
         modalities: which ones, in this order; empty takes the data set's own.

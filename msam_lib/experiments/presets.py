@@ -23,6 +23,7 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "synthetic": {"data_options": {"n_train": 200, "n_val": 100, "n_test": 100}},
         "signs": {"data_options": {"n_train": 200, "n_val": 100, "n_test": 100}},
         "isl": {"encoder": "mlp"},
+        "cremad": {"data_options": {"size": 32}},
     },
     "teach": {
         "*": {"epochs": 20, "width": 8, "lr": 0.05, "schedule": "cosine"},
@@ -47,12 +48,17 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "mosi": {"lr": 0.003, "epochs": 10},
         "mfeat": {"lr": 0.02},
         "isl": {"encoder": "mlp", "lr": 0.02, "epochs": 30},
+        "cremad": {"encoder": "resnet18", "lr": 0.02, "data_options": {"size": 112}},
+        "urfunny": {"optimizer": "adamw", "lr": 1e-3},
     },
     "paper": {
         "*": {"epochs": 100, "width": 64, "lr": 1e-3, "schedule": "step", "period": 70},
         "avmnist": {"encoder": "resnet18", "data_options": {"size": "paper"}},
         "avmnist_mini": {"encoder": "resnet18"},
         "digits": {"encoder": "resnet18", "lr": 0.01},
+        # The learning rate that the authors of OGM-GE advise, for batches of 64.
+        "cremad": {"encoder": "resnet18", "lr": 2e-3},
+        "urfunny": {"encoder": "deep_transformer", "optimizer": "adamw", "lr": 1e-4},
     },
 }
 

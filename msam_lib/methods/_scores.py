@@ -100,7 +100,7 @@ def on_split(
     fused: list[Tensor] = []
     parts: list[Scores] = []
     with evaluating(model):
-        for batch in BatchLoader(data, 500):
+        for batch in BatchLoader(data, None):
             batch = batch.to(device)
             output = model(batch.inputs)
             fused.append(output.logits.cpu())

@@ -114,5 +114,5 @@ def purity(features: np.ndarray, targets: np.ndarray, classes: int) -> float:
 def _features(model: Model, data: MultimodalDataset) -> dict[str, np.ndarray]:
     device = next(model.parameters()).device
     with evaluating(model):
-        rows = [model.encode(b.to(device).inputs) for b in BatchLoader(data, 500)]
+        rows = [model.encode(b.to(device).inputs) for b in BatchLoader(data, None)]
     return {m: torch.cat([r[m].float().cpu() for r in rows]).numpy() for m in rows[0]}

@@ -151,7 +151,7 @@ class GBlend(Method):
         """{loss: mean over samples} in evaluation mode."""
         device, sums = next(model.parameters()).device, dict[str, float]()
         with evaluating(model):
-            for batch in BatchLoader(data, 500):
+            for batch in BatchLoader(data, None):
                 batch = batch.to(device)
                 for k, v in losses(model(batch.inputs), batch.targets, self.task).items():
                     sums[k] = sums.get(k, 0.0) + float(v) * len(batch.targets)

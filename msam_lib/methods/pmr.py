@@ -127,7 +127,7 @@ class PMR(Method):
         kept: list[list[Tensor]] = [[] for _ in model.modalities]
         targets = []
         with evaluating(model):
-            for batch in BatchLoader(data.subset(order[:count]), 500):
+            for batch in BatchLoader(data.subset(order[:count]), None):
                 batch = batch.to(device)
                 targets.append(batch.targets)
                 for rows, f in zip(kept, model.encode(batch.inputs).values(), strict=True):

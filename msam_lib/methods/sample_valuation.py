@@ -145,7 +145,7 @@ def valuation(model: Model, data: MultimodalDataset, *, zero: str = "features") 
     device = next(model.parameters()).device
     rows = []
     with evaluating(model):
-        for batch in BatchLoader(data, 500):
+        for batch in BatchLoader(data, None):
             batch = batch.to(device)
             logits = _logits(model, batch.inputs, masks, zero)  # (2^M, N, C)
             right = (logits.argmax(-1) == batch.targets).float()

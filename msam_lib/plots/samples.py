@@ -85,8 +85,10 @@ def draw_sample(ax: Axes, x: np.ndarray, modality: Kind) -> None:
         modality: gives the kind.
     """
     ax.set(xticks=[], yticks=[])
-    if modality.kind in ("image", "spectrogram"):
-        grey = modality.kind == "image"
+    if modality.kind == "video":
+        x = x[0]  # its first frame
+    if modality.kind in ("image", "video", "spectrogram"):
+        grey = modality.kind != "spectrogram"
         ax.imshow(
             x.mean(0),
             cmap="gray_r" if grey else "magma",

@@ -48,7 +48,7 @@ def evaluate(
     *,
     method: Method | None = None,
     task: Task | None = None,
-    batch_size: int = 500,
+    batch_size: int | None = None,
     per_class: bool = False,
 ) -> list[Row]:
     """The measurements of a model on a split.
@@ -58,7 +58,7 @@ def evaluate(
         data: the split.
         method: its `predict` gives the fused logits; by default the model does.
         task: what is being learnt; the method's by default, and else classification.
-        batch_size: samples at a time.
+        batch_size: samples at a time; None takes 500, or fewer where their inputs are large.
         per_class: measure contributions within each class, too, as metric
             `contribution/<class index>`. In a classification only.
 

@@ -42,7 +42,7 @@ class Grid:
     def __init__(
         self,
         model: nn.Module,
-        batches: list[Batch],
+        batches: Sequence[Batch],
         directions: Directions,
         *,
         sampling: Sampling,

@@ -94,7 +94,7 @@ def surface_over(
     directions = [as_direction(model, a.direction) for a in axes]
     # A line is a plane whose second direction is empty.
     pair = directions[0], {} if second is None else directions[1]
-    batches = collect(model, data, sampling)
+    batches = collect(model, data, sampling, hold=True)
     grid = Grid(model, batches, pair, sampling=sampling, cache=cache, fast=fast)
     xs = np.asarray(first.at, float)
     ys = None if second is None else np.asarray(second.at, float)

@@ -15,7 +15,7 @@ def generalization_gap(
     test: MultimodalDataset,
     *,
     method: Method | None = None,
-    batch_size: int = 500,
+    batch_size: int | None = None,
 ) -> dict[str, float]:
     """The normalised gap of the fused prediction (`"fused"`) and of each modality alone, in
     percent.

@@ -1,0 +1,47 @@
+"""The data sets that are read from their owner's files: official distributions, prepared once, and
+folders of one's own.
+"""
+
+from __future__ import annotations
+
+from msam_lib.catalogue._rows import DatasetRow
+
+PREPARED: dict[str, DatasetRow] = {
+    "cremad": DatasetRow(
+        ".data.cremad:load",
+        "CREMA-D: 7,442 real clips, voice and face, 6 acted emotions; prepared from your download",
+        "Cao et al. 2014, github.com/CheyneyComputerScience/CREMA-D (Open Database License 1.0)",
+        {
+            "split": "ogm: the published one; actor: speakers kept apart (ogm)",
+            "val_share": "share of the training part that validates (0.1)",
+            "frames": "frames of a clip, one per second (1)",
+            "side": "height in pixels of prepared frames (256)",
+            "size": "side in pixels of a model's frames (224)",
+            "drop_bad": "leave out the four clips that are named as damaged (False)",
+        },
+        ".data.cremad:prepare",
+    ),
+    "urfunny": DatasetRow(
+        ".data.urfunny:load",
+        "UR-FUNNY: real punchlines by picture, voice and words, 2 classes; prepared from humor.pkl",
+        "Hasan et al. 2019, features as published with MultiBench, for research",
+        {},
+        ".data.urfunny:prepare",
+    ),
+    "folder": DatasetRow(
+        ".data.folder:load",
+        "your own samples: a csv or jsonl table with a column per modality and a label",
+        "yours",
+        {
+            "source": "path of the table; on the command line also --source",
+            "label": "column of the classes (label)",
+            "split": "column of the parts; drawn where there is none (split)",
+            "group": "column whose values are kept apart where parts are drawn (none)",
+            "val_share": "share that validates, where drawn (0.15)",
+            "test_share": "share that tests, where drawn (0.15)",
+            "size": "side in pixels of a model's images (64)",
+            "side": "side in pixels of kept images (128)",
+            "seconds": "length of a sound (3)",
+        },
+    ),
+}
