@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from msam_lib._utils.precision import full
+from msam_lib._utils.world import world
 from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.shapley import (
     coalition_masks,
@@ -96,8 +97,10 @@ def phi_and_shares(
     accuracy's are exact.
     """
     if _counted(value):
-        return accuracy_shares(correct_counts(logits, targets), len(targets), contribution)
-    return value_shares(double(value_function(value)(full(logits), targets)), contribution)
+        counts = world.sum(correct_counts(logits, targets))
+        return accuracy_shares(counts, world.count(len(targets)), contribution)
+    values = world.mean(double(value_function(value)(full(logits), targets)))
+    return value_shares(values, contribution)
 
 
 def shapley_contributions(
@@ -128,18 +131,22 @@ def shapley_contributions(
     """
     m = len(model.modalities)
     counted = _counted(value)
-    game = correct_counts if counted else value_function(value)
     # right answers are counted and divided last: whole numbers have no rounding
-    size = len(targets) if counted else 1
+    size = world.count(len(targets)) if counted else 1
+
+    def game(logits: Tensor) -> Tensor:
+        if counted:
+            return double(world.sum(correct_counts(logits, targets)))
+        return world.mean(double(value_function(value)(full(logits), targets)))
 
     def play(masks: Tensor) -> Tensor:
-        return double(game(full(coalition_logits(model, inputs, masks, features)), targets))
+        return game(coalition_logits(model, inputs, masks, features))
 
     if m <= EXACT_LIMIT:
         logits = coalition_logits(model, inputs, coalition_masks(m), features)
         phi, weights = phi_and_shares(logits, targets, value=value, contribution=contribution)
         # the first coalition is nobody, the last everybody
-        error, (empty, whole) = torch.zeros_like(phi), double(game(full(logits[[0, -1]]), targets))
+        error, (empty, whole) = torch.zeros_like(phi), game(logits[[0, -1]])
         return Contributions(
             tuple(model.modalities), phi, weights, whole / size, empty / size, error
         )

@@ -12,6 +12,9 @@ from msam_lib.data.containers import Batch, MultimodalDataset
 from msam_lib.errors import MsamError
 
 
+PADDING = -1  # the index of samples that do not count: a rank has none of this batch
+
+
 class Copies(NamedTuple):
     """Samples shown once more in an epoch, with some modalities zeroed.
 
@@ -40,6 +43,10 @@ class BatchLoader:
         batch_size: samples per batch.
         shuffle: a new order each epoch.
         seed: of the shuffling.
+        rank, ranks: on several ranks, which one this is of how many: it gets its rows of each batch,
+            which is the same for any number of ranks. Parts are consecutive and of two samples or
+            more, as batch normalisation needs; a rank that is left without gets samples that do not
+            count, with index `PADDING`.
         drop_last: `True` leaves out a last batch that is smaller; `"single"` leaves it out only
             when it has one sample, which batch normalisation cannot train on; `False` (default)
             keeps it.
@@ -56,6 +63,8 @@ class BatchLoader:
         shuffle: bool = False,
         seed: int = 0,
         drop_last: bool | str = False,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         if len(dataset) == 0:
             raise MsamError("The data set is empty: there is nothing to iterate over.")
@@ -65,6 +74,7 @@ class BatchLoader:
             raise MsamError(f"drop_last={drop_last!r} is unknown; use True, False or 'single'.")
         self.dataset, self.batch_size = dataset, batch_size
         self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
+        self.rank, self.ranks = rank, ranks
         self.epoch = 0
         self.copies: Copies | None = None  # of the next pass; a method may set them
 
@@ -86,7 +96,16 @@ class BatchLoader:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             order = order[torch.randperm(len(order), generator=generator)]
         for number in range(len(self)):
-            yield self._batch(order[number * self.batch_size : (number + 1) * self.batch_size])
+            index = order[number * self.batch_size : (number + 1) * self.batch_size]
+            yield self._batch(index) if self.ranks == 1 else self._part(index)
+
+    def _part(self, index: Tensor) -> Batch:
+        """This rank's part of the batch of these samples."""
+        parts = index.tensor_split(max(1, min(self.ranks, len(index) // 2)))
+        if self.rank < len(parts):
+            return self._batch(parts[self.rank])
+        batch = self._batch(index[:2])
+        return batch._replace(index=torch.full((len(batch.targets),), PADDING))
 
     def _batch(self, index: Tensor) -> Batch:
         """The samples of these numbers (B,); numbers beyond the data set are copies."""

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward
@@ -118,7 +119,7 @@ class AGM(Method):
         m = len(responses)
         flat = responses.flatten(0, 1)
         scores = F.cross_entropy(flat, targets.repeat(m), reduction="none").view(m, -1)
-        s = scores.clamp(max=LARGEST).mean(1)  # s_k (M,)
+        s = world.mean(scores.clamp(max=LARGEST).mean(1))  # s_k (M,)
 
         def ratio(x: Tensor) -> Tensor:
             return torch.exp((x.mean() - x) * m / max(m - 1, 1))

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msam_lib._utils.vectors import flat, unflat
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import grads_of
@@ -105,7 +106,8 @@ class InfoReg(Method):
     def gaps(self, output: Output, targets: Tensor) -> Tensor:
         """gap (M,): how far each modality's score is ahead of the others' mean."""
         z = torch.stack([v.float() for v in output.unimodal.values()])  # (M, N, C)
-        s = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)  # s_m (M,)
+        s = z.softmax(-1)[:, torch.arange(len(targets)), targets].sum(1)
+        s = world.sum(s)  # s_m (M,)
         return s - (s.sum() - s) / (len(s) - 1)
 
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:

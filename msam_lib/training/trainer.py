@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from msam_lib._utils.progress import progress_bar
 from msam_lib._utils.reproducibility import pick_device, pick_precision
+from msam_lib._utils.world import world
 from msam_lib.data.containers import DataSplits, MultimodalDataset
 from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError, NonFiniteLoss
