@@ -118,7 +118,7 @@ def data_of(m: int) -> tuple[MultimodalDataset, MultimodalDataset]:
 def model_of(case: Case, **options: Any):
     """A model that the method can train."""
     specs = {k: SPECS[k] for k in list(SPECS)[: case.m]}
-    options = {"classes": CLASSES, "width": 2, "encoder": "mlp"} | options
+    options = {"classes": CLASSES, "width": 2, "encoder": "mlp", **options}
     torch.manual_seed(0)
     plain = build_model(specs, case.fusion, **options)
     if build_method(case.method, **case.options).needs() <= capabilities(plain):
@@ -127,12 +127,20 @@ def model_of(case: Case, **options: Any):
     return build_model(specs, case.fusion, unimodal_heads=True, **options)
 
 
-def trained(case: Case, *, rank: int = 0, ranks: int = 1, sync: str = "global"):
-    """The weights (P,) after two epochs."""
-    model, method = model_of(case), build_method(case.method, **case.options)
+def trained(
+    case: Case,
+    *,
+    rank: int = 0,
+    ranks: int = 1,
+    sync: str = "global",
+    batch_size: int = BATCH,
+    **options: Any,
+) -> torch.Tensor:
+    """The weights (P,) after two epochs; `options` are the model's."""
+    model, method = model_of(case, **options), build_method(case.method, **case.options)
     method.sync, method.total_epochs = sync, 2
     train, val = data_of(case.m)
-    loader = BatchLoader(train, BATCH, shuffle=True, rank=rank, ranks=ranks)
+    loader = BatchLoader(train, batch_size, shuffle=True, rank=rank, ranks=ranks)
     loaders = Loaders(loader, {"val": val})
     method.setup(model)
     own = [*model.parameters(), *method.parameters()]

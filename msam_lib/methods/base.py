@@ -74,7 +74,7 @@ class Method(nn.Module):
         self.precision: torch.dtype | None = None  # autocast's, set by the Trainer
         self.clip_norm: float | None = None  # gradient clipping before the optimizer's step
         self.total_epochs: int | None = None  # of the whole run, set by the Trainer
-        self.sync = "global"  # of several ranks: what a first pass follows; set by the Trainer
+        self.sync = "global"  # several ranks, two-pass methods: see `_perturbation.SecondPass`
         self._ready = False
 
     def check(self, model: Model) -> None:

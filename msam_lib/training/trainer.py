@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import torch
@@ -16,48 +15,27 @@ from torch.optim.lr_scheduler import LRScheduler
 from msam_lib._utils.progress import progress_bar
 from msam_lib._utils.reproducibility import pick_device, pick_precision
 from msam_lib._utils.world import world
-from msam_lib.data.containers import DataSplits, MultimodalDataset
-from msam_lib.data.loader import BatchLoader
+from msam_lib.data.containers import DataSplits
 from msam_lib.errors import MsamError, NonFiniteLoss
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
 from msam_lib.training.evaluate import Row, evaluate
 from msam_lib.training.history import History, Record
+from msam_lib.training.loaders import Loaders
 from msam_lib.training.runs import Run
 
 OnStep = Callable[[int, Logs], None]
-Probe = Callable[[nn.Module, int, "Loaders"], Iterable[Row]]
-
-
-@dataclass(frozen=True)
-class Loaders:
-    """What a training reads: batches to train on, and the splits measured after each epoch.
-
-    Args:
-        train: mini-batches, shuffled by epoch.
-        evaluation: {split: data set}; `"train"` here is a fixed part of the training split.
-    """
-
-    train: BatchLoader
-    evaluation: Mapping[str, MultimodalDataset]
-
-    @classmethod
-    def of(
-        cls, data: DataSplits, batch_size: int = 64, *, seed: int = 0, train_part: int = 1000
-    ) -> Loaders:
-        """Loaders of a data set; `train_part` training samples are measured after each epoch (0:
-        none).
-        """
-        train = BatchLoader(data.train, batch_size, shuffle=True, seed=seed, drop_last="single")
-        splits = {"val": data.val, "test": data.test}
-        if train_part:
-            order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
-            splits = {"train": data.train.subset(order[:train_part].sort().values)} | splits
-        return cls(train, splits)
+Probe = Callable[[nn.Module, int, Loaders], Iterable[Row]]
 
 
 class Trainer:
     """Trains a model with a method, measures after each epoch, keeps a run directory, resumes it.
+
+    Under `torchrun`, with `torch.distributed` initialised, every rank makes the same Trainer and
+    gets its rows of each batch; the result is that of one process. Every rank measures all samples,
+    the first one writes the run directory, and a run is resumed with as many ranks. Batch
+    normalisation takes the statistics of a rank's rows, and its running statistics become the first
+    rank's after each epoch: build the model without it where the number of ranks must not matter.
 
     Args:
         model: a `MultimodalModel`, or any module through `wrap`.
@@ -103,7 +81,9 @@ class Trainer:
         if not method._ready:
             method.setup(model)
         method.to(self.device)
-        self.history = History() if run is None else run.history()
+        # Several ranks: each its rows of every batch; the first one writes.
+        self.loaders.train.rank, self.loaders.train.ranks = world.rank, world.size
+        self.history = run.history() if run is not None and world.first else History()
         self.epoch = self.steps = 0
 
     def fit(self, epochs: int) -> History:
@@ -118,13 +98,15 @@ class Trainer:
         self.method.total_epochs = epochs
         if self.epoch == 0:
             self._resume()
+            self.history.records = world.from_first(self.history.records)
         # Nothing to resume: epoch 0 is the measurement before training.
         if self.epoch == 0:
             self.history.keep_until(-1)
             self._measure({})
+        show = self.progress and world.first
         total = (epochs - self.epoch) * len(self.loaders.train)
         try:
-            with progress_bar(total=max(0, total), show=self.progress, desc=self.label) as bar:
+            with progress_bar(total=max(0, total), show=show, desc=self.label) as bar:
                 while self.epoch < epochs:
                     self._epoch(bar)
         except KeyboardInterrupt:
@@ -137,10 +119,11 @@ class Trainer:
                 f"Interrupted after epoch {self.epoch}; {kept}. The same call resumes from there."
             )
             raise
-        if self.run is not None:
+        if self.run is not None and world.first:
             # The mark comes last: a finished run always has its model.
             self.run.save("model.pt", self.model.state_dict())
             self.run.mark_done()
+        world.barrier()
         return self.history
 
     def _epoch(self, bar: Any) -> None:
@@ -148,6 +131,7 @@ class Trainer:
         # Batches in the order of this epoch, also after an interruption.
         self.loaders.train.set_epoch(self.epoch)
         self.method.on_epoch_start(self.model, self.epoch, self.loaders)
+        world.agree(self.model, self.method)
         sums: dict[str, float] = defaultdict(float)
         for batch in self.loaders.train:
             logs = self.method.step(self.model, batch.to(self.device), self.optimizer)
@@ -167,9 +151,11 @@ class Trainer:
             if self.on_step is not None:
                 self.on_step(self.steps, logs)
         self.epoch += 1
+        world.agree(self.model, self.method)
         # What the steps logged enters as its mean over the epoch.
         self._measure({k: v / len(self.loaders.train) for k, v in sums.items()})
         self.method.on_epoch_end(self.model, self.epoch, self.loaders, self.history)
+        world.agree(self.model, self.method)
         # After all measurements: an epoch is resumed from only when its rows exist.
         self._checkpoint()
         bar.set_postfix_str(self._postfix(), refresh=False)
@@ -213,6 +199,7 @@ class Trainer:
         state = {
             "epoch": self.epoch,
             "steps": self.steps,
+            "ranks": world.size,
             "model": self.model.state_dict(),
             "method": self.method.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -222,12 +209,20 @@ class Trainer:
             if self.device.type == "cuda"
             else None,
         }
-        self.run.save("checkpoint.pt", state)
+        if world.first:
+            self.run.save("checkpoint.pt", state)
+        world.barrier()
 
     def _resume(self) -> None:
         state = None if self.run is None else self.run.load("checkpoint.pt", self.device)
         if state is None:
             return
+        if (before := state.get("ranks", 1)) != world.size:
+            raise MsamError(
+                f"The run was begun on {before} rank(s), and this is {world.size}: its numbers "
+                f"would be of neither. Start it with torchrun --nproc-per-node {before}, or train "
+                "anew in another store."
+            )
         self.model.load_state_dict(state["model"])
         self.method.load_state_dict(state["method"])
         self.optimizer.load_state_dict(state["optimizer"])
