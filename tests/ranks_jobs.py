@@ -11,6 +11,7 @@ from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from msam_lib._utils.world import world
 from msam_lib.data import BatchLoader, DataSplits
 from msam_lib.errors import UnsupportedSetting
 from msam_lib.methods import build_method
@@ -38,7 +39,10 @@ EMPTY[-1] = EMPTY[-1]._replace(fusion="lnln")
 TWO_PASSES = [
     *(Case(n, EARLY.get(n, {}), "late", 2) for n in ("sam", "asam", "look_sam", "cr_sam")),
     Case("x_sam", {"period": 2}, "late", 2),
-    *(Case("msam", {"reading": r}, "late", 2) for r in ("literal", "encoder", "unimodal_loss")),
+    *(
+        Case("msam", {"reading": r, "contribution": "softmax"}, "late", 2)
+        for r in ("literal", "encoder", "unimodal_loss")
+    ),
     Case("masam", {}, "late", 2),
     Case("masam", {"variant": "released"}, "late", 2),
 ]
@@ -98,13 +102,15 @@ def trainer(folder: str | Path, stop_at: int = 0) -> Trainer:
         if steps == stop_at:
             raise Stop
 
+    with world.first_alone():
+        run = Run.create(Path(folder), {}, {})
     torch.manual_seed(4)
     return Trainer(
         model,
         method,
         Loaders.of(data, 12),
         optimizer=torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9),
-        run=Run.create(Path(folder), {}, {}),
+        run=run,
         device="cpu",
         progress=False,
         on_step=on_step,

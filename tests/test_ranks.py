@@ -110,7 +110,7 @@ def test_local_sam_is_m_sharpness(two):
 
 
 def test_local_msam_is_m_sharpness_with_the_whole_batch_in_the_shares(two):
-    case = Case("msam", {"reading": "literal"}, "late", 2)
+    case = Case("msam", {"reading": "literal", "contribution": "softmax"}, "late", 2)
     v = shares_of_whole(case)
     assert 0 < v < 1
     expected = m_sharpness(case, v)

@@ -57,7 +57,7 @@ class World:
 
     def __init__(self) -> None:
         self.part: Part | None = None  # None: outside of a step, or alone
-        self._agreed: WeakSet[nn.Module] = WeakSet()
+        self._met: WeakSet[nn.Module] = WeakSet()
 
     @property
     def size(self) -> int:
@@ -226,11 +226,11 @@ class World:
         if torch.cuda.is_available():
             torch.cuda.set_rng_state(self.from_first(torch.cuda.get_rng_state()))
 
-    def begin_with(self, model: nn.Module, *more: nn.Module) -> None:
-        """`agree`, where this model is seen for the first time."""
-        if self.size > 1 and model not in self._agreed:
-            self._agreed.add(model)
-            self.agree(model, *more)
+    def meets(self, model: nn.Module) -> bool:
+        """Whether this model is seen for the first time."""
+        new = model not in self._met
+        self._met.add(model)
+        return new
 
     def barrier(self) -> None:
         """Wait for all ranks."""

@@ -44,7 +44,9 @@ def one_step(
             return
         if sync not in SYNCS:
             raise unknown_name("sync", sync, SYNCS)
-        world.begin_with(model, method)
+        if world.meets(model):
+            refuse_wrapped(method, model)
+            world.agree(model, method)
         padding = whole.index is not None and bool((whole.index == PADDING).all())
         with world.batch(
             0 if padding else len(whole.targets),
