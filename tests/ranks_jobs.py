@@ -47,7 +47,9 @@ TWO_PASSES = [
     Case("masam", {"variant": "released"}, "late", 2),
 ]
 # Batch norm and dropout, and noise and masks that must be one for all.
-NOISY = [Case(n, EARLY.get(n, {}), "maxout", 2) for n in ("ogm_ge", "opm", "amco", "msam", "gblend")]
+NOISY = [
+    Case(n, EARLY.get(n, {}), "maxout", 2) for n in ("ogm_ge", "opm", "amco", "msam", "gblend")
+]
 NOISE = {"encoder": "auto", "hidden": (7, 5), "dropout": 0.3}
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
+from msam_lib._utils._streams import Streams
 from msam_lib._utils.world import world
 from msam_lib.cli.main import main
 from msam_lib.data import BatchLoader
@@ -162,6 +163,28 @@ def test_one_process_gets_back_what_it_gives():
         assert world.part is None and world.mean(x) is x and world.sum(x) is x
         assert world.count(3) == 3 and world.total(x) is x
     assert (world.size, world.rank, world.first, world.from_first(x)) == (1, 0, True, x)
+
+
+def test_streams_of_random_numbers():
+    device, own, noise, later = torch.device("cpu"), [], [], []
+    for rank in (0, 1):
+        torch.manual_seed(3)
+        streams = Streams(device, rank)
+        own.append(torch.rand(2 + rank)[:2])  # dropout: as many as the rank has samples
+        with streams.shared():
+            noise.append(torch.rand(4))
+        own.append(torch.rand(2))
+        streams.close()
+        later.append(torch.rand(4))
+    assert torch.equal(*noise) and torch.equal(*later)  # one for all ranks
+    assert len({tuple(x.tolist()) for x in own}) == 4
+    torch.manual_seed(3)
+    assert torch.equal(torch.rand(4), noise[0])  # what one process draws
+    # without dropout the next numbers are those of one process, too; with it they move on
+    assert not torch.equal(torch.rand(4), later[0])
+    torch.manual_seed(3)
+    Streams(device, 1).close()
+    assert torch.equal(torch.rand(4), noise[0])
 
 
 def test_torchrun_trains_from_the_command_line(tmp_path):

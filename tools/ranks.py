@@ -38,7 +38,7 @@ SPECS = {
 SAMPLES, BATCH = 31, 12  # batches of 12, 12 and 7
 # Options with which two epochs reach what a method does in later ones.
 EARLY: dict[str, dict[str, Any]] = {
-    "amco": {"epsilon": 0.3, "threshold": 0.3},
+    "amco": {"epsilon": 0.3, "threshold": 0.5},
     "arl": {"warmup": 0},
     "aug": {"period": 1},
     "diagnose_relearn": {"period": 1},

@@ -1,4 +1,6 @@
-"""The process group of a command that `torchrun` has started. Imports torch where there is one only."""
+"""The process group of a command that `torchrun` has started; torch is imported where there is
+one.
+"""
 
 from __future__ import annotations
 

@@ -146,9 +146,7 @@ class World:
         out: list[Tensor] = [t.detach() for t in tensors]
         for dtype in dict.fromkeys(t.dtype for t in tensors):
             at = [i for i, t in enumerate(out) if t.dtype == dtype]
-            flat = torch.cat([out[i].reshape(-1) for i in at])
-            # a rank whose part is padding has no say, whatever it has computed
-            flat = flat * self.part.share if self.part.share else torch.zeros_like(flat)
+            flat = torch.cat([out[i].reshape(-1) for i in at]) * self.part.share
             parts = all_reduced(flat).split([out[i].numel() for i in at])
             for i, new in zip(at, parts, strict=True):
                 out[i] = new.view(out[i].shape)

@@ -9,7 +9,9 @@ from msam_lib.cli.options import Commands, add_experiment, experiments_of, prese
 
 def add_parsers(commands: Commands) -> None:
     """Add both commands with their options."""
-    p = commands.add_parser("train", help="train one experiment, or resume it (also under torchrun)")
+    p = commands.add_parser(
+        "train", help="train one experiment, or resume it (works under torchrun)"
+    )
     add_experiment(p)
     p.set_defaults(run=_train)
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from msam_lib.data.containers import Batch, MultimodalDataset
 from msam_lib.errors import MsamError
 
-
 PADDING = -1  # the index of samples that do not count: a rank has none of this batch
 
 
@@ -43,8 +42,8 @@ class BatchLoader:
         batch_size: samples per batch.
         shuffle: a new order each epoch.
         seed: of the shuffling.
-        rank, ranks: on several ranks, which one this is of how many: it gets its rows of each batch,
-            which is the same for any number of ranks. Parts are consecutive and of two samples or
+        rank, ranks: on several ranks, which one this is of how many: it gets its rows of a batch
+            that is the same for any number of ranks. Parts are consecutive and of two samples or
             more, as batch normalisation needs; a rank that is left without gets samples that do not
             count, with index `PADDING`.
         drop_last: `True` leaves out a last batch that is smaller; `"single"` leaves it out only

@@ -113,7 +113,8 @@ class MASAM(Method):
         own = self.unimodal_losses(output, batch)  # L_m
         parameters, counts = _encoders_first(model)
         g_f = gradients(fused, parameters, retain_graph=True, over=second.first)
-        g_u = gradients(summed(own), parameters, over=second.first)  # grad_m L_m: each in its own encoder
+        # grad_m L_m: each in its own encoder
+        g_u = gradients(summed(own), parameters, over=second.first)
         blocks = dict(zip(names, _slices(counts), strict=True))
         geometry = {m: Geometry.of(g_f[at], g_u[at]) for m, at in blocks.items()}
         accord = torch.stack([self._accord(geometry[m]) for m in names])  # gamma (M,)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib._utils.world import world
+from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._state import Memory
