@@ -49,5 +49,5 @@ def from_first(value: Value) -> Value:
 
 def _sendable(x: Tensor) -> Tensor:
     """A contiguous copy, where the group can send it."""
-    x = x.cuda() if dist.get_backend() == "nccl" else x
+    x = x.to("cuda") if dist.get_backend() == "nccl" else x
     return x.clone(memory_format=torch.contiguous_format)

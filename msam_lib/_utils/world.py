@@ -113,9 +113,7 @@ class World:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within a step: what every rank computes for itself on all data, with the same random
-        numbers.
-        """
+        """Within a step: what every rank computes on all data, with the same random numbers."""
         part, self.part = self.part, None
         try:
             with nullcontext() if part is None else part.streams.shared():
@@ -205,9 +203,7 @@ class World:
         return value if self.size == 1 else from_first(value)
 
     def agree(self, *modules: nn.Module) -> None:
-        """Parameters, buffers and memories become the first rank's, and the random numbers to
-        come.
-        """
+        """Parameters, buffers and memories become the first rank's, and torch's random numbers."""
         if self.size == 1:
             return
         for module in modules:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -57,10 +57,10 @@ def one_step(
             yield whole
 
 
-def averaged(logs: Mapping[str, float | Tensor]) -> dict[str, float | Tensor]:
+def averaged(logs: dict[str, float | Tensor]) -> dict[str, float | Tensor]:
     """What a step logs, as the mean over all ranks' samples."""
     if world.part is None:
-        return dict(logs)
+        return logs
     values = [torch.as_tensor(v, dtype=torch.float64).cpu() for v in logs.values()]
     return dict(zip(logs, world.mean(torch.stack(values)).unbind(), strict=True))
 
