@@ -8,6 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from msam_lib._utils.launch import launched
 from msam_lib.cli import comparison, diagnose, figures, listing, prepare, repair, train, tune
 from msam_lib.errors import MsamError
 
@@ -27,6 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     args = parser().parse_args(arguments)
     try:
+        # The launcher's processes train one model together; they would get in each other's way
+        # with any other command.
+        if launched() > 1 and args.command != "train":
+            raise MsamError(
+                f"`{args.command}` was started by torchrun as {launched()} "
+                "processes; only `train` works on several ranks. "
+                f"Start it as python -m msam_lib {args.command}."
+            )
         return args.run(args) or 0
     except MsamError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

@@ -16,7 +16,9 @@ from msam_lib.cli.options import (
 
 def add_parsers(commands: Commands) -> None:
     """Add both commands with their options."""
-    p = commands.add_parser("train", help="train one experiment, or resume it")
+    p = commands.add_parser(
+        "train", help="train one experiment, or resume it (works under torchrun)"
+    )
     add_experiment(p)
     p.set_defaults(run=_train)
 
@@ -36,13 +38,21 @@ def add_parsers(commands: Commands) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
+    from msam_lib._utils.launch import process_group
     from msam_lib._utils.reproducibility import pick_device
+    from msam_lib._utils.world import world
     from msam_lib.experiments.build import run_experiment
     from msam_lib.results.headline import headline_of
 
     experiment = preset_experiment(args)
-    print(f"{experiment.name} on {pick_device(experiment.device)}")
-    run = run_experiment(experiment, args.store)
+    device = pick_device(experiment.device)
+    with process_group(device):
+        several = f", {world.size} ranks" if world.size > 1 else ""
+        if world.first:
+            print(f"{experiment.name} on {device}{several}")
+        run, silent = run_experiment(experiment, args.store), not world.first
+    if silent:
+        return
     history = run.metrics()
     last = history[(history.epoch == history.epoch.max()) & (history.split == "test")]
     headline, people = headline_of(last), run.environment.get("people", {})

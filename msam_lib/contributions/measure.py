@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from msam_lib._utils.precision import full
+from msam_lib._utils.world import world
 from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.shapley import (
     coalition_masks,
@@ -94,8 +95,10 @@ def phi_and_shares(
     accuracy's are exact.
     """
     if counted(value, task):
-        return accuracy_shares(correct_counts(logits, targets), len(targets), contribution)
-    return value_shares(double(value_function(value, task)(full(logits), targets)), contribution)
+        counts = world.sum(correct_counts(logits, targets))
+        return accuracy_shares(counts, world.count(len(targets)), contribution)
+    values = world.mean(double(value_function(value, task)(full(logits), targets)))
+    return value_shares(values, contribution)
 
 
 def shapley_contributions(
@@ -129,12 +132,16 @@ def shapley_contributions(
     """
     m = len(model.modalities)
     whole_numbers = counted(value, task)
-    game = correct_counts if whole_numbers else value_function(value, task)
     # right answers are counted and divided last: whole numbers have no rounding
-    size = len(targets) if whole_numbers else 1
+    size = world.count(len(targets)) if whole_numbers else 1
+
+    def game(logits: Tensor) -> Tensor:
+        if whole_numbers:
+            return double(world.sum(correct_counts(logits, targets)))
+        return world.mean(double(value_function(value, task)(full(logits), targets)))
 
     def play(masks: Tensor) -> Tensor:
-        return double(game(full(coalition_logits(model, inputs, masks, features)), targets))
+        return game(coalition_logits(model, inputs, masks, features))
 
     if m <= EXACT_LIMIT:
         logits = coalition_logits(model, inputs, coalition_masks(m), features)
@@ -142,7 +149,7 @@ def shapley_contributions(
             logits, targets, value=value, task=task, contribution=contribution
         )
         # the first coalition is nobody, the last everybody
-        error, (empty, whole) = torch.zeros_like(phi), double(game(full(logits[[0, -1]]), targets))
+        error, (empty, whole) = torch.zeros_like(phi), game(logits[[0, -1]])
         return Contributions(
             tuple(model.modalities), phi, weights, whole / size, empty / size, error
         )

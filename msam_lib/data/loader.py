@@ -16,6 +16,7 @@ from msam_lib.errors import MsamError
 
 MEASURED = 500  # samples at a time where nothing is trained
 AHEAD = 2  # batches read in advance, where samples are on disk
+PADDING = -1  # the index of samples that do not count: a rank has none of this batch
 
 
 class Copies(NamedTuple):
@@ -52,6 +53,10 @@ class BatchLoader:
         seed: of the shuffling, and of how samples are varied.
         augment: vary samples on disk as their transform says, each by (seed, epoch, its row)
             alone; by default where the order is shuffled.
+        rank, ranks: on several ranks, which one this is of how many: it gets its rows of a batch
+            that is the same for any number of ranks. Parts are consecutive and of two samples or
+            more, as batch normalisation needs; a rank that is left without gets samples that do not
+            count, with index `PADDING`.
         drop_last: `True` leaves out a last batch that is smaller; `"single"` leaves it out only
             when it has one sample, which batch normalisation cannot train on; `False` (default)
             keeps it.
@@ -69,6 +74,8 @@ class BatchLoader:
         seed: int = 0,
         augment: bool | None = None,
         drop_last: bool | str = False,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         if len(dataset) == 0:
             raise MsamError("The data set is empty: there is nothing to iterate over.")
@@ -81,6 +88,7 @@ class BatchLoader:
         self.dataset, self.batch_size = dataset, batch_size
         self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
         self.augment = shuffle if augment is None else augment
+        self.rank, self.ranks = rank, ranks
         self.epoch = 0
         self.copies: Copies | None = None  # of the next pass; a method may set them
 
@@ -110,7 +118,17 @@ class BatchLoader:
             yield from self._ahead(parts, draw)
             return
         for index in parts:
-            yield self._batch(index, draw)
+            yield self._part(index, draw)
+
+    def _part(self, index: Tensor, draw: Draw | None) -> Batch:
+        """This rank's part of the batch of these samples."""
+        if self.ranks == 1:
+            return self._batch(index, draw)
+        parts = index.tensor_split(max(1, min(self.ranks, len(index) // 2)))
+        if self.rank < len(parts):
+            return self._batch(parts[self.rank], draw)
+        batch = self._batch(index[:2], draw)
+        return batch._replace(index=torch.full((len(batch.targets),), PADDING))
 
     def _ahead(self, parts: Iterable[Tensor], draw: Draw | None) -> Iterator[Batch]:
         """The batches of these numbers, each read in a thread while the one before is used."""
@@ -119,7 +137,7 @@ class BatchLoader:
         pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
 
         def read(index: Tensor) -> Batch:
-            batch = self._batch(index, draw)
+            batch = self._part(index, draw)
             return batch.pinned() if pin else batch
 
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from msam_lib._utils.reproducibility import environment_record, pick_device, seed_everything
+from msam_lib._utils.world import world
 from msam_lib.data import DataSplits, load_dataset
 from msam_lib.diagnostics.probes.trainer_probes import TraceProbe
 from msam_lib.errors import MsamError
@@ -73,8 +74,9 @@ def build_trainer(
     e = experiment
     device = pick_device(e.device)
     method = build_method(e.method, **e.method_options)
-    method.clip_norm = e.clip_norm or None
-    data = load_data(e)
+    method.clip_norm, method.sync = e.clip_norm or None, e.sync
+    with world.first_alone():  # which downloads and fills the cache for the others
+        data = load_data(e)
     seed_everything(e.seed)  # after loading, which may draw random numbers
     model = untrained_model(e, data).to(device)
     method.setup(model, data.task)
@@ -96,7 +98,8 @@ def build_trainer(
     if store is not None:
         record = environment_record(device) | {"provenance": data.provenance}
         record |= {"people": dict(data.people)} if data.people else {}
-        run = Run.create(Path(store) / e.name, e.config(), record)
+        with world.first_alone():
+            run = Run.create(Path(store) / e.name, e.config(), record | {"ranks": world.size})
     return Trainer(
         model,
         method,

@@ -46,6 +46,9 @@ class Experiment:
         train_part: training samples measured after each epoch.
         traces: measure the Hessian's trace of every block each so many epochs; 0 never does.
         precision: auto, float32 or bfloat16.
+        sync: under torchrun, whose gradient the first pass of sharpness-aware methods follows:
+            global (all ranks': the result does not depend on their number) or local (the rank's
+            own: m-sharpness).
         device: auto, cpu, cuda or mps; not part of the run's identity.
         method_options: options of the method.
         data_options: options of the data set.
@@ -78,6 +81,7 @@ class Experiment:
     train_part: int = 1000
     traces: int = 0
     precision: str = "auto"
+    sync: str = "global"
     device: str = "auto"
     method_options: dict[str, Any] = field(default_factory=dict)
     data_options: dict[str, Any] = field(default_factory=dict)
@@ -87,6 +91,8 @@ class Experiment:
         object.__setattr__(self, "modalities", tuple(self.modalities))
         if self.absent not in ("zero", "mean"):
             raise unknown_name("absent", self.absent, ["zero", "mean"])
+        if self.sync not in ("global", "local"):
+            raise unknown_name("sync", self.sync, ["global", "local"])
         for name in ("epochs", "batch_size", "width"):
             if getattr(self, name) < 1:
                 raise MsamError(f"{name}={getattr(self, name)}; it must be at least 1.")
@@ -137,8 +143,11 @@ class Experiment:
     def identity(self) -> dict[str, Any]:
         """What determines the numbers: all fields but the device, and `VERSION`."""
         out = {k: v for k, v in asdict(self).items() if k != "device"} | {"version": VERSION}
-        if not self.traces:  # runs from before this field keep their names
+        # runs from before these fields keep their names
+        if not self.traces:
             del out["traces"]
+        if self.sync == "global":
+            del out["sync"]
         return out
 
     @property

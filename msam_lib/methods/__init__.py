@@ -12,6 +12,16 @@ In your own loop a method is one call per batch:
 >>> batch = Batch({"x1": torch.ones(5, 3), "x2": torch.ones(5, 4)}, torch.tensor([0, 1, 0, 1, 0]))
 >>> sorted(build_method("msam", rho=0.1).step(model, batch, optimizer))
 ['loss', 'share/x1', 'share/x2']
+
+On several ranks the same call takes the step of one process with all ranks' samples: initialise
+`torch.distributed` (as `torchrun` scripts do), leave the model unwrapped, and give each rank its
+rows of the batch, at least one; ranks may have different numbers of them. The weights that the
+first rank has when `step` is first called become everybody's. `method.sync = "local"` lets the
+first pass of sharpness-aware methods follow the gradient of the rank's own rows (m-sharpness, one
+reduction fewer). Batch normalisation takes the statistics of the rank's rows, and dropout is drawn
+rank by rank; models without either do not depend on the number of ranks, up to rounding. A method
+of your own keeps to this if it takes its gradients from `Method` and no other statistic of the
+batch decides anything.
 """
 
 from __future__ import annotations

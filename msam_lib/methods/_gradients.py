@@ -1,7 +1,8 @@
 """Gradients: the one door through which every method gets them.
 
-Under several processes a single all-reduce in `backward` and `gradients` would make every method
-exact, so no method calls autograd on its own.
+On several ranks both `backward` and `gradients` average over all samples of the batch, so no method
+calls autograd on its own. What a method makes of the batch beside gradients (scores, accuracies,
+means) goes through `msam_lib._utils.world`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.world import world
 from msam_lib.models.base import Model
 from msam_lib.models.multimodal import MultimodalModel
 
@@ -26,9 +28,30 @@ def forget(module: nn.Module) -> None:
         p.grad = None
 
 
-def backward(loss: Tensor) -> None:
-    """Add the gradient of `loss` to every parameter's `.grad`."""
+def backward(loss: Tensor, *, over: str = "ranks") -> None:
+    """Add the gradient of `loss`, a mean over the rank's samples, to every parameter's `.grad`.
+
+    Args:
+        loss: scalar.
+        over: on several ranks: `"ranks"` averages what is added over all of them, `"rank"` leaves
+            it the rank's own, `"rest"` averages what is added together with what is the rank's own
+            already.
+    """
+    if world.part is None or over == "rank":
+        loss.backward()
+        return
+    if over == "rest":
+        loss.backward()
+        world.reduce_gradients()
+        return
+    before = [(p, p.grad) for p in world.part.parameters()]
+    for p, _ in before:
+        p.grad = None
     loss.backward()
+    world.reduce_gradients()
+    for p, old in before:
+        if old is not None:
+            p.grad = old if p.grad is None else old.add_(p.grad)
 
 
 def gradients(
@@ -37,14 +60,26 @@ def gradients(
     *,
     retain_graph: bool = False,
     create_graph: bool = False,
+    over: str = "ranks",
 ) -> list[Tensor]:
-    """The gradient of `loss` for these parameters only, zeros where it does not depend on one."""
+    """The gradient of `loss` for these parameters only, zeros where it does not depend on one.
+
+    On several ranks it is averaged over all of them; `over="rank"` leaves it the rank's own, as
+    where these are not parameters, but hold samples. With `create_graph` the values are of all
+    ranks, while the graph is the rank's: `backward` of a mean over samples averages once more.
+    """
     keep = retain_graph or create_graph
     found = torch.autograd.grad(
         loss, parameters, allow_unused=True, retain_graph=keep, create_graph=create_graph
     )
     pairs = zip(found, parameters, strict=True)
-    return [torch.zeros_like(p) if g is None else g for g, p in pairs]
+    out = [torch.zeros_like(p) if g is None else g for g, p in pairs]
+    if world.part is None or over == "rank":
+        return out
+    means = world.means(out)
+    if not create_graph:
+        return means
+    return [mean + (g - g.detach()) for mean, g in zip(means, out, strict=True)]
 
 
 def with_gradient(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:

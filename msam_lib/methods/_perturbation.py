@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.methods._gradients import total_norm
 from msam_lib.models.base import Model
@@ -41,6 +42,10 @@ class SecondPass:
     weights, so dropout repeats the masks of the first pass, and batch-norm statistics, which the
     first pass has advanced, stand still.
 
+    On several ranks the first pass' gradient is that of the whole batch or, with `sync="local"`, of
+    the rank's own part ("m-sharpness", Foret et al. 2021, section 4.1): `backward(loss,
+    over=second.first)`, and `over=second.last` for the pass whose gradient is followed.
+
     Args:
         model, batch: of the step. Made before its first pass, whose random state it keeps.
     """
@@ -48,6 +53,15 @@ class SecondPass:
     def __init__(self, model: Model, batch: Batch) -> None:
         self.model = model
         self.randomness = RandomState(model, batch.targets.device)
+        # sync="local": the first pass is the rank's own, and what is followed is averaged later
+        self.first, self.last = ("rank", "rest") if world.local else ("ranks", "ranks")
+
+    def settle(self) -> None:
+        """The gradients of the first pass become those of all ranks, if they were the rank's own:
+        after the perturbation has been made of them, where they are followed, too.
+        """
+        if world.local:
+            world.reduce_gradients()
 
     @contextmanager
     def at(self, parameters: Sequence[nn.Parameter], eps: Sequence[Tensor]) -> Iterator[None]:

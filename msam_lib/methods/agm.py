@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward
@@ -118,7 +119,7 @@ class AGM(Method):
         """c (M,) from responses (M, N, C); the running means are updated afterwards."""
         m = len(responses)
         scores = self.task.losses(responses, targets)  # (M, N)
-        s = scores.clamp(max=LARGEST).mean(1)  # s_k (M,)
+        s = world.mean(scores.clamp(max=LARGEST).mean(1))  # s_k (M,)
 
         def ratio(x: Tensor) -> Tensor:
             return torch.exp((x.mean() - x) * m / max(m - 1, 1))

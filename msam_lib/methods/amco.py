@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._state import Memory
@@ -131,7 +132,8 @@ def mask(features: Tensor, part: float) -> Tensor:
     """
     units = features.shape[1]
     out = features.new_full((units,), min(1 / max(1 - part, 1e-6), LARGEST))
-    order = torch.randperm(units, device=features.device)
+    with world.together():
+        order = torch.randperm(units, device=features.device)
     out[order[: int(part * units)]] = 0
     return out
 
@@ -144,4 +146,4 @@ def shares(unimodal: dict[str, Tensor]) -> Tensor:
     """
     z = torch.stack([v.float() for v in unimodal.values()], 1)  # (N, M, C)
     # one softmax over the M C classes, summed per modality
-    return z.flatten(1).softmax(1).view_as(z).sum(-1).mean(0)
+    return world.mean(z.flatten(1).softmax(1).view_as(z).sum(-1).mean(0))

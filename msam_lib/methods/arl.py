@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._alone import alone
@@ -133,10 +134,11 @@ def coefficients(z: Tensor, temperature: float) -> Tensor:
     tensor([0.6501, 0.3499])
     """
     m = len(z)
-    d = z.abs().mean(1).sum(1)  # Eq. 4: the dependence on each modality (M,)
-    d = d / d.sum().clamp_min(torch.finfo(d.dtype).tiny)
     log_p = z.log_softmax(-1)
+    d = z.abs().mean(1).sum(1)  # Eq. 4: the dependence on each modality (M,)
     h = -(log_p.exp() * log_p).sum(-1).mean(1)  # H_m (M,)
+    d, h = world.means([d, h])
+    d = d / d.sum().clamp_min(torch.finfo(d.dtype).tiny)
     # the floor bounds q: no modality is endlessly certain
     h = (h / h.sum().clamp_min(torch.finfo(h.dtype).tiny)).clamp_min(FLOOR / m)
     q = (1 / h) / (1 / h).sum()  # Eq. 17: the inverse variance

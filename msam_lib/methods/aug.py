@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import backward
@@ -160,7 +161,7 @@ class AUG(Method):
             terms = self.terms(i, h.float())
             losses[m] = self.loss_of(terms, batch.targets)
             share = summed(terms).detach().softmax(-1)  # for the rule of growth
-            self.sums[i] += share[torch.arange(len(share)), batch.targets].sum()
+            self.sums[i] += world.sum(share[torch.arange(len(share)), batch.targets].sum())
             backward(losses[m])
             # released: added embeddings stay as they were drawn
             if self.variant == "released":

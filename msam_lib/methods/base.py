@@ -16,14 +16,13 @@ from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
 from msam_lib._utils.precision import full
-from msam_lib.data.containers import Batch, gathered
+from msam_lib.data.containers import Batch
 from msam_lib.errors import UnsupportedSetting
-from msam_lib.methods._compiled import compiled_for
 from msam_lib.methods._gradients import backward, forget
+from msam_lib.methods._ranks import averaged, one_step, refuse_wrapped
 from msam_lib.methods.requirements import ADVICE, capabilities
 from msam_lib.models.base import Model, Output
 from msam_lib.models.fusions.registry import FUSIONS
-from msam_lib.models.micro_batches import micro_batches
 from msam_lib.tasks import CLASSIFICATION, Task
 
 Logs = dict[str, float | Tensor]
@@ -67,10 +66,12 @@ class Method(nn.Module):
         self.clip_norm: float | None = None  # gradient clipping before the optimizer's step
         self.total_epochs: int | None = None  # of the whole run, set by the Trainer
         self.task: Task = CLASSIFICATION  # replaced by `setup`
+        self.sync = "global"  # several ranks, two-pass methods: see `_perturbation.SecondPass`
         self._ready = False
 
     def check(self, model: Model) -> None:
         """Raise `UnsupportedSetting`, with advice, where the model lacks what this method needs."""
+        refuse_wrapped(self, model)
         for need in sorted(self.needs() - capabilities(model)):
             raise UnsupportedSetting(f"{self!r} {ADVICE[need]}.")
         fusion = type(getattr(model, "fusion", None))
@@ -131,10 +132,9 @@ class Method(nn.Module):
         Raises:
             UnsupportedSetting: the optimizer needs a closure, or gradients are sparse.
         """
-        whole, sizes = gathered(batch)
-        with micro_batches(model, sizes), compiled_for(self.graph_use):
+        with one_step(self, model, batch, use=self.graph_use, sync=self.sync) as whole:
             self.prepare(model, optimizer)
-            return self.take_steps(model, whole, optimizer)
+            return averaged(self.take_steps(model, whole, optimizer))
 
     def compute_gradients(
         self, model: Model, batch: Batch | Sequence[Batch], optimizer: Optimizer | None = None
@@ -157,10 +157,9 @@ class Method(nn.Module):
                 f"{self!r} takes several optimizer steps per batch, so it has no first half. Call "
                 "step(model, batch, optimizer)."
             )
-        whole, sizes = gathered(batch)
-        with micro_batches(model, sizes), compiled_for(self.graph_use):
+        with one_step(self, model, batch, use=self.graph_use, sync=self.sync) as whole:
             self.prepare(model, optimizer)
-            return self.differentiate(model, whole, optimizer)
+            return averaged(self.differentiate(model, whole, optimizer))
 
     def take_steps(self, model: Model, batch: Batch, optimizer: Optimizer) -> Logs:
         """Gradients and update, with everything prepared; overridden where a batch takes several

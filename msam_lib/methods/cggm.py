@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward, gradients
@@ -19,6 +20,9 @@ from msam_lib.tasks import KINDS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+
+TINY = 1e-8  # a shorter gradient counts as this long, as in torch's cosine similarity
 
 
 class CGGM(Method):
@@ -110,11 +114,8 @@ class CGGM(Method):
         if self.weight:
             features = list(output.features.values())
             # with a graph: the cosine is trained
-            found = gradients(loss, features, create_graph=True)
-            cosines = [
-                F.cosine_similarity(f.flatten(), c.flatten(), dim=0)
-                for f, c in zip(found, pull, strict=True)
-            ]
+            found = gradients(loss, features, create_graph=True, over="rank")
+            cosines = [cosine(f, c) for f, c in zip(found, pull, strict=True)]
             # direction: the fused loss is to pull as the classifiers do, where B_m is large
             total = loss + self.weight * (b.abs() - b * torch.stack(cosines)).mean()
         backward(total)
@@ -152,4 +153,16 @@ class CGGM(Method):
         # at the features, of one shape under every fusion
         pulls = [torch.zeros_like(f) if f.grad is None else f.grad for f in detached]
         optimizer.step()
-        return pulls, torch.stack(right)
+        return pulls, world.mean(torch.stack(right))
+
+
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Of two gradients (N, D) of mean losses with respect to features, all samples as one vector;
+    on several ranks the samples of all of them.
+    """
+    if world.part is None:
+        return F.cosine_similarity(a.flatten(), b.flatten(), dim=0)
+    # of the mean over all ranks' samples, a rank's loss has its share
+    x, y = (world.share * v.flatten() for v in (a, b))
+    dot, xx, yy = world.total(torch.stack([x @ y, x @ x, y @ y]))
+    return dot / (xx.clamp_min(TINY**2) * yy.clamp_min(TINY**2)).sqrt()

@@ -63,10 +63,11 @@ class CRSAM(Method):
         """Three passes, one optimizer step."""
         second = SecondPass(model, batch)
         _, loss = self.compute(model, batch)
-        backward(loss)
+        backward(loss, over=second.first)
         parameters = with_gradient(trainable(model))
+        eps = ascent(grads_of(parameters), self.rho)
+        second.settle()
         here = [g.clone() for g in grads_of(parameters)]  # g_0
-        eps = ascent(here, self.rho)
         sides = []  # g_+ and g_-
         for sign in (1.0, -1.0):
             forget(model)

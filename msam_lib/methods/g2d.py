@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._state import Memory
@@ -133,7 +134,7 @@ class G2D(Method):
 def confidence(taught: Taught, targets: Tensor) -> Tensor:
     """rho (M,): the teachers' mean probability of the true class."""
     z = torch.stack([v.float() for v in taught.logits.values()])  # (M, N, C)
-    return z.softmax(-1)[:, torch.arange(len(targets)), targets].mean(1)
+    return world.mean(z.softmax(-1)[:, torch.arange(len(targets)), targets].mean(1))
 
 
 def divergence(logits: Tensor, taught: Taught, temperature: float) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from msam_lib._utils.progress import progress_bar
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError, unknown_name
@@ -98,7 +99,9 @@ class GBlend(Method):
         """A step on the weighted losses, after an estimate where one is due."""
         if self._due is not None:
             (epoch, loaders), self._due = self._due, None
-            self._estimate(model, epoch, loaders, self._rates(model, self.given(optimizer)))
+            rates = self._rates(model, self.given(optimizer))
+            with world.paused():  # every rank trains the copies on all data
+                self._estimate(model, epoch, loaders, rates)
         return super().differentiate(model, batch, optimizer)
 
     def _rates(self, model: Model, optimizer: Optimizer) -> list[float]:
@@ -123,7 +126,7 @@ class GBlend(Method):
                 gain = before[1][k] - after[1]  # G_k
                 growth = (after[1] - after[0]) - (before[1][k] - before[0][k])  # O_k
                 changes[k] = (gain, growth)
-        self.memory["weights"] = blend(changes)
+        self.memory["weights"] = world.from_first(blend(changes))
 
     def _alone(
         self, k: str, model: Model, fit: Any, held: Any, size: int, epoch: int, rates: list[float]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import grads_of, own_parameters, total_norm, with_gradient
@@ -120,7 +121,8 @@ class Greedy(Method):
         for i, (m, g) in enumerate(gates.items()):
             old = getattr(self, f"average_{i}")
             # the mean over all steps so far, re-balancing ones included
-            mean = (g.detach().mean(0).to(old) + old * self.count) / (self.count + 1)
+            now = world.mean(g.detach().mean(0)).to(old)
+            mean = (now + old * self.count) / (self.count + 1)
             setattr(self, f"average_{i}", mean)
             if self.memory["left"] and self.memory["modality"] == i:
                 out[m] = mean.to(g)  # a constant: it learns without the others

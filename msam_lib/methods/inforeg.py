@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from msam_lib._utils.vectors import flat, unflat
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import grads_of
@@ -106,7 +107,7 @@ class InfoReg(Method):
     def gaps(self, output: Output, targets: Tensor) -> Tensor:
         """gap (M,): how far each modality's score is ahead of the others' mean."""
         z = torch.stack([v.float() for v in output.unimodal.values()])  # (M, N, C)
-        s = self.task.score(z, targets).sum(1)  # s_m (M,)
+        s = world.sum(self.task.score(z, targets).sum(1))  # s_m (M,)
         return s - (s.sum() - s) / (len(s) - 1)
 
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:

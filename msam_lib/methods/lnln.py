@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._gradients import backward
@@ -125,11 +126,12 @@ class LNLN(Method):
         inputs, rates = dict(batch.inputs), {}
         for m in model.modalities:
             x = inputs[m]
-            rates[m] = largest * torch.rand(len(x), device=x.device)
+            rates[m] = largest * world.rand(len(x), device=x.device)
             if released:
-                rates[m] *= torch.rand(len(x), device=x.device) < 0.5  # half of them complete
+                rates[m] *= world.rand(len(x), device=x.device) < 0.5  # half of them complete
             # each value stays with probability 1 - r_m, one r_m per sample
-            there = torch.rand(x.shape, device=x.device) >= rates[m].view(-1, *[1] * (x.dim() - 1))
+            draws = world.rand(*x.shape, device=x.device)
+            there = draws >= rates[m].view(-1, *[1] * (x.dim() - 1))
             inputs[m] = x * there.to(x)
         return inputs, rates
 

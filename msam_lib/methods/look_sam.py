@@ -76,8 +76,9 @@ class LookSAM(Method):
         """Two passes every `period` steps, one at the others."""
         second = SecondPass(model, batch)
         _, loss = self.compute(model, batch)
-        backward(loss)
-        if self.memory["count"] % self.period == 0:
+        look = self.memory["count"] % self.period == 0
+        backward(loss, over=second.first if look else "ranks")
+        if look:
             self._look(model, batch, second)
         elif self.alpha:
             self._reuse(model)
@@ -89,10 +90,10 @@ class LookSAM(Method):
         kept.
         """
         parameters = with_gradient(trainable(model))
-        plain = [g.clone() for g in grads_of(parameters)]
+        eps = ascent(grads_of(parameters), self.rho)
+        second.settle()
         before = flat(grads_or_zeros(trainable(model)))  # g
         forget(model)
-        eps = ascent(plain, self.rho)
         with second.at(parameters, eps):
             backward(self.compute(model, batch)[1])
         after = flat(grads_or_zeros(trainable(model)))  # g_s

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import gradients, trainable
@@ -113,13 +114,16 @@ class MASAM(Method):
         output, fused = self.compute(model, batch)
         own = self.unimodal_losses(output, batch)  # L_m
         parameters, counts = _encoders_first(model)
-        g_f = gradients(fused, parameters, retain_graph=True)
-        g_u = gradients(summed(own), parameters)  # grad_m L_m: each in its own encoder
+        g_f = gradients(fused, parameters, retain_graph=True, over=second.first)
+        # grad_m L_m: each in its own encoder
+        g_u = gradients(summed(own), parameters, over=second.first)
         blocks = dict(zip(names, _slices(counts), strict=True))
         geometry = {m: Geometry.of(g_f[at], g_u[at]) for m, at in blocks.items()}
         accord = torch.stack([self._accord(geometry[m]) for m in names])  # gamma (M,)
+        # of all ranks: they displace the same encoder
+        now, accord = world.means([torch.stack(own).detach(), accord])
         # APS (M,)
-        score = self.alpha * self._decay(torch.stack(own).detach()) + (1 - self.alpha) * accord
+        score = self.alpha * self._decay(now) + (1 - self.alpha) * accord
         chosen = [names[int(score.argmax())]] if self.aps else list(names)
         shift = [  # eps, tensor by tensor
             e
@@ -131,9 +135,9 @@ class MASAM(Method):
         with second.at(moved, shift):
             del shift
             if self.variant == "released":
-                g_f[every] = self._total_there(model, batch, parameters[every])
+                g_f[every] = self._total_there(model, batch, parameters[every], second.first)
             else:
-                there = iter(self._fused_there(model, batch, output, chosen, moved))
+                there = iter(self._fused_there(model, batch, output, chosen, moved, second.first))
                 for m in chosen:
                     g_f[blocks[m]] = itertools.islice(there, counts[names.index(m)])
         # released: the total gradient of the encoders holds that of L_m already
@@ -141,6 +145,7 @@ class MASAM(Method):
         torch._foreach_add_(g_f[beside], g_u[beside], alpha=self.weight)
         for p, g in zip(parameters, g_f, strict=True):
             p.grad = g
+        second.settle()
         logs: Logs = {"loss": fused.detach()}
         for kind, values in (("accord", accord), ("score", score)):
             logs |= {f"{kind}/{m}": v for m, v in zip(names, values.unbind(), strict=True)}
@@ -185,6 +190,7 @@ class MASAM(Method):
         output: Output,
         chosen: Sequence[str],
         moved: list[nn.Parameter],
+        over: str,
     ) -> list[Tensor]:
         """The fused gradient of the displaced encoders, at the displaced point; others' features
         are kept.
@@ -193,14 +199,15 @@ class MASAM(Method):
             features = {m: f.detach() for m, f in output.features.items()}
             features |= {m: split(model).encode_one(m, batch.inputs[m]) for m in chosen}
             loss = self.loss(model.fuse(features), batch)
-        return gradients(loss, moved)
+        return gradients(loss, moved, over=over)
 
     def _total_there(
-        self, model: Model, batch: Batch, encoders: list[nn.Parameter]
+        self, model: Model, batch: Batch, encoders: list[nn.Parameter], over: str
     ) -> list[Tensor]:
         """The total gradient of every encoder, at the displaced point."""
         output, loss = self.compute(model, batch)
-        return gradients(loss + self.weight * summed(self.unimodal_losses(output, batch)), encoders)
+        total = loss + self.weight * summed(self.unimodal_losses(output, batch))
+        return gradients(total, encoders, over=over)
 
 
 class Geometry(NamedTuple):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 from msam_lib.methods._gradients import backward
@@ -143,7 +144,7 @@ class MLA(Method):
         """Update P from features (N, D), then grad W <- grad W P^T. Returns the share of the
         gradient's norm that is left.
         """
-        r = features.to(self.projection).mean(0)  # (D,)
+        r = world.mean(features.to(self.projection).mean(0))  # (D,)
         share = self.memory["batch"] / max(1, self.memory["batches"])
         a = 0.1 ** (1 + min(1.0, share))  # from 0.1 down to 0.01 within an epoch
         k = self.projection @ r  # P r

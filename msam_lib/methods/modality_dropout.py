@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods.base import Method
@@ -50,7 +51,7 @@ class ModalityDropout(Method):
     def thinned(self, model: Model, inputs: Inputs) -> dict[str, Tensor]:
         """The inputs {m: (N, ...)} with modalities left out."""
         first = inputs[model.modalities[0]]
-        draws = torch.rand(len(first), len(model.modalities), device=first.device)
+        draws = world.rand(len(first), len(model.modalities), device=first.device)
         stays = kept(draws, self.probability)
         out = dict(inputs)
         for m, here in zip(model.modalities, stays.T, strict=True):

@@ -149,7 +149,7 @@ class MSAM(Method):
     def _literal(self, model: Model, batch: Batch) -> Tensor:
         second = SecondPass(model, batch)
         output, loss = self.compute(model, batch)
-        backward(loss)  # grad L(theta), which L_d and L_s share
+        backward(loss, over=second.first)  # grad L(theta), which L_d and L_s share
         self._measure(model, batch, output)
         v = self._mixture()
         del output  # not needed in the second pass
@@ -160,25 +160,26 @@ class MSAM(Method):
         with second.at(parameters, eps):
             del eps
             again = self.compute(model, batch)[1]
-            backward(times(again, v))  # its first term, added to what is there
+            backward(times(again, v), over=second.last)  # its first term, added to what is there
         return loss
 
     def _encoder(self, model: Model, batch: Batch) -> Tensor:
         second = SecondPass(model, batch)
         output, loss = self.compute(model, batch)
-        backward(loss)
+        backward(loss, over=second.first)
         self._measure(model, batch, output)
         v, target = self._mixture(), self._target()
         parameters = with_gradient(model.parameters_of(target))
-        grads = grads_of(parameters)
         kept = {m: f.detach() for m, f in output.features.items()}  # other encoders run once
         del output
-        eps = ascent(grads, self.rho)  # confined to the target's encoder
+        eps = ascent(grads_of(parameters), self.rho)  # confined to the target's encoder
+        second.settle()
         with second.at(parameters, eps):
             del eps
             with self.autocast(batch):
                 again = self._again(model, batch, kept, target)
                 perturbed_grads = gradients(times(self.loss(again, batch), v), parameters)
+        grads = grads_of(parameters)
         scale(grads, 1 - v)  # the mixture, in this encoder only; the rest keeps grad L(theta)
         torch._foreach_add_(grads, perturbed_grads)
         return loss
@@ -198,7 +199,7 @@ class MSAM(Method):
                 for m in model.modalities
             }
         kept = {m: f.detach() for m, f in output.features.items()}
-        backward(losses[target])  # grad L_d(theta), for eps alone
+        backward(losses[target], over=second.first)  # grad L_d(theta), for eps alone
         parameters = with_gradient(trainable(model))  # L_d reaches no other modality's encoder
         eps = ascent(grads_of(parameters), self.rho)
         for p in parameters:
@@ -225,9 +226,7 @@ class MSAM(Method):
             return own_loss(model, batch, again, target, self.task)
 
     def _momentum(self, model: Model, batch: Batch, optimizer: Optimizer) -> Tensor:
-        """One pass at theta + rho * v_d * momentum / ||momentum||; v_d is that of the step
-        before.
-        """
+        """One pass at theta + rho * v_d * momentum / ||momentum||; v_d of the step before."""
         scope = (
             trainable(model) if self.reading == "literal" else model.parameters_of(self._target())
         )

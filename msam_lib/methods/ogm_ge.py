@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._scores import Scores, modality_scores
@@ -96,12 +97,13 @@ class OGMGE(Method):
                 spread = p.grad.std() + 1e-8 if noisy else 0.0  # before the gradient is scaled
                 p.grad.mul_(k.to(p.grad))
                 if noisy:
-                    p.grad.add_(torch.randn_like(p.grad) * spread)  # GE
+                    with world.together():
+                        p.grad.add_(torch.randn_like(p.grad) * spread)  # GE
 
     def balance(self, scores: Scores, targets: Tensor) -> dict[str, Tensor]:
         """{modality: k_m} from logits {m: (N, C)}: Eq. 8 to 10."""
         z = torch.stack(list(scores.values()))  # (M, N, C)
-        s = self.task.score(z, targets).sum(1)  # (M,)
+        s = world.sum(self.task.score(z, targets).sum(1))  # (M,)
         others = (s.sum() - s) / (len(s) - 1)  # mean score of the others (M,)
         ratio = s / others.clamp_min(torch.finfo(s.dtype).tiny)  # rho_m
         # only a modality ahead of the others is slowed

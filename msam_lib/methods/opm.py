@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from msam_lib._utils.world import world
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
@@ -104,7 +105,7 @@ class OPM(Method):
     @torch.no_grad()
     def drop_probabilities(self, z: Tensor, targets: Tensor) -> Tensor:
         """q (M,) from logits (M, N, C)."""
-        scores = self.task.score(z, targets).sum(1)  # s_m (M,)
+        scores = world.sum(self.task.score(z, targets).sum(1))  # s_m (M,)
         others = (scores.sum() - scores) / max(len(scores) - 1, 1)
         lead = scores / others.clamp_min(torch.finfo(scores.dtype).tiny) - 1  # rho_m - 1
         q = (self.q_base * (1 + self.lam * torch.tanh(lead))).clamp(0, 1)
@@ -115,11 +116,12 @@ class OPM(Method):
         if len(features) == 1:
             return features
         some = next(iter(features.values()))
-        modulated = torch.rand((), device=some.device) < self.execute  # one draw for the batch
+        with world.together():
+            modulated = torch.rand((), device=some.device) < self.execute  # one draw for the batch
         sizes = q.new_tensor([h.shape[1] for h in features.values()])
         # the mean part of the units that is dropped; the rest makes good for it
         theta = (sizes * q).sum() / sizes.sum()
-        draws = torch.rand(len(q), len(some), 1, device=some.device)
+        draws = world.rand(len(q), len(some), 1, device=some.device, rows=1)
         scale = (draws >= q[:, None, None]) / (1 - theta)  # (M, N, 1)
         scale = torch.where(modulated, scale, torch.ones_like(scale))
         return {m: h * k.to(h) for (m, h), k in zip(features.items(), scale, strict=True)}

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import MsamError, unknown_name
@@ -108,7 +109,8 @@ class PMR(Method):
     def coefficients(self, sims: list[Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
         """slow and fast (M,) from similarities (N, C) per modality."""
         rows = torch.arange(len(targets))
-        s = torch.stack([x.softmax(-1)[rows, targets].sum() for x in sims])  # scores (M,)
+        scores = [x.softmax(-1)[rows, targets].sum() for x in sims]
+        s = world.sum(torch.stack(scores))  # (M,)
         others = (s.sum() - s) / (len(s) - 1)
         tiny = torch.finfo(s.dtype).tiny
         slow = (others / s.clamp_min(tiny) - 1).clamp(0, 1)

@@ -50,13 +50,14 @@ class SAM(Method):
         """Two passes, one optimizer step."""
         second = SecondPass(model, batch)  # before the first pass: keeps its random state
         _, loss = self.compute(model, batch)
-        backward(loss)  # g, for eps alone
+        backward(loss, over=second.first)  # g, for eps alone
         parameters = with_gradient(trainable(model))
         eps = self.perturbation(parameters)
         forget(model)
         with second.at(parameters, eps):
             del eps  # memory for the second pass
-            backward(self.compute(model, batch)[1])  # the gradient at theta + eps is followed
+            # the gradient at theta + eps is followed
+            backward(self.compute(model, batch)[1], over=second.last)
         return {"loss": loss.detach()}
 
 

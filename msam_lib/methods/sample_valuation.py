@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from msam_lib._utils.world import world
 from msam_lib.contributions.measure import coalition_logits
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data.containers import Batch, MultimodalDataset
@@ -83,7 +84,7 @@ class SampleValuation(Method):
         if self.warmup is None or epoch < self.warmup:
             return
         data, names = loaders.train.dataset, tuple(model.modalities)
-        phi = valuation(model, data, zero=self.zero)
+        phi = world.from_first(valuation(model, data, zero=self.zero))
         if self.level == "sample":
             copies = copies_by_sample(phi, names)
         else:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from msam_lib._utils.vectors import flat, unflat
+from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import (
@@ -129,14 +130,15 @@ class XSAM(Method):
         self.memory["count"] += 1
         second = SecondPass(model, batch)
         _, loss = self.compute(model, batch)
-        backward(loss)
+        backward(loss, over=second.first)
         parameters = with_gradient(trainable(model))
-        along = flat(grads_or_zeros(trainable(model))) @ self.leading  # <g, v>, for the sign of v
+        # <g, v>, for the sign of v
+        along = world.mean(flat(grads_or_zeros(trainable(model))) @ self.leading)
         eps = ascent(grads_of(parameters), self.rho)
         forget(model)
         with second.at(parameters, eps):
             del eps
-            backward(self.compute(model, batch)[1])
+            backward(self.compute(model, batch)[1], over=second.last)
         # until v is known the step is SAM's
         alignment = self._correct(model, along) if self.memory["known"] else along
         return {"loss": loss.detach(), "alignment": alignment.detach()}

@@ -12,13 +12,25 @@ from typing import Any
 
 import torch
 
+from msam_lib._utils.world import world
 from msam_lib.errors import MsamError, run_damaged
 from msam_lib.training.history import History
 from msam_lib.training.runs import Run
 
 CURRENT, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 FILES = ("config.json", "environment.json")
-KEYS = {"epoch", "steps", "model", "method", "optimizer", "scheduler", "rng", "metrics", *FILES}
+KEYS = {
+    "epoch",
+    "steps",
+    "ranks",
+    "model",
+    "method",
+    "optimizer",
+    "scheduler",
+    "rng",
+    "metrics",
+    *FILES,
+}
 
 
 def write_checkpoint(
@@ -31,7 +43,7 @@ def write_checkpoint(
         history: its measurements.
         parts: {name: what has a `state_dict`, or None}: model, method, optimizer, scheduler.
         device: whose random numbers are kept beside those of the CPU.
-        **counts: `epoch` and `steps` done.
+        **counts: `epoch` and `steps` done, and the number of `ranks`.
 
     Raises:
         CannotWrite: the file cannot be written; the former checkpoint is there still.
@@ -60,8 +72,14 @@ def read_checkpoint(
     other = differences(state["config.json"], content_of(run, "config.json"))
     if other:
         raise run_damaged(run.path / name, f"it belongs to a run with another {', '.join(other)}")
+    if (before := state["ranks"]) != world.size:
+        raise MsamError(
+            f"The run was begun on {before} rank(s), and this is {world.size}: its numbers would "
+            f"be of neither. Start it with torchrun --nproc-per-node {before}, or train anew in "
+            "another store."
+        )
     # Rows of an epoch without checkpoint are measured again.
-    history.keep_until(state["epoch"], state["metrics"])
+    history.keep_until(state["epoch"], state["metrics"] if world.first else None)
     try:
         for key, part in parts.items():
             if part is not None:

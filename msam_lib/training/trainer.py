@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import torch
@@ -14,8 +13,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from msam_lib._utils.progress import progress_bar
 from msam_lib._utils.reproducibility import pick_device, pick_precision
-from msam_lib.data.containers import DataSplits, MultimodalDataset
-from msam_lib.data.loader import BatchLoader
+from msam_lib._utils.world import world
+from msam_lib.data.containers import DataSplits
 from msam_lib.errors import MsamError, NonFiniteLoss
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
@@ -23,41 +22,21 @@ from msam_lib.training._step_logs import StepLogs
 from msam_lib.training.checkpoints import read_checkpoint, write_checkpoint
 from msam_lib.training.evaluate import Row, evaluate
 from msam_lib.training.history import History, Record
+from msam_lib.training.loaders import Loaders
 from msam_lib.training.runs import Run
 
 OnStep = Callable[[int, Logs], None]
-Probe = Callable[[nn.Module, int, "Loaders"], Iterable[Row]]
-
-
-@dataclass(frozen=True)
-class Loaders:
-    """What a training reads: batches to train on, and the splits measured after each epoch.
-
-    Args:
-        train: mini-batches, shuffled by epoch.
-        evaluation: {split: data set}; `"train"` here is a fixed part of the training split.
-    """
-
-    train: BatchLoader
-    evaluation: Mapping[str, MultimodalDataset]
-
-    @classmethod
-    def of(
-        cls, data: DataSplits, batch_size: int = 64, *, seed: int = 0, train_part: int = 1000
-    ) -> Loaders:
-        """Loaders of a data set; `train_part` training samples are measured after each epoch (0:
-        none).
-        """
-        train = BatchLoader(data.train, batch_size, shuffle=True, seed=seed, drop_last="single")
-        splits = {"val": data.val, "test": data.test}
-        if train_part:
-            order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
-            splits = {"train": data.train.subset(order[:train_part].sort().values)} | splits
-        return cls(train, splits)
+Probe = Callable[[nn.Module, int, Loaders], Iterable[Row]]
 
 
 class Trainer:
     """Trains a model with a method, measures after each epoch, keeps a run directory, resumes it.
+
+    Under `torchrun`, with `torch.distributed` initialised, every rank makes the same Trainer and
+    gets its rows of each batch; the result is that of one process. Every rank measures all samples,
+    the first one writes the run directory, and a run is resumed with as many ranks. Batch
+    normalisation takes the statistics of a rank's rows, and its running statistics become the first
+    rank's after each epoch: build the model without it where the number of ranks must not matter.
 
     Args:
         model: a `MultimodalModel`, or any module through `wrap`.
@@ -103,7 +82,9 @@ class Trainer:
         if not method._ready:
             method.setup(model)
         method.to(self.device)
-        self.history = History() if run is None else run.history()
+        # Several ranks: each its rows of every batch; the first one writes.
+        self.loaders.train.rank, self.loaders.train.ranks = world.rank, world.size
+        self.history = run.history() if run is not None and world.first else History()
         self.epoch = self.steps = 0
 
     def fit(self, epochs: int) -> History:
@@ -118,20 +99,22 @@ class Trainer:
         """
         if epochs < 1:
             raise MsamError(f"epochs={epochs}; at least 1 is needed.")
-        with nullcontext() if self.run is None else self.run.lock():
+        with self.run.lock() if self.run is not None and world.first else nullcontext():
             return self._fit(epochs)
 
     def _fit(self, epochs: int) -> History:
         self.method.total_epochs = epochs
         # After an interruption in the middle of an epoch, the state of this object is of no use.
         self._resume()
+        self.history.records = world.from_first(self.history.records)
         # Nothing to resume: epoch 0 is the measurement before training.
         if self.epoch == 0:
             self.history.keep_until(-1)
             self._measure({})
+        show = self.progress and world.first
         total = (epochs - self.epoch) * len(self.loaders.train)
         try:
-            with progress_bar(total=max(0, total), show=self.progress, desc=self.label) as bar:
+            with progress_bar(total=max(0, total), show=show, desc=self.label) as bar:
                 while self.epoch < epochs:
                     self._epoch(bar)
         except KeyboardInterrupt:
@@ -144,10 +127,11 @@ class Trainer:
                 f"Interrupted after epoch {self.epoch}; {kept}. The same call resumes from there."
             )
             raise
-        if self.run is not None:
+        if self.run is not None and world.first:
             # The mark comes last: a finished run always has its model.
             self.run.save("model.pt", self.model.state_dict())
             self.run.mark_done(self.history)
+        world.barrier()
         return self.history
 
     def _epoch(self, bar: Any) -> None:
@@ -155,6 +139,7 @@ class Trainer:
         # Batches in the order of this epoch, also after an interruption.
         self.loaders.train.set_epoch(self.epoch)
         self.method.on_epoch_start(self.model, self.epoch, self.loaders)
+        world.agree(self.model, self.method)
         steps = StepLogs(self.device)
         for batch in self.loaders.train:
             logs = self.method.step(self.model, batch.to(self.device), self.optimizer)
@@ -168,9 +153,11 @@ class Trainer:
                 self.on_step(self.steps, logs)
         self._check_loss(steps.bad_loss(last=True))
         self.epoch += 1
+        world.agree(self.model, self.method)
         # What the steps logged enters as its mean over the epoch.
         self._measure(steps.means())
         self.method.on_epoch_end(self.model, self.epoch, self.loaders, self.history)
+        world.agree(self.model, self.method)
         # After all measurements: an epoch is resumed from only when its rows exist.
         self._checkpoint()
         bar.set_postfix_str(self._postfix(), refresh=False)
@@ -222,9 +209,10 @@ class Trainer:
         return {name: getattr(self, name) for name in names}
 
     def _checkpoint(self) -> None:
-        if self.run is not None:
-            counts = {"epoch": self.epoch, "steps": self.steps}
+        if self.run is not None and world.first:
+            counts = {"epoch": self.epoch, "steps": self.steps, "ranks": world.size}
             write_checkpoint(self.run, self.history, self._parts, self.device, **counts)
+        world.barrier()
 
     def _resume(self) -> None:
         if self.run is None:

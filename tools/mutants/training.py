@@ -54,14 +54,14 @@ MUTANTS = [
     ),
     Mutant(
         "trainer/single-samples-are-trained-on",
-        "training/trainer.py",
+        "training/loaders.py",
         'drop_last="single"',
         "drop_last=False",
         "test_loop.py",
     ),
     Mutant(
         "trainer/another-part-of-training-each-time",
-        "training/trainer.py",
+        "training/loaders.py",
         "order[:train_part].sort().values",
         "torch.randperm(len(data.train))[:train_part].sort().values",
         "test_loop.py",
@@ -160,8 +160,8 @@ MUTANTS = [
     Mutant(
         "build/clip-norm-stays-behind",
         "experiments/build.py",
-        "method.clip_norm = e.clip_norm or None",
-        "method.clip_norm = None",
+        "e.clip_norm or None",
+        "None",
         "test_loop.py::test_an_experiments_limit_reaches_the_method",
     ),
 ]
