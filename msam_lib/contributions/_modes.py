@@ -16,7 +16,8 @@ from msam_lib.models import encoders, multimodal, wrapped
 from msam_lib.models.fusions import additive, early
 
 # The modules of these files are known not to ask for their mode; only what they hold may.
-KNOWN = tuple(m.__name__ for m in (encoders, multimodal, wrapped, additive, early))
+KNOWN = tuple(m.__name__ for m in (multimodal, wrapped, additive, early))
+PACKAGES = ("torch.nn.modules.", f"{encoders.__name__}.")
 
 
 def depends_on_mode(module: nn.Module) -> bool:
@@ -50,7 +51,7 @@ def _asks(kind: type) -> bool | str:
         return "dropout"
     if issubclass(kind, _NormBase | nn.RReLU):
         return True
-    return not kind.__module__.startswith("torch.nn.modules.") and kind.__module__ not in KNOWN
+    return not kind.__module__.startswith(PACKAGES) and kind.__module__ not in KNOWN
 
 
 def hooked(module: nn.Module) -> bool:
