@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
+from msam_lib._utils.options import checked
 from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch, gathered
 from msam_lib.errors import UnsupportedSetting
@@ -69,6 +70,11 @@ class Method(nn.Module):
     several_steps: ClassVar[bool] = False
     graph_use: ClassVar[str] = "once"
     neutral: ClassVar[dict[str, Any] | None] = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            checked(cls)
 
     def __init__(self) -> None:
         super().__init__()
