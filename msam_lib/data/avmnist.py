@@ -19,20 +19,22 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Choice, Range
 from msam_lib._utils.progress import progress_bar
+from msam_lib._utils.settings import Decibels, Names, Seed
 from msam_lib.data._audio import centre, log_mel, mix, read_wav, resample
 from msam_lib.data._avmnist_sources import FSDD, MNIST, NOISE, SOURCES
 from msam_lib.data._download import cached, fetch, read_members
 from msam_lib.data._idx import read_idx
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
-from msam_lib.errors import DatasetCorrupt, MsamError, unknown_name
+from msam_lib.errors import DatasetCorrupt
 
 RATE = 8000  # Hz
 VERSION = 1  # of the recipe: raised when the same options would give other tensors
@@ -53,14 +55,14 @@ NOISE_PARTS = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}  # fr
 
 def load(
     *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    snr_db: float = -12.0,
-    size: str = "small",
-    split: str = "take",
-    n_train: int | None = None,
-    n_val: int | None = None,
-    n_test: int | None = None,
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    snr_db: Decibels = -12.0,
+    size: Annotated[str, Choice(SIZES)] = "small",
+    split: Annotated[str, Choice(("take", "speaker"))] = "take",
+    n_train: Annotated[int, Range(1, 55_000)] | None = None,
+    n_val: Annotated[int, Range(1, 5_000)] | None = None,
+    n_test: Annotated[int, Range(1, 10_000)] | None = None,
 ) -> DataSplits:
     """AV-MNIST: audio (1, 40, 49) or (1, 112, 112), visual (1, 28, 28), ten classes.
 
@@ -77,15 +79,9 @@ def load(
         MsamError: a value that is not allowed.
         DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
-    if size not in SIZES:
-        raise unknown_name("size", size, SIZES)
-    if split not in ("take", "speaker"):
-        raise unknown_name("split", split, ["take", "speaker"])
-    counts = {}
-    for part, n in {"train": n_train, "val": n_val, "test": n_test}.items():
-        counts[part] = COUNTS[part] if n is None else n
-        if not 1 <= counts[part] <= COUNTS[part]:
-            raise MsamError(f"n_{part}={n}; it must lie between 1 and {COUNTS[part]}.")
+    check_arguments(load, locals())
+    given = {"train": n_train, "val": n_val, "test": n_test}
+    counts = {part: COUNTS[part] if n is None else n for part, n in given.items()}
     names = choose_modalities(modalities, ["audio", "visual"])
     recipe: Recipe = {"seed": seed, "snr_db": snr_db, "size": size, "split": split, **counts}
     # All modalities are made and cached, whichever are returned.

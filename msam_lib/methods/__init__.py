@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from msam_lib import catalogue
-from msam_lib._utils.options import check_options
+from msam_lib._utils.arguments import check_options
 from msam_lib._utils.registry import Registry
 from msam_lib.errors import UnsupportedSetting, unknown_name
 from msam_lib.methods.base import Method, Task

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
-from msam_lib._utils.options import checked
+from msam_lib._utils.arguments import checked
 from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch, gathered
 from msam_lib.errors import UnsupportedSetting

@@ -11,8 +11,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Count
+from msam_lib._utils.settings import EncoderName
 from msam_lib.data.containers import Modality
-from msam_lib.errors import MsamError, unknown_name
+from msam_lib.errors import MsamError
 
 
 class Encoder(nn.Module):
@@ -206,10 +209,7 @@ def _sinusoids(steps: int, dim: int) -> Tensor:
     return table
 
 
-ENCODERS = ("small_cnn", "resnet18", "mlp", "transformer", "tokens")
-
-
-def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) -> Encoder:
+def build_encoder(modality: Modality, kind: EncoderName = "auto", *, width: Count = 16) -> Encoder:
     """The encoder for one modality; `"auto"` chooses by `modality.kind`.
 
     Args:
@@ -224,12 +224,11 @@ def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) ->
     >>> build_encoder(Modality("image", (1, 8, 8)), width=4).dim
     16
     """
+    check_arguments(build_encoder, locals())
     automatic = {"image": "small_cnn", "spectrogram": "small_cnn", "vector": "mlp"}
     automatic |= {"sequence": "transformer", "characters": "tokens"}
     if kind == "auto":
         kind = automatic[modality.kind]
-    if kind not in ENCODERS:
-        raise unknown_name("encoder", kind, [*ENCODERS, "auto"])
     # Dimensions of a sample; the MLP flattens any shape.
     needs = {"small_cnn": 3, "resnet18": 3, "transformer": 2, "tokens": 1}.get(kind)
     if needs is not None and len(modality.shape) != needs:
