@@ -1,4 +1,4 @@
-"""Checks of arguments against their annotations; every error names value, allowed values, default."""
+"""Checks of arguments against their annotations: errors name the value and what is allowed."""
 
 from __future__ import annotations
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from msam_lib.cli.options import Commands, add_experiment, experiments_of, preset_experiment
+from msam_lib._utils.options import Count
+from msam_lib._utils.settings import Seed
+from msam_lib.cli.options import (
+    Commands,
+    add_experiment,
+    allowed,
+    experiments_of,
+    preset_experiment,
+)
 
 
 def add_parsers(commands: Commands) -> None:
@@ -21,8 +29,8 @@ def add_parsers(commands: Commands) -> None:
         metavar="METHOD[:OPTION=VALUE,...]",
         help="for example: joint sam:rho=0.1 msam:reading=encoder,rho=0.1",
     )
-    p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    p.add_argument("--jobs", type=int, default=1, help="processes; each takes one core")
+    p.add_argument("--seeds", nargs="+", type=allowed(Seed), default=[0, 1, 2])
+    p.add_argument("--jobs", type=allowed(Count), default=1, help="processes; each takes one core")
     p.add_argument("--format", choices=["md", "csv", "tex", "html"], default="md")
     add_experiment(p, without=("method", "method_options", "seed"))
     p.set_defaults(run=_compare)
@@ -30,9 +38,10 @@ def add_parsers(commands: Commands) -> None:
 
 def _train(args: argparse.Namespace) -> None:
     from msam_lib._utils.reproducibility import pick_device
-    from msam_lib.experiments.build import run_experiment
+    from msam_lib.experiments.build import check_experiment, run_experiment
 
     experiment = preset_experiment(args)
+    check_experiment(experiment)
     print(f"{experiment.name} on {pick_device(experiment.device)}")
     run = run_experiment(experiment, args.store)
     history = run.metrics()
