@@ -24,9 +24,13 @@ class Option(NamedTuple):
         return words(self.kind)
 
 
-@functools.cache
 def options_of(target: Callable[..., Any]) -> dict[str, Option]:
     """{option: what it may be} of a function, or of a class's constructor."""
+    return _read(target)
+
+
+@functools.cache
+def _read(target: Any) -> dict[str, Option]:
     hinted = target.__init__ if inspect.isclass(target) else target
     try:
         hints = typing.get_type_hints(hinted, include_extras=True)

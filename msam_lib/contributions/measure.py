@@ -18,25 +18,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Choice, Count
 from msam_lib._utils.precision import full
+from msam_lib._utils.settings import Seed
 from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.shapley import (
     coalition_masks,
     double,
     sampled_shapley,
 )
-from msam_lib.contributions.shares import accuracy_shares, leader, normalise, value_shares
+from msam_lib.contributions.shares import HOWS, accuracy_shares, leader, normalise, value_shares
 from msam_lib.contributions.values import (
+    VALUES,
     ValueFunction,
     accuracy_value,
     correct_counts,
     value_function,
 )
+from msam_lib.data.containers import Batch
 from msam_lib.models.base import Model
+from msam_lib.models.checks import check_batch, check_classes, check_values, explained
 
 EXACT_LIMIT = 10
 
@@ -105,11 +112,11 @@ def shapley_contributions(
     inputs: Mapping[str, Tensor],
     targets: Tensor,
     *,
-    value: str | ValueFunction = "accuracy",
-    contribution: str = "clip",
+    value: Annotated[str, Choice(VALUES)] | ValueFunction = "accuracy",
+    contribution: Annotated[str, Choice(HOWS)] = "clip",
     features: Mapping[str, Tensor] | None = None,
-    permutations: int = 64,
-    seed: int = 0,
+    permutations: Count = 64,
+    seed: Seed = 0,
 ) -> Contributions:
     """Contributions of the modalities to the value on one batch.
 
@@ -125,7 +132,15 @@ def shapley_contributions(
             random orders and their reverses (antithetic pairs; Mitchell et al., JMLR 2022), with a
             standard error.
         seed: of those orders.
+
+    Raises:
+        MsamError: inputs and targets do not belong together or do not fit the model, or a value
+            that is not allowed.
     """
+    check_arguments(shapley_contributions, locals())
+    batch = Batch(dict(inputs), targets)
+    check_batch(model, batch)
+    check_values(model, batch)
     m = len(model.modalities)
     counted = _counted(value)
     game = correct_counts if counted else value_function(value)
@@ -136,7 +151,9 @@ def shapley_contributions(
         return double(game(full(coalition_logits(model, inputs, masks, features)), targets))
 
     if m <= EXACT_LIMIT:
-        logits = coalition_logits(model, inputs, coalition_masks(m), features)
+        with explained(model, batch):
+            logits = coalition_logits(model, inputs, coalition_masks(m), features)
+        check_classes(targets, logits.shape[-1])
         phi, weights = phi_and_shares(logits, targets, value=value, contribution=contribution)
         # the first coalition is nobody, the last everybody
         error, (empty, whole) = torch.zeros_like(phi), double(game(full(logits[[0, -1]]), targets))

@@ -55,7 +55,7 @@ class Modality:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"kind={self.kind!r} is unknown; use one of {', '.join(KINDS)}.")
+            raise MsamError(f"kind={self.kind!r} is unknown; use one of {', '.join(KINDS)}.")
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,22 @@ class MultimodalDataset:
     """Samples of one split: `inputs[m]` is (N, ...), `targets` is (N,); all in memory.
 
     Raises:
-        ValueError: the modalities have different numbers of samples.
+        MsamError: no tensors, or the modalities have different numbers of samples.
     """
 
     inputs: dict[str, Tensor]
     targets: Tensor
 
     def __post_init__(self) -> None:
+        for m, x in (*self.inputs.items(), ("targets", self.targets)):
+            if not isinstance(x, Tensor) or not x.dim():
+                raise MsamError(
+                    f"{m} is a {type(x).__name__}; give a tensor of N samples, for example "
+                    "torch.as_tensor(x)."
+                )
         sizes = {m: len(x) for m, x in self.inputs.items()} | {"targets": len(self.targets)}
         if len(set(sizes.values())) != 1:
-            raise ValueError(f"Every modality needs the same number of samples; found {sizes}.")
+            raise MsamError(f"Every modality needs the same number of samples; found {sizes}.")
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -95,7 +101,7 @@ class MultimodalDataset:
         """The same samples with only the named modalities."""
         missing = [m for m in modalities if m not in self.inputs]
         if missing:
-            raise ValueError(f"modalities {missing} are not here; there are {self.modalities}.")
+            raise MsamError(f"modalities {missing} are not here; there are {self.modalities}.")
         return MultimodalDataset({m: self.inputs[m] for m in modalities}, self.targets)
 
 

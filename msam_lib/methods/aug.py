@@ -58,6 +58,7 @@ class AUG(Method):
         variant: see above.
     """
 
+    separate_encoders = True
     reference = "Jiang et al., NeurIPS 2025"
     several_steps = True
     passes = "1 forward, 1 backward; M + 1 optimizer steps"

@@ -56,6 +56,7 @@ class MASAM(Method):
         variant: see above.
     """
 
+    trained_encoders = True
     reference = "MASAM, ICLR 2026"
     graph_use = "twice"
     passes = "1 forward, 2 backward, and one of each for the displaced encoder"

@@ -84,6 +84,7 @@ class MSAM(Method):
             (benchmarks/shares_of_features.py).
     """
 
+    separate_encoders = True
     reference = "Nowdeh et al., NeurIPS 2025, arXiv 2510.24919"
     passes = "2 forward, 2 backward; with ascent='momentum' 1 and 1"
     neutral: ClassVar = {"rho": 0.0}

@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Count
 from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.contributions.shares import accuracy_shares
@@ -27,6 +29,7 @@ from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import NonFiniteLoss
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Model
+from msam_lib.models.checks import check_batch, check_classes, explained
 from msam_lib.models.contexts import evaluating
 
 EXACT_MODALITIES = 6  # beyond, the 2^M coalitions are left to `shapley_contributions`
@@ -79,7 +82,7 @@ def evaluate(
     data: MultimodalDataset,
     *,
     method: Method | None = None,
-    batch_size: int = 500,
+    batch_size: Count = 500,
     per_class: bool = False,
 ) -> list[Row]:
     """The measurements of a model on a split.
@@ -99,8 +102,11 @@ def evaluate(
         and `contribution` (its share of these).
 
     Raises:
+        MsamError: inputs and targets do not belong together or do not fit the model.
         NonFiniteLoss: the fused logits hold NaN or infinity.
     """
+    check_arguments(evaluate, locals())
+    check_batch(model, data)
     # All 2^M coalitions, or, where these are too many, each modality alone.
     names = tuple(model.modalities)
     exact = len(names) <= EXACT_MODALITIES
@@ -111,8 +117,10 @@ def evaluate(
     with evaluating(model):
         for batch in BatchLoader(data, batch_size):
             batch = batch.to(device)
-            output = model(batch.inputs)
+            with explained(model, batch):
+                output = model(batch.inputs)
             logits = output.logits
+            check_classes(batch.targets, logits.shape[-1])
             # Some methods do not predict by a plain forward pass.
             if method is not None and type(method).predict is not Method.predict:
                 logits = method.predict(model, batch)

@@ -13,11 +13,13 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from msam_lib._utils.arguments import check_arguments, checked
+from msam_lib._utils.options import Count
 from msam_lib._utils.progress import progress_bar
 from msam_lib._utils.reproducibility import pick_device, pick_precision
 from msam_lib.data.containers import DataSplits, MultimodalDataset
 from msam_lib.data.loader import BatchLoader
-from msam_lib.errors import MsamError, NonFiniteLoss
+from msam_lib.errors import NonFiniteLoss
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
 from msam_lib.training.evaluate import Row, evaluate
@@ -55,6 +57,7 @@ class Loaders:
         return cls(train, splits)
 
 
+@checked
 class Trainer:
     """Trains a model with a method, measures after each epoch, keeps a run directory, resumes it.
 
@@ -105,15 +108,14 @@ class Trainer:
         self.history = History() if run is None else run.history()
         self.epoch = self.steps = 0
 
-    def fit(self, epochs: int) -> History:
+    def fit(self, epochs: Count) -> History:
         """Train until `epochs` epochs are done in all, going on from the run's checkpoint if it has
         one.
 
         Raises:
             NonFiniteLoss: where the loss is NaN or infinite; what came before is kept.
         """
-        if epochs < 1:
-            raise MsamError(f"epochs={epochs}; at least 1 is needed.")
+        check_arguments(Trainer.fit, {"epochs": epochs})
         self.method.total_epochs = epochs
         if self.epoch == 0:
             self._resume()
