@@ -113,9 +113,11 @@ def key_values(texts: Iterable[str]) -> dict[str, Any]:
 
 def literal(text: str) -> Any:
     """The Python value of a text: a number, tuple, list or truth value; else the text itself."""
+    if text in ("inf", "-inf", "nan"):
+        return float(text)
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from msam_lib.cli.options import Commands, add_store, add_workers, workers
+from msam_lib._utils.settings import Seed
+from msam_lib.cli.options import Commands, add_store, add_workers, allowed, folder, workers
 from msam_lib.errors import MsamError
 from msam_lib.labels import parse_case
 
@@ -19,11 +20,11 @@ def add_parsers(commands: Commands) -> None:
     p.add_argument("dataset")
     p.add_argument("--fusions", nargs="+", default=["late", "maxout"], metavar="FUSION")
     p.add_argument("--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="only these")
-    p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    p.add_argument("--seeds", nargs="+", type=allowed(Seed), default=[0, 1, 2])
     p.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
     add_workers(p)
     add_store(p)
-    p.add_argument("--out", type=Path, default=Path("figures/data"), help="of the frozen results")
+    p.add_argument("--out", type=folder, default=Path("figures/data"), help="of the frozen results")
     what = ("methods", "noise", "ablation")
     p.add_argument("--what", choices=what, default="methods", help="all methods (default), or ...")
     p.add_argument("--frozen-only", action="store_true", help="train nothing, freeze what is there")

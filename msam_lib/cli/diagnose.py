@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Annotated
 
-from msam_lib.cli.options import Commands
+from msam_lib._utils.options import Count, Range
+from msam_lib._utils.settings import Seed
+from msam_lib.cli.options import Commands, allowed
 
 
 def add_parsers(commands: Commands) -> None:
@@ -13,10 +16,22 @@ def add_parsers(commands: Commands) -> None:
     p = commands.add_parser("diagnose", help="measure curvature, landscapes, sharpness of runs")
     p.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run directories")
     p.add_argument("--what", nargs="+", default=["hessian", "landscape", "sharpness"])
-    p.add_argument("--samples", type=int, default=1000, help="training samples measured (1000)")
-    p.add_argument("--probes", type=int, default=30, help="random probes of the traces (30)")
-    p.add_argument("--steps", type=int, default=25, help="points per axis of the planes (25)")
-    p.add_argument("--seed", type=int, default=0, help="of samples, probes and directions (0)")
+    p.add_argument("--samples", type=allowed(Count), default=1000, help="samples measured (1000)")
+    p.add_argument(
+        "--probes",
+        type=allowed(Annotated[int, Range(2)]),
+        default=30,
+        help="random probes of the traces (30)",
+    )
+    p.add_argument(
+        "--steps",
+        type=allowed(Annotated[int, Range(2)]),
+        default=25,
+        help="points per axis of the planes (25)",
+    )
+    p.add_argument(
+        "--seed", type=allowed(Seed), default=0, help="of samples, probes and directions (0)"
+    )
     p.set_defaults(run=_diagnose)
 
 

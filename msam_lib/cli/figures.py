@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from msam_lib.cli.options import Commands, add_store, add_workers, workers
+from msam_lib._utils.settings import Seed
+from msam_lib.cli.options import Commands, add_store, add_workers, allowed, folder, workers
 
 
 def add_parsers(commands: Commands) -> None:
@@ -14,16 +15,16 @@ def add_parsers(commands: Commands) -> None:
     p.add_argument("name", help="of the result, for example avmnist")
     add_store(p)
     p.add_argument("--dataset", help="only runs on this data set")
-    p.add_argument("--out", type=Path, default=Path("figures/data"))
+    p.add_argument("--out", type=folder, default=Path("figures/data"))
     p.set_defaults(run=_freeze)
 
     p = commands.add_parser("figures", help="run the suite on the embedded data, draw everything")
     p.add_argument("names", nargs="*", help="only these figures and tables (list figures)")
     p.add_argument("--preset", default="teach", help="size of the runs: smoke, teach or paper")
-    p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    p.add_argument("--seeds", nargs="+", type=allowed(Seed), default=[0, 1, 2])
     add_workers(p)
     add_store(p)
-    p.add_argument("--out", type=Path, default=Path("figures"))
+    p.add_argument("--out", type=folder, default=Path("figures"))
     group = p.add_mutually_exclusive_group()
     group.add_argument("--frozen", action="store_true", help="train nothing, draw what is stored")
     group.add_argument("--check", action="store_true", help="draw nothing: fail where one is stale")

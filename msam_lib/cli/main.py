@@ -7,15 +7,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from msam_lib._utils.launch import launched
 from msam_lib.cli import comparison, diagnose, figures, listing, prepare, repair, train, tune
 from msam_lib.errors import MsamError
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with status 2."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}. `{self.prog} --help` explains.\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of every command."""
-    top = argparse.ArgumentParser(prog="python -m msam_lib", description=__doc__)
+    top = Parser(prog="python -m msam_lib", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (listing, prepare, train, tune, comparison, diagnose, repair, figures):
         command.add_parsers(commands)

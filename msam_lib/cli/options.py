@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from msam_lib._utils.arguments import options_of
 from msam_lib._utils.docstrings import split_docstring
+from msam_lib._utils.options import fits, words
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.labels import key_values, parse_case
 
@@ -22,9 +24,48 @@ def field_help() -> dict[str, str]:
     return split_docstring(inspect.getdoc(Experiment) or "")[1]
 
 
+def given_as(kind: Any) -> Callable[[str], Any]:
+    """From a command line's word to the value of an annotation; what cannot be converted stays a
+    text, which the check of the option then explains.
+    """
+    if not any(fits(kind, x) for x in (0.5, 1, 2)):
+        return str
+    plain = float if fits(kind, 0.5) else int
+
+    def convert(text: str) -> Any:
+        try:
+            return plain(text)
+        except ValueError:
+            return text
+
+    return convert
+
+
+def allowed(kind: Any) -> Callable[[str], Any]:
+    """As `given_as`, for an option that nobody else checks: it is an error of the parser."""
+    convert = given_as(kind)
+
+    def check(text: str) -> Any:
+        value = convert(text)
+        if not fits(kind, value):
+            raise argparse.ArgumentTypeError(f"{text!r} was given; give {words(kind)}")
+        return value
+
+    return check
+
+
+def folder(text: str) -> Path:
+    """The path of a folder, which need not exist yet."""
+    path = Path(text).expanduser()
+    found = next((p for p in (path, *path.parents) if p.exists()), path)
+    if found.exists() and not found.is_dir():
+        raise argparse.ArgumentTypeError(f"{found} is a file; give a folder, new or existing")
+    return path
+
+
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Add the option `--store`."""
-    parser.add_argument("--store", type=Path, help="folder of runs ($MSAM_RUNS, or runs)")
+    parser.add_argument("--store", type=folder, help="folder of runs ($MSAM_RUNS, or runs)")
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
@@ -57,11 +98,11 @@ def add_experiment(parser: argparse.ArgumentParser, without: Iterable[str] = ())
     """
     parser.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
     add_store(parser)
-    words = field_help()
+    explained, known = field_help(), options_of(Experiment)
     for f in fields(Experiment):
         if f.name in without:
             continue
-        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": words[f.name]}
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": explained[f.name]}
         if f.name.endswith("_options"):
             options |= {"nargs": "+", "metavar": "OPTION=VALUE"}
         elif f.name == "modalities":
@@ -69,7 +110,9 @@ def add_experiment(parser: argparse.ArgumentParser, without: Iterable[str] = ())
         elif isinstance(f.default, bool):
             options |= {"action": argparse.BooleanOptionalAction}
         else:
-            options |= {"type": type(f.default), "metavar": type(f.default).__name__.upper()}
+            kind = known[f.name].kind
+            options |= {"type": given_as(kind), "metavar": type(f.default).__name__.upper()}
+            options["help"] = f"{explained[f.name]} Allowed: {words(kind)}.".replace("%", "%%")
         parser.add_argument("--" + f.name.replace("_", "-"), **options)
     parser.add_argument("--source", help="table of --dataset folder, as --data-options source=...")
 
@@ -92,14 +135,15 @@ def experiments_of(args: argparse.Namespace) -> list[Experiment]:
     """The experiments of `--methods` and `--seeds`, checked before anything is trained.
 
     Raises:
-        MsamError: an unknown method or option.
+        MsamError: an unknown name, a value that is not allowed, or a method that cannot train such
+            a model.
     """
-    from msam_lib.methods import build_method
+    from msam_lib.experiments.build import check_experiment
 
     out = []
     for text in args.methods:
         name, options = parse_case(text)
         changes = {"method": name, "method_options": options}
         out += [preset_experiment(args, seed=seed, **changes) for seed in args.seeds]
-        build_method(name, **out[-1].method_options)  # raises where an option is wrong
+        check_experiment(out[-1])
     return out

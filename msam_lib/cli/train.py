@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from msam_lib._utils.settings import Seed
 from msam_lib.cli.options import (
     Commands,
     add_experiment,
     add_workers,
+    allowed,
     experiments_of,
     preset_experiment,
     workers,
@@ -30,7 +32,7 @@ def add_parsers(commands: Commands) -> None:
         metavar="METHOD[:OPTION=VALUE,...]",
         help="for example: joint sam:rho=0.1 msam:reading=encoder,rho=0.1",
     )
-    p.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    p.add_argument("--seeds", nargs="+", type=allowed(Seed), default=[0, 1, 2])
     add_workers(p)
     p.add_argument("--format", choices=["md", "csv", "tex", "html"], default="md")
     add_experiment(p, without=("method", "method_options", "seed"))
@@ -41,10 +43,11 @@ def _train(args: argparse.Namespace) -> None:
     from msam_lib._utils.launch import process_group
     from msam_lib._utils.reproducibility import pick_device
     from msam_lib._utils.world import world
-    from msam_lib.experiments.build import run_experiment
+    from msam_lib.experiments.build import check_experiment, run_experiment
     from msam_lib.results.headline import headline_of
 
     experiment = preset_experiment(args)
+    check_experiment(experiment)
     device = pick_device(experiment.device)
     with process_group(device):
         several = f", {world.size} ranks" if world.size > 1 else ""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from msam_lib._utils.settings import Seed
 from msam_lib.cli.options import (
     Commands,
     add_experiment,
     add_workers,
+    allowed,
     chosen,
+    folder,
     preset_experiment,
     workers,
 )
@@ -23,25 +25,31 @@ def add_parsers(commands: Commands) -> None:
         "--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="all that apply"
     )
     p.add_argument("--budget", type=int, default=9, help="trials per method: 3, 6 or 9 (default)")
-    p.add_argument("--seeds", nargs="+", type=int, default=[100], help="of the trials (100)")
+    p.add_argument(
+        "--seeds", nargs="+", type=allowed(Seed), default=[100], help="of the trials (100)"
+    )
     add_workers(p)
-    p.add_argument("--out", type=Path, help="folder of the choices (the package's own)")
+    p.add_argument("--out", type=folder, help="folder of the choices (the package's own)")
     add_experiment(p, without=("method", "method_options", "seed", "lr"))
     p.set_defaults(run=_tune)
 
 
 def _tune(args: argparse.Namespace) -> None:
-    from msam_lib.experiments.build import load_data
+    from msam_lib.experiments.build import check_experiment, load_data
     from msam_lib.experiments.comparison import cases
-    from msam_lib.experiments.search import FOLDER, tune
+    from msam_lib.experiments.search import FOLDER, needs_heads, tune
 
     changes = chosen(args)
     dataset, fusion = changes.pop("dataset", "digits"), changes.pop("fusion", "late")
     # The methods named, or all that this data set and fusion allow.
     if args.methods:
         rows = [parse_case(text) for text in args.methods]
+        for case in rows:
+            one = preset_experiment(args, dataset=dataset, fusion=fusion, method=case.method)
+            heads = needs_heads(case, fusion)
+            check_experiment(one.replace(method_options=case.options, unimodal_heads=heads))
     else:
-        data = load_data(preset_experiment(args, dataset=dataset))
+        data = load_data(preset_experiment(args, dataset=dataset, fusion=fusion))
         rows = cases(len(data.modalities), fusion)
     best = tune(
         dataset,

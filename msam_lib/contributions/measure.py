@@ -18,11 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Choice, Count
 from msam_lib._utils.precision import full
+from msam_lib._utils.settings import Seed
 from msam_lib._utils.world import world
 from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.shapley import (
@@ -30,9 +34,17 @@ from msam_lib.contributions.shapley import (
     double,
     sampled_shapley,
 )
-from msam_lib.contributions.shares import accuracy_shares, leader, normalise, value_shares
-from msam_lib.contributions.values import ValueFunction, correct_counts, counted, value_function
+from msam_lib.contributions.shares import HOWS, accuracy_shares, leader, normalise, value_shares
+from msam_lib.contributions.values import (
+    VALUES,
+    ValueFunction,
+    correct_counts,
+    counted,
+    value_function,
+)
+from msam_lib.data.containers import Batch
 from msam_lib.models.base import Model
+from msam_lib.models.checks import check_batch, check_outputs, check_values, explained
 from msam_lib.tasks import CLASSIFICATION, Task
 
 EXACT_LIMIT = 10
@@ -106,12 +118,12 @@ def shapley_contributions(
     inputs: Mapping[str, Tensor],
     targets: Tensor,
     *,
-    value: str | ValueFunction = "task",
+    value: Annotated[str, Choice(VALUES)] | ValueFunction = "task",
     task: Task = CLASSIFICATION,
-    contribution: str = "clip",
+    contribution: Annotated[str, Choice(HOWS)] = "clip",
     features: Mapping[str, Tensor] | None = None,
-    permutations: int = 64,
-    seed: int = 0,
+    permutations: Count = 64,
+    seed: Seed = 0,
 ) -> Contributions:
     """Contributions of the modalities to the value on one batch.
 
@@ -129,7 +141,15 @@ def shapley_contributions(
             random orders and their reverses (antithetic pairs; Mitchell et al., JMLR 2022), with a
             standard error.
         seed: of those orders.
+
+    Raises:
+        MsamError: inputs and targets do not belong together or do not fit the model, or a value
+            that is not allowed.
     """
+    check_arguments(shapley_contributions, locals())
+    batch = Batch(dict(inputs), targets)
+    check_batch(model, batch, task)
+    check_values(model, batch, task)
     m = len(model.modalities)
     whole_numbers = counted(value, task)
     # right answers are counted and divided last: whole numbers have no rounding
@@ -144,7 +164,9 @@ def shapley_contributions(
         return game(coalition_logits(model, inputs, masks, features))
 
     if m <= EXACT_LIMIT:
-        logits = coalition_logits(model, inputs, coalition_masks(m), features)
+        with explained(model, batch, task):
+            logits = coalition_logits(model, inputs, coalition_masks(m), features)
+        check_outputs(targets, logits.shape[-1], task)
         phi, weights = phi_and_shares(
             logits, targets, value=value, task=task, contribution=contribution
         )

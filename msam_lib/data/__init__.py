@@ -10,7 +10,10 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from msam_lib._utils.arguments import check_arguments, check_options, options_of
+from msam_lib._utils.options import Share
 from msam_lib._utils.registry import Registry
+from msam_lib._utils.settings import Names, Seed
 from msam_lib.catalogue import DATASETS, DatasetRow
 from msam_lib.data.containers import Batch, DataSplits, Modality, MultimodalDataset
 from msam_lib.data.label_noise import with_label_noise
@@ -52,23 +55,27 @@ def describe(name: str) -> str:
     Raises:
         MsamError: an unknown name.
     """
-    info, _ = _find(name)
+    info, loader = _find(name)
+    allowed = options_of(load_dataset) | options_of(loader)
     lines = [f"{name}: {info.summary}", f"  source and licence: {info.reference}", "  options:"]
     common = {
         "seed": "of everything drawn at random when loading (0)",
         "label_noise": "share of the training labels replaced by a different class (0)",
         "modalities": "which, in which order",
     }
-    lines += [f"    {option}: {meaning}" for option, meaning in (common | info.options).items()]
+    lines += [
+        f"    {option}: {meaning}; {allowed[option]}"
+        for option, meaning in (common | info.options).items()
+    ]
     return "\n".join(lines)
 
 
 def load_dataset(
     name: str,
     *,
-    seed: int = 0,
-    label_noise: float = 0.0,
-    modalities: Sequence[str] | None = None,
+    seed: Seed = 0,
+    label_noise: Share = 0.0,
+    modalities: Names | None = None,
     **options: object,
 ) -> DataSplits:
     """A data set in three splits.
@@ -89,16 +96,9 @@ def load_dataset(
             them.
         DatasetCorrupt: a file has the wrong content.
     """
+    check_arguments(load_dataset, locals())
     _, loader = _find(name)
-    # The loader's parameters are the options of its data set; the common ones are named above.
-    known = [p for p in inspect.signature(loader).parameters if p not in ("seed", "modalities")]
-    for option in options:
-        if option not in known:
-            raise unknown_name(
-                f"option of data set {name!r}:",
-                option,
-                [*known, "seed", "label_noise", "modalities"],
-            )
+    check_options(f"data set {name!r}", loader, options)
     splits = loader(seed=seed, modalities=modalities, **options)
     return with_label_noise(splits, label_noise, seed=seed) if label_noise else splits
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from msam_lib.data.containers import MultimodalDataset
-from msam_lib.errors import DatasetCorrupt, MsamError
+from msam_lib.errors import DatasetCorrupt
 
 PARTS = ("train", "val", "test")
 
@@ -78,14 +78,3 @@ def datasets(
     ready = {m: standardised(features[m]) for m in names}
     y = {p: torch.tensor(t, dtype=torch.long) for p, t in targets.items()}
     return {p: MultimodalDataset({m: ready[m][p] for m in names}, y[p]) for p in PARTS}
-
-
-def share_between(name: str, value: float, low: float = 0.0, high: float = 1.0) -> float:
-    """The value of the option `name`, if it lies strictly between `low` and `high`.
-
-    Raises:
-        MsamError: it does not.
-    """
-    if not low < value < high:
-        raise MsamError(f"{name}={value}; a share between {low} and {high}.")
-    return value

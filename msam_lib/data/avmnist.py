@@ -19,13 +19,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Choice, Range, Share
+from msam_lib._utils.settings import Decibels, Names, Seed
 from msam_lib.data._audio import read_wav, resample
 from msam_lib.data._avmnist_recipe import (
     RATE,
@@ -39,7 +41,7 @@ from msam_lib.data._avmnist_sources import FSDD, MNIST, NOISE, SOURCES
 from msam_lib.data._download import cached, fetch, read_members
 from msam_lib.data._idx import read_idx
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
-from msam_lib.errors import DatasetCorrupt, unknown_name
+from msam_lib.errors import DatasetCorrupt
 
 VERSION = 1  # of the recipe: raised when the same options would give other tensors
 Recipe = dict[str, Any]  # the options that determine the tensors
@@ -55,15 +57,15 @@ NOISE_PARTS = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}  # fr
 
 def load(
     *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    snr_db: float | None = -12.0,
-    energy: float | None = 0.25,
-    size: str = "small",
-    split: str = "take",
-    n_train: int | None = None,
-    n_val: int | None = None,
-    n_test: int | None = None,
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    snr_db: Decibels | None = -12.0,
+    energy: Share | None = 0.25,
+    size: Annotated[str, Choice(SIZES)] = "small",
+    split: Annotated[str, Choice(("take", "speaker"))] = "take",
+    n_train: Annotated[int, Range(1, 55_000)] | None = None,
+    n_val: Annotated[int, Range(1, 5_000)] | None = None,
+    n_test: Annotated[int, Range(1, 10_000)] | None = None,
 ) -> DataSplits:
     """AV-MNIST: audio (1, 40, 49) by default, visual (1, 28, 28), ten classes.
 
@@ -83,10 +85,7 @@ def load(
         MsamError: a value that is not allowed.
         DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
-    if size not in SIZES:
-        raise unknown_name("size", size, SIZES)
-    if split not in ("take", "speaker"):
-        raise unknown_name("split", split, ["take", "speaker"])
+    check_arguments(load, locals())
     snr_db, energy = check_levels(snr_db, energy)
     counts = count_samples({"train": n_train, "val": n_val, "test": n_test}, COUNTS)
     names = choose_modalities(modalities, ["audio", "visual"])

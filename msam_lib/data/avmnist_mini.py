@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Count, Share
+from msam_lib._utils.settings import Decibels, Names, Seed
 from msam_lib.data._audio import from_mu_law
 from msam_lib.data._avmnist_recipe import (
     RATE,
@@ -122,13 +124,13 @@ def _tensors(
 
 def load(
     *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    snr_db: float | None = -12.0,
-    energy: float | None = 0.25,
-    n_train: int | None = None,
-    n_val: int | None = None,
-    n_test: int | None = None,
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    snr_db: Decibels | None = -12.0,
+    energy: Share | None = 0.25,
+    n_train: Count | None = None,
+    n_val: Count | None = None,
+    n_test: Count | None = None,
 ) -> DataSplits:
     """AV-MNIST in small: audio (1, 32, 32), visual (1, 28, 28), ten classes.
 
@@ -146,6 +148,7 @@ def load(
     Raises:
         MsamError: a value that is not allowed.
     """
+    check_arguments(load, locals())
     snr_db, energy = check_levels(snr_db, energy)
     counts = count_samples({"train": n_train, "val": n_val, "test": n_test}, PAIRS)
     names = choose_modalities(modalities, list(MODALITIES))

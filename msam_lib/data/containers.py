@@ -64,7 +64,7 @@ class Modality:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"kind={self.kind!r} is unknown; use one of {', '.join(KINDS)}.")
+            raise MsamError(f"kind={self.kind!r} is unknown; use one of {', '.join(KINDS)}.")
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,22 @@ class MultimodalDataset:
         targets: (N,), in memory.
 
     Raises:
-        ValueError: the modalities have different numbers of samples.
+        MsamError: no tensors, or the modalities have different numbers of samples.
     """
 
     inputs: Mapping[str, Tensor | StoredArray]
     targets: Tensor
 
     def __post_init__(self) -> None:
+        for m, x in (*self.inputs.items(), ("targets", self.targets)):
+            if not isinstance(x, Tensor) or not x.dim():
+                raise MsamError(
+                    f"{m} is a {type(x).__name__}; give a tensor of N samples, for example "
+                    "torch.as_tensor(x)."
+                )
         sizes = {m: len(x) for m, x in self.inputs.items()} | {"targets": len(self.targets)}
         if len(set(sizes.values())) != 1:
-            raise ValueError(f"Every modality needs the same number of samples; found {sizes}.")
+            raise MsamError(f"Every modality needs the same number of samples; found {sizes}.")
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -147,7 +153,7 @@ class MultimodalDataset:
         """The same samples with only the named modalities."""
         missing = [m for m in modalities if m not in self.inputs]
         if missing:
-            raise ValueError(f"modalities {missing} are not here; there are {self.modalities}.")
+            raise MsamError(f"modalities {missing} are not here; there are {self.modalities}.")
         return MultimodalDataset({m: self.inputs[m] for m in modalities}, self.targets)
 
 

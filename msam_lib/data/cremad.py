@@ -21,10 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Choice, Count, Range
+from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._audio import resample
 from msam_lib.data._cremad_source import (
     ALL,
@@ -37,13 +41,13 @@ from msam_lib.data._cremad_source import (
     published_digests,
     test_clips,
 )
-from msam_lib.data._tabular import PARTS, share_between, stratified
+from msam_lib.data._tabular import PARTS, stratified
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.data.media import read_frames, read_sound
 from msam_lib.data.prepared import Plan, Prepared, Row, open_prepared
 from msam_lib.data.prepared import prepare as write_prepared
 from msam_lib.data.transforms import AS_STORED, Images
-from msam_lib.errors import DatasetCorrupt, MsamError, unknown_name
+from msam_lib.errors import DatasetCorrupt, MsamError
 
 RATE, SECONDS, WINDOW, HOP = 22_050, 3, 512, 353
 SPECTROGRAM = (1, WINDOW // 2 + 1, SECONDS * RATE // HOP + 1)  # (1, 257, 188)
@@ -105,13 +109,13 @@ def prepare(
 
 def load(
     *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    split: str = "ogm",
-    val_share: float = 0.1,
-    frames: int = 1,
-    side: int = 256,
-    size: int = 224,
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    split: Annotated[str, Choice(("ogm", "actor"))] = "ogm",
+    val_share: Annotated[float, Range(above=0, below=1)] = 0.1,
+    frames: Count = 1,
+    side: Count = 256,
+    size: Count = 224,
     drop_bad: bool = False,
 ) -> DataSplits:
     """CREMA-D as prepared: audio (1, 257, 188), visual (3, size, size), or (frames, 3, size, size)
@@ -132,9 +136,7 @@ def load(
         DatasetMissing: not prepared; the message has the command.
         DatasetCorrupt: the prepared files are damaged, or a part lacks a class.
     """
-    if split not in ("ogm", "actor"):
-        raise unknown_name("split", split, ["ogm", "actor"])
-    share_between("val_share", val_share)
+    check_arguments(load, locals())
     names = choose_modalities(modalities, ["audio", "visual"])
     recipe = _recipe(frames, side)
     given = {"frames": (frames, 1), "side": (side, 256)}

@@ -26,6 +26,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import AtLeastZero
+from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._audio import read_wav
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.errors import MsamError
@@ -83,10 +86,10 @@ def _noisy(x: Tensor, std: float, seed: int) -> Tensor:
 
 def load(
     *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    visual_noise: float = 0.35,
-    audio_noise: float = 0.0,
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    visual_noise: AtLeastZero = 0.35,
+    audio_noise: AtLeastZero = 0.0,
 ) -> DataSplits:
     """The digits in three fixed splits, 1,197 / 200 / 400.
 
@@ -106,9 +109,7 @@ def load(
     from sklearn.datasets import load_digits  # takes a second to import
 
     names = choose_modalities(modalities, list(MODALITIES), ["audio", "visual"])
-    for option, value in {"visual_noise": visual_noise, "audio_noise": audio_noise}.items():
-        if value < 0:
-            raise MsamError(f"{option}={value}; a standard deviation is at least 0.")
+    check_arguments(load, locals())
     # One row per sample, in the order of the stored spectra; `number` is the image of each.
     rows = table()
     facts = json.loads((EMBEDDED / "provenance.json").read_text())

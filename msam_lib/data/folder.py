@@ -22,12 +22,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Count, Positive, Range
+from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._audio import centre, log_mel, resample
-from msam_lib.data._tabular import PARTS, share_between, stratified
+from msam_lib.data._tabular import PARTS, stratified
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.data.media import content, kind_of, read_array, read_frames, read_image, read_sound
 from msam_lib.data.prepared import Plan, Row, prepare
@@ -45,17 +49,17 @@ SPLITS |= {"test": "test"}
 
 def load(
     *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
+    seed: Seed = 0,
+    modalities: Names | None = None,
     source: str = "",
     label: str = "label",
     split: str = "split",
     group: str = "",
-    val_share: float = 0.15,
-    test_share: float = 0.15,
-    size: int = 64,
-    side: int = 128,
-    seconds: float = 3.0,
+    val_share: Annotated[float, Range(above=0, below=1)] = 0.15,
+    test_share: Annotated[float, Range(above=0, below=1)] = 0.15,
+    size: Count = 64,
+    side: Count = 128,
+    seconds: Positive = 3.0,
 ) -> DataSplits:
     """The samples of a table.
 
@@ -77,10 +81,9 @@ def load(
         DatasetCorrupt: a column is missing, a cell or a file cannot be read, or a part has no
             sample of some class.
     """
+    check_arguments(load, locals())
     if not source:
         raise MsamError("source=''; name the table: --source data.csv, or source='data.csv'.")
-    share_between("val_share", val_share)
-    share_between("test_share", test_share)
     table = Path(source)
     rows = read_rows(table, [label, *([group] if group else []), *(modalities or ())])
     columns = [c for c in rows[0] if c not in (label, split, group)]

@@ -14,10 +14,12 @@ and 0.06 with orientation, where this split gives 0.88 and 0.87.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 import numpy as np
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Count
+from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._download import Source, read_members
 from msam_lib.data._tabular import PARTS, datasets, stratified
 from msam_lib.data.containers import DataSplits, Modality, choose_modalities
@@ -36,7 +38,7 @@ SOURCE = Source(
 )
 
 
-def load(*, seed: int = 0, modalities: Sequence[str] | None = None, length: int = 25) -> DataSplits:
+def load(*, seed: Seed = 0, modalities: Names | None = None, length: Count = 25) -> DataSplits:
     """Sign language letters: sequences (length, channels) of four sensors, 26 classes.
 
     Args:
@@ -49,7 +51,8 @@ def load(*, seed: int = 0, modalities: Sequence[str] | None = None, length: int 
         DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
     names = choose_modalities(modalities, list(CHANNELS))
-    if length < 1 or FRAMES % length:
+    check_arguments(load, locals())
+    if FRAMES % length:
         raise MsamError(f"length={length}; a divisor of {FRAMES}, such as 25 or 50.")
     signals, targets, classes = _read()
     shares = [16 / 30, 4 / 30, 10 / 30]

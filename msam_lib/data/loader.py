@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 
+from msam_lib._utils.arguments import checked
+from msam_lib._utils.options import Choice, Count, WholeNumber
 from msam_lib.data.containers import Batch, MultimodalDataset
 from msam_lib.data.stored import BLOCK, Draw
 from msam_lib.errors import MsamError
@@ -36,6 +38,7 @@ class Copies(NamedTuple):
     zero: str = "inputs"
 
 
+@checked
 class BatchLoader:
     """Iterates over a `MultimodalDataset` in mini-batches, shuffled by (seed, epoch) alone.
 
@@ -68,23 +71,19 @@ class BatchLoader:
     def __init__(
         self,
         dataset: MultimodalDataset,
-        batch_size: int | None = 64,
+        batch_size: Count | None = 64,
         *,
         shuffle: bool = False,
-        seed: int = 0,
+        seed: WholeNumber = 0,
         augment: bool | None = None,
-        drop_last: bool | str = False,
-        rank: int = 0,
-        ranks: int = 1,
+        drop_last: bool | Annotated[str, Choice(("single",))] = False,
+        rank: WholeNumber = 0,
+        ranks: Count = 1,
     ) -> None:
         if len(dataset) == 0:
             raise MsamError("The data set is empty: there is nothing to iterate over.")
         if batch_size is None:
             batch_size = min(MEASURED, max(1, BLOCK // max(1, dataset.sample_bytes)))
-        if batch_size < 1:
-            raise MsamError(f"batch_size={batch_size}; it must be at least 1.")
-        if drop_last not in (True, False, "single"):
-            raise MsamError(f"drop_last={drop_last!r} is unknown; use True, False or 'single'.")
         self.dataset, self.batch_size = dataset, batch_size
         self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
         self.augment = shuffle if augment is None else augment

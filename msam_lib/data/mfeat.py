@@ -8,10 +8,11 @@ official split; this one is stratified and drawn with the seed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Count
+from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._download import Source, read_members
 from msam_lib.data._tabular import PARTS, datasets, read_csv, stratified
 from msam_lib.data.containers import DataSplits, Modality, choose_modalities
@@ -38,10 +39,10 @@ SOURCE = Source(
 
 def load(
     *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    n_train: int = 1300,
-    n_val: int = 300,
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    n_train: Count = 1300,
+    n_val: Count = 300,
 ) -> DataSplits:
     """UCI Multiple Features: six vectors per numeral, ten classes, 2,000 samples.
 
@@ -55,6 +56,7 @@ def load(
         MsamError: a value that is not allowed.
         DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
+    check_arguments(load, locals())
     names = choose_modalities(modalities, VIEWS)
     files = read_members(SOURCE)
     tables = {v: read_csv(files[f"mfeat-{v}.csv"], f"mfeat-{v}.csv", header=True) for v in VIEWS}
@@ -65,7 +67,7 @@ def load(
             "The classes of mfeat's views differ: the rows do not match. Fetch the files again."
         )
     total = len(targets)
-    if n_train < 1 or n_val < 1 or n_train + n_val >= total:
+    if n_train + n_val >= total:
         raise MsamError(f"n_train={n_train}, n_val={n_val}; at least 1 each and below {total}.")
     shares = [n_train / total, n_val / total, 1 - (n_train + n_val) / total]
     rows = dict(zip(PARTS, stratified(targets, shares, seed), strict=True))

@@ -16,12 +16,15 @@ of the official 752 utterances. Always predicting "positive" reaches 60 % on the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Range
+from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._download import Source, read_members
-from msam_lib.data._tabular import datasets, read_csv, share_between
+from msam_lib.data._tabular import datasets, read_csv
 from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.errors import DatasetCorrupt
 
@@ -53,7 +56,10 @@ SOURCE = Source(
 
 
 def load(
-    *, seed: int = 0, modalities: Sequence[str] | None = None, val_share: float = 0.33
+    *,
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    val_share: Annotated[float, Range(above=0, below=1)] = 0.33,
 ) -> DataSplits:
     """CMU-MOSI utterances: vectors text (100), audio (73), visual (100); negative or positive.
 
@@ -67,7 +73,7 @@ def load(
         DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
     names = choose_modalities(modalities, list(FOLDERS))
-    share_between("val_share", val_share)
+    check_arguments(load, locals())
     files = read_members(SOURCE)
 
     def table(folder: str, part: str) -> np.ndarray:

@@ -13,19 +13,21 @@ training split, and one test photograph (of a 9) a person of the validation spli
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Range
 from msam_lib._utils.progress import progress_bar
+from msam_lib._utils.settings import Decibels, Names, Seed
 from msam_lib.data import avmnist
 from msam_lib.data._download import Source, cached, read_members
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
-from msam_lib.errors import DatasetCorrupt, MsamError
+from msam_lib.errors import DatasetCorrupt
 
 SIDE, TEST, VAL = 32, 40, 20  # pixels; photographs per digit in the test and validation splits
 SOURCE = Source(
@@ -41,13 +43,13 @@ SOURCE = Source(
 
 def load(
     *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    components: int = 8,
-    snr_db: float = -12.0,
-    n_train: int = 20_000,
-    n_val: int = 2_000,
-    n_test: int = 4_000,
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    components: Annotated[int, Range(0, 500)] = 8,
+    snr_db: Decibels = -12.0,
+    n_train: Annotated[int, Range(1, 55_000)] = 20_000,
+    n_val: Annotated[int, Range(1, 5_000)] = 2_000,
+    n_test: Annotated[int, Range(1, 10_000)] = 4_000,
 ) -> DataSplits:
     """Tri-modal digits: audio (1, 40, 49), visual (1, 28, 28), sign (1, 32, 32), ten classes.
 
@@ -62,8 +64,7 @@ def load(
         DatasetMissing, DatasetCorrupt: see `msam_lib.data._download`.
     """
     names = choose_modalities(modalities, ["audio", "visual", "sign"])
-    if not 0 <= components <= 500:
-        raise MsamError(f"components={components}; 0 (all) to 500.")
+    check_arguments(load, locals())
     pairs = avmnist.load(seed=seed, snr_db=snr_db, n_train=n_train, n_val=n_val, n_test=n_test)
     counts = {"n_train": n_train, "n_val": n_val, "n_test": n_test}
     pools = _reduced(_cached(), components)

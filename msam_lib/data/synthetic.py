@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import AtLeastZero, Choice, Count, Range, Share
+from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._latent import latent_split, latent_task
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.errors import MsamError, unknown_name
@@ -16,18 +20,18 @@ from msam_lib.tasks import KINDS
 
 def load(
     *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    n_modalities: int = 2,
-    snr: float | Sequence[float] = (2.0, 1.0),
-    redundancy: float = 1.0,
-    synergy: float = 0.0,
-    n_classes: int = 4,
-    dim: int = 16,
-    n_train: int = 2000,
-    n_val: int = 500,
-    n_test: int = 1000,
-    task: str = "classification",
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    n_modalities: Count = 2,
+    snr: AtLeastZero | Sequence[AtLeastZero] = (2.0, 1.0),
+    redundancy: Share = 1.0,
+    synergy: Share = 0.0,
+    n_classes: Annotated[int, Range(2)] = 4,
+    dim: Count = 16,
+    n_train: Count = 2000,
+    n_val: Count = 500,
+    n_test: Count = 1000,
+    task: Annotated[str, Choice(KINDS)] = "classification",
 ) -> DataSplits:
     """Gaussian vectors x_m = snr_m * s_m + noise, noise ~ N(0, I), with s_m a unit vector or zero.
 
@@ -67,10 +71,10 @@ def load(
     Raises:
         MsamError: a value that is not allowed.
     """
-    _check(n_modalities, redundancy, synergy, n_classes)
+    check_arguments(load, locals())
     given = [float(snr)] if isinstance(snr, int | float) else [float(s) for s in snr]
-    if not given or min(given) < 0:
-        raise MsamError(f"snr={snr}; every signal-to-noise ratio must be 0 or larger.")
+    if not given:
+        raise MsamError(f"snr={snr}; give one signal-to-noise ratio or more, for example (2, 1).")
     # A shorter list of ratios is repeated.
     ratios = [given[i % len(given)] for i in range(n_modalities)]
     everything = [f"x{i + 1}" for i in range(n_modalities)]
@@ -133,17 +137,6 @@ def bayes_accuracy(snr: Sequence[float]) -> float:
     """
     distance = math.sqrt(sum(s**2 for s in snr) / 2)
     return 0.5 * (1 + math.erf(distance / math.sqrt(2)))
-
-
-def _check(m: int, redundancy: float, synergy: float, classes: int) -> None:
-    """Raise an error for values that are not allowed."""
-    if m < 1:
-        raise MsamError(f"n_modalities={m}; at least 1 is needed.")
-    if classes < 2:
-        raise MsamError(f"n_classes={classes}; at least 2 are needed.")
-    for name, share in {"redundancy": redundancy, "synergy": synergy}.items():
-        if not 0 <= share <= 1:
-            raise MsamError(f"{name}={share}; it is a share, in [0, 1].")
 
 
 def _orthonormal(rows: int, dim: int, generator: torch.Generator) -> Tensor:

@@ -14,13 +14,15 @@ of -1/+1 are read alike. The parts are the published ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._tabular import PARTS
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.data.pickles import read_pickle
@@ -75,7 +77,7 @@ def prepare(
     return write_prepared(Plan("urfunny", RECIPE, rows, arrays, read), cache, jobs=jobs)
 
 
-def load(*, seed: int = 0, modalities: Sequence[str] | None = None) -> DataSplits:
+def load(*, seed: Seed = 0, modalities: Names | None = None) -> DataSplits:
     """UR-FUNNY as prepared: sequences visual (T, 371), audio (T, 81), text (T, 300); two classes.
 
     Args:
@@ -87,6 +89,7 @@ def load(*, seed: int = 0, modalities: Sequence[str] | None = None) -> DataSplit
         DatasetMissing: not prepared; the message has the command.
         DatasetCorrupt: the prepared files are damaged.
     """
+    check_arguments(load, locals())
     names = choose_modalities(modalities, list(SIZES))
     done = open_prepared("urfunny", RECIPE)
     targets = torch.tensor([int(s["label"]) for s in done.samples])

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.arguments import checked
+from msam_lib._utils.options import Choice, Count
+from msam_lib._utils.settings import Seed
 from msam_lib.data.containers import Batch, MultimodalDataset
 from msam_lib.data.loader import BatchLoader
 from msam_lib.diagnostics._losses import Loss
-from msam_lib.diagnostics._session import check_mode
+from msam_lib.diagnostics._session import MODES
 from msam_lib.errors import MsamError
+from msam_lib.models.base import Model
+from msam_lib.models.checks import check_batch
 
 Data = MultimodalDataset | BatchLoader | Batch | Iterable[Any]
 
 
+@checked
 @dataclass(frozen=True)
 class Sampling:
     """Which function of the weights is measured: the mean loss over which samples, computed how.
@@ -39,28 +45,11 @@ class Sampling:
     500
     """
 
-    samples: int | None = None
-    batch_size: int = 500
-    mode: str = "eval"
-    seed: int = 0
+    samples: Count | None = None
+    batch_size: Count = 500
+    mode: Annotated[str, Choice(MODES)] = "eval"
+    seed: Seed = 0
     loss: Loss | None = None
-
-    def __post_init__(self) -> None:
-        if self.samples is not None and self.samples < 1:
-            raise MsamError(
-                f"samples={self.samples}; use a number from 1, or None for the whole data set."
-            )
-        if self.batch_size < 1:
-            raise MsamError(
-                f"batch_size={self.batch_size}; use a number from 1. Only the memory needed "
-                "depends on it, unless mode='train'."
-            )
-        if self.loss is not None and not callable(self.loss):
-            raise MsamError(
-                f"loss={self.loss!r}; use a function loss(model, batch) that returns a scalar, or "
-                "None for the cross-entropy of the fused logits."
-            )
-        check_mode(self.mode)
 
     def must_keep(self, caller: str, *names: str) -> None:
         """Raise where one of these arguments was given, but has no effect on what `caller` does."""
@@ -97,7 +86,7 @@ def collect(
         hold: keep the batches in memory, for those who recognise them by their address.
 
     Raises:
-        MsamError: no samples.
+        MsamError: no samples, or samples that do not fit the model.
     """
     first = next(model.parameters(), None)
     device = torch.device("cpu") if first is None else first.device
@@ -123,6 +112,10 @@ def collect(
             "The data is empty: a diagnostic needs at least one sample. Pass a data set, a "
             "BatchLoader or a Batch."
         )
+    # A loss of one's own may read other inputs and targets; the loss itself reports NaN.
+    if sampling.loss is None and isinstance(model, Model):
+        for b in batches:
+            check_batch(model, b)
     batches = [b.to(device) for b in batches]
     return batches if dtype is None else [converted(b, dtype) for b in batches]
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import torch
 
+from msam_lib._utils.arguments import check_options
 from msam_lib._utils.reproducibility import environment_record, pick_device, seed_everything
 from msam_lib._utils.world import world
-from msam_lib.data import DataSplits, load_dataset
+from msam_lib.data import LOADERS, DataSplits, Modality, load_dataset
 from msam_lib.diagnostics.probes.trainer_probes import TraceProbe
 from msam_lib.errors import MsamError
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
-from msam_lib.models import MultimodalModel, build_model
+from msam_lib.models import FUSIONS, MultimodalModel, build_model
 from msam_lib.training import (
     Loaders,
     Probe,
@@ -25,6 +26,27 @@ from msam_lib.training import (
     build_schedule,
     default_store,
 )
+
+
+def check_experiment(experiment: Experiment) -> None:
+    """Raise where an option is wrong or the method cannot train such a model, before any data is
+    read.
+
+    Raises:
+        MsamError: an unknown name, or a value that is not allowed.
+        UnsupportedSetting: the method needs another fusion, heads, or other modalities.
+    """
+    e = experiment
+    method = build_method(e.method, **e.method_options)
+    check_options(f"data set {e.dataset!r}", LOADERS[e.dataset], e.data_options)
+    sizes = ("dims", "classes")
+    check_options(f"fusion {e.fusion!r}", FUSIONS[e.fusion], e.fusion_options, without=sizes)
+    # A model in small; how many modalities an experiment has by default only the data says.
+    count = 2 if method.modalities == "any" else int(method.modalities)
+    names = e.modalities or tuple(f"x{i}" for i in range(count))
+    specs = {m: Modality("vector", (1,)) for m in names}
+    small = build_model(specs, e.fusion, classes=2, width=1, unimodal_heads=e.unimodal_heads)
+    method.check(small)
 
 
 def load_data(experiment: Experiment) -> DataSplits:

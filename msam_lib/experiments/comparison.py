@@ -10,7 +10,7 @@ from msam_lib.experiments.build import load_data
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.search import FOLDER, needs_heads, tuned
 from msam_lib.labels import Case
-from msam_lib.methods import METHODS
+from msam_lib.methods import METHODS, build_method
 
 SEEDS = (0, 1, 2)
 # Rows of the comparison besides every method with its defaults.
@@ -136,6 +136,10 @@ def methods_plan(
     **options: Any,
 ) -> list[PlannedRow]:
     """All methods that apply under each fusion, or those among them that are wanted."""
+    for fusion in fusions:
+        Experiment.preset(preset, dataset=dataset, fusion=fusion)  # raises for an unknown name
+    for case in wanted or ():
+        build_method(case.method, **case.options)
     data = load_data(Experiment.preset(preset, dataset=dataset))
     plan: list[PlannedRow] = []
     for fusion in fusions:

@@ -9,14 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
-from msam_lib.catalogue import VERSION
-from msam_lib.errors import MsamError, unknown_name
+from msam_lib._utils.arguments import checked
+from msam_lib._utils.options import (
+    AtLeastZero,
+    Choice,
+    Count,
+    Positive,
+    Share,
+    ShareBelowOne,
+    WholeNumber,
+)
+from msam_lib._utils.settings import EncoderName, OptimizerName, PrecisionName, ScheduleName, Seed
+from msam_lib.catalogue import DATASETS, FUSIONS, VERSION
+from msam_lib.errors import MsamError
 from msam_lib.experiments.presets import preset
 from msam_lib.labels import format_label
 
 
+@checked
 @dataclass(frozen=True)
 class Experiment:
     """One training, completely described; `run_experiment(experiment)` trains it.
@@ -58,30 +70,30 @@ class Experiment:
     'digits-late-sam-s0-...'
     """
 
-    dataset: str = "digits"
-    fusion: str = "late"
+    dataset: Annotated[str, Choice(DATASETS)] = "digits"
+    fusion: Annotated[str, Choice(FUSIONS)] = "late"
     method: str = "joint"
-    seed: int = 0
-    epochs: int = 20
-    batch_size: int = 64
-    optimizer: str = "sgd"
-    lr: float = 0.05
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    schedule: str = "constant"
-    warmup: int = 0
-    period: int = 70
-    clip_norm: float = 0.0
-    encoder: str = "auto"
-    width: int = 16
+    seed: Seed = 0
+    epochs: Count = 20
+    batch_size: Count = 64
+    optimizer: OptimizerName = "sgd"
+    lr: Positive = 0.05
+    momentum: ShareBelowOne = 0.9
+    weight_decay: AtLeastZero = 1e-4
+    schedule: ScheduleName = "constant"
+    warmup: WholeNumber = 0
+    period: WholeNumber = 70
+    clip_norm: AtLeastZero = 0.0
+    encoder: EncoderName = "auto"
+    width: Count = 16
     unimodal_heads: bool = False
     modalities: tuple[str, ...] = ()
-    label_noise: float = 0.0
-    absent: str = "zero"
-    train_part: int = 1000
-    traces: int = 0
-    precision: str = "auto"
-    sync: str = "global"
+    label_noise: Share = 0.0
+    absent: Annotated[str, Choice(("zero", "mean"))] = "zero"
+    train_part: WholeNumber = 1000
+    traces: WholeNumber = 0
+    precision: PrecisionName = "auto"
+    sync: Annotated[str, Choice(("global", "local"))] = "global"
     device: str = "auto"
     method_options: dict[str, Any] = field(default_factory=dict)
     data_options: dict[str, Any] = field(default_factory=dict)
@@ -89,13 +101,16 @@ class Experiment:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "modalities", tuple(self.modalities))
-        if self.absent not in ("zero", "mean"):
-            raise unknown_name("absent", self.absent, ["zero", "mean"])
-        if self.sync not in ("global", "local"):
-            raise unknown_name("sync", self.sync, ["global", "local"])
-        for name in ("epochs", "batch_size", "width"):
-            if getattr(self, name) < 1:
-                raise MsamError(f"{name}={getattr(self, name)}; it must be at least 1.")
+        if self.unimodal_heads and self.fusion == "late":
+            raise MsamError(
+                "unimodal_heads=True with fusion='late', which has a head for each modality "
+                "already. Leave unimodal_heads out, or use another fusion."
+            )
+        if self.schedule == "step" and self.period < 1:
+            raise MsamError(
+                f"period={self.period} with schedule='step'; give the epochs between two drops, "
+                "1 or more."
+            )
 
     @classmethod
     def from_dict(cls, config: dict[str, Any], run: object = "RUN") -> Experiment:

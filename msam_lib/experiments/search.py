@@ -16,7 +16,7 @@ from typing import Any
 
 from msam_lib._utils.files import locked, write_text
 from msam_lib.catalogue import METHODS
-from msam_lib.errors import MsamError, NonFiniteLoss, RunsFailed
+from msam_lib.errors import MsamError, NonFiniteLoss, RunsFailed, unknown_name
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.runner import run_all
 from msam_lib.labels import Case
@@ -174,6 +174,8 @@ def _trial(
 def needs_heads(case: Case, fusion: str) -> bool:
     """Whether the model needs unimodal heads beside this fusion for this method."""
     wanted = build_method(case.method, **case.options).needs()
+    if fusion not in FUSIONS:
+        raise unknown_name("fusion", fusion, FUSIONS)
     return "unimodal_logits" in wanted and not FUSIONS[fusion].additive
 
 

@@ -29,8 +29,9 @@ from __future__ import annotations
 from typing import Any
 
 from msam_lib import catalogue
+from msam_lib._utils.arguments import check_options
 from msam_lib._utils.registry import Registry
-from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
+from msam_lib.errors import UnsupportedSetting, unknown_name
 from msam_lib.methods.base import Method
 from msam_lib.methods.requirements import capabilities
 
@@ -56,12 +57,7 @@ def build_method(name: str, **options: Any) -> Method:
         )
     if name not in METHODS:
         raise unknown_name("method", name, METHODS)
-    known = METHODS[name].options()
-    for option in options:
-        if option not in known:
-            if not known:
-                raise MsamError(f"Method {name!r} has no options; {option!r} was given.")
-            raise unknown_name(f"option of method {name!r}:", option, known)
+    check_options(f"method {name!r}", METHODS[name], options)
     return METHODS[name](**options)
 
 

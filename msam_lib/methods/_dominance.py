@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from msam_lib.contributions.coalitions import logits_of_pass
 from msam_lib.contributions.measure import EXACT_LIMIT, phi_and_shares, shapley_contributions
 from msam_lib.contributions.shapley import coalition_masks, double
-from msam_lib.contributions.shares import HOWS, leader
-from msam_lib.contributions.values import value_function
+from msam_lib.contributions.shares import leader
+from msam_lib.contributions.values import ValueFunction, value_function
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.models.base import Model, Output
 from msam_lib.tasks import CLASSIFICATION, Task
 
@@ -34,15 +33,10 @@ class Dominance(nn.Module):
     shares: Tensor
     phi: Tensor
 
-    def __init__(self, value: str, contribution: str, smoothing: float, features: str) -> None:
+    def __init__(
+        self, value: str | ValueFunction, contribution: str, smoothing: float, features: str
+    ) -> None:
         super().__init__()
-        value_function(value)
-        if contribution not in HOWS:
-            raise unknown_name("contribution", contribution, HOWS)
-        if features not in FEATURES:
-            raise unknown_name("features", features, FEATURES)
-        if not 0 <= smoothing < 1:
-            raise MsamError(f"smoothing={smoothing}; it must be at least 0 and less than 1.")
         self.value, self.contribution, self.smoothing = value, contribution, smoothing
         self.features = features
         self.task: Task = CLASSIFICATION

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch, gathered
 from msam_lib.data.loader import PADDING
 from msam_lib.errors import UnsupportedSetting, unknown_name
+from msam_lib.methods._checks import check_parts, checked_step
 from msam_lib.methods._compiled import compiled_for
 from msam_lib.models.base import Model
 from msam_lib.models.micro_batches import micro_batches
@@ -23,27 +26,29 @@ WRAPPERS = {"DataParallel", "DistributedDataParallel", "FullyShardedDataParallel
 
 @contextmanager
 def one_step(
-    method: nn.Module, model: Model, batch: Batch | Sequence[Batch], *, use: str, sync: str
+    method: Any, model: Model, batch: Batch | Sequence[Batch], optimizer: Optimizer | None
 ) -> Iterator[Batch]:
     """The batch as a whole; inside, what the method computes of it is of all ranks' samples.
 
     Args:
-        method, model, batch: of the step.
-        use: of the graph; see `_compiled`.
-        sync: of the first pass of two-pass methods, `"global"` or `"local"`.
+        method, model, batch, optimizer: of the step; its `graph_use` (see `_compiled`) and `sync`
+            (of the first pass of two-pass methods) are the method's.
 
     Raises:
+        MsamError: what `checked_step` refuses.
         UnsupportedSetting: the model is wrapped for several processes.
     """
     if not isinstance(model, Model):
         refuse_wrapped(method, model)
+    check_parts(model, batch, method.task)
     whole, sizes = gathered(batch)
-    with micro_batches(model, sizes), compiled_for(use):
+    checks = checked_step(method, model, whole, optimizer)
+    with checks, micro_batches(model, sizes), compiled_for(method.graph_use):
         if world.size == 1:
             yield whole
             return
-        if sync not in SYNCS:
-            raise unknown_name("sync", sync, SYNCS)
+        if method.sync not in SYNCS:
+            raise unknown_name("sync", method.sync, SYNCS)
         if world.meets(model):
             refuse_wrapped(method, model)
             world.agree(model, method)
@@ -52,7 +57,7 @@ def one_step(
             0 if padding else len(whole.targets),
             whole.targets.device,
             lambda: _trained(model, method),
-            local=sync == "local",
+            local=method.sync == "local",
         ):
             yield whole
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from msam_lib._utils.progress import progress_bar
 from msam_lib.data.loader import BatchLoader
-from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import Memory
 from msam_lib.models.base import Model
@@ -102,11 +101,3 @@ class Teachers(nn.Module):
         data, size = loaders.train.dataset, loaders.train.batch_size
         own = BatchLoader(data, size, shuffle=True, seed=0, drop_last="single")
         self.teach(own, epochs, lr, task)
-
-
-def check_teaching(epochs: int, lr: float) -> None:
-    """Refuse values with which no teacher learns."""
-    if epochs < 1:
-        raise MsamError(f"teacher_epochs={epochs}; at least 1. Try 20.")
-    if not lr > 0:
-        raise MsamError(f"teacher_lr={lr}; it must be positive. Try 0.003.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Positive, WholeNumber
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
@@ -74,17 +75,13 @@ class AGM(Method):
 
     def __init__(
         self,
-        alpha: float = 2.5,
-        window: tuple[int, int] = (0, 1000),
-        cap: float | None = None,
+        alpha: AtLeastZero = 2.5,
+        window: tuple[WholeNumber, WholeNumber] = (0, 1000),
+        cap: Positive | None = None,
     ) -> None:
         super().__init__()
-        if not alpha >= 0:
-            raise MsamError(f"alpha={alpha}; the strength must be 0 or larger.")
-        if len(window) != 2 or window[0] > window[1]:
+        if window[0] > window[1]:
             raise MsamError(f"window={window}; (first epoch, last epoch), for example (0, 20).")
-        if cap is not None and not cap > 0:
-            raise MsamError(f"cap={cap}; a positive number, or None.")
         self.alpha, self.window, self.cap = alpha, tuple(window), cap
         self.memory = Memory(epoch=None)
         self.register_buffer("means", torch.zeros(0))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from msam_lib._utils.options import AtLeastZero, Positive, Range
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
 from msam_lib.models.base import Model, Output, summed
@@ -56,14 +56,13 @@ class AMCo(Method):
 
     dependent: Tensor
 
-    def __init__(self, threshold: float = 0.5, epsilon: float = 0.3, weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        threshold: Annotated[float, Range(most=1, above=0)] = 0.5,
+        epsilon: Positive = 0.3,
+        weight: AtLeastZero = 1.0,
+    ) -> None:
         super().__init__()
-        if not 0 < threshold <= 1:
-            raise MsamError(f"threshold={threshold}; a share, more than 0 and at most 1. Try 0.5.")
-        if not epsilon > 0:
-            raise MsamError(f"epsilon={epsilon}; it must be positive. Try 0.3.")
-        if not weight >= 0:
-            raise MsamError(f"weight={weight}; it must be 0 or larger. Try 1.")
         self.threshold, self.epsilon, self.weight = threshold, epsilon, weight
         self.memory = Memory(epoch=None)
         self.register_buffer("dependent", torch.zeros(0, dtype=torch.bool))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from msam_lib._utils.options import AtLeastZero, Choice, WholeNumber
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._alone import alone
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
@@ -66,17 +66,12 @@ class ARL(Method):
 
     def __init__(
         self,
-        gamma: float = 4.0,
-        temperature: float = 4.0,
-        warmup: int = 6,
-        variant: str = "paper",
+        gamma: AtLeastZero = 4.0,
+        temperature: AtLeastZero = 4.0,
+        warmup: WholeNumber = 6,
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        for name, value in (("gamma", gamma), ("temperature", temperature), ("warmup", warmup)):
-            if not value >= 0:
-                raise MsamError(f"{name}={value}; it must be 0 or larger.")
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
         self.gamma, self.temperature = gamma, temperature
         self.warmup, self.variant = warmup, variant
         self.memory = Memory(epoch=None)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.options import AtLeastZero, Choice, Count, Positive, WholeNumber
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import OwnOptimizer
 from msam_lib.methods.base import Logs, Method, Task
@@ -59,6 +59,7 @@ class AUG(Method):
         variant: see above.
     """
 
+    separate_encoders = True
     reference = "Jiang et al., NeurIPS 2025"
     several_steps = True
     passes = "1 forward, 1 backward; M + 1 optimizer steps"
@@ -75,24 +76,15 @@ class AUG(Method):
 
     def __init__(
         self,
-        lam: float = 1.0,
-        period: int | None = None,
-        largest: int = 11,
-        hidden: int = 64,
-        classifier_lr: float = 0.01,
-        weights: Mapping[str, float] | None = None,
-        variant: str = "paper",
+        lam: Positive = 1.0,
+        period: Count | None = None,
+        largest: WholeNumber = 11,
+        hidden: Count = 64,
+        classifier_lr: Positive = 0.01,
+        weights: Mapping[str, AtLeastZero] | None = None,
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        for name, value in (("lam", lam), ("classifier_lr", classifier_lr)):
-            if not value > 0:
-                raise MsamError(f"{name}={value}; it must be positive.")
-        if (period is not None and period < 1) or largest < 0 or hidden < 1:
-            raise MsamError(
-                f"period={period}, largest={largest}, hidden={hidden}; at least 1, 0 and 1."
-            )
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
         self.lam, self.period, self.largest = lam, period, largest
         self.hidden, self.classifier_lr = hidden, classifier_lr
         self.weights, self.variant = weights, variant

@@ -6,15 +6,15 @@ resumed run is exact. The model is passed to each call and never stored.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import LBFGS, Optimizer
+from torch.optim import Optimizer
 
+from msam_lib._utils.arguments import checked, options_of
 from msam_lib._utils.precision import full
 from msam_lib.data.containers import Batch
 from msam_lib.errors import UnsupportedSetting
@@ -38,8 +38,9 @@ class Method(nn.Module):
     `tasks`, `paper_options` ({data set: {option: value}} as published), `ordered` (the order of the
     modalities is part of the method), `caveat` (what its sources leave uncertain), `tabled` (False
     where they leave too much open for a table), `several_steps` (a batch takes several steps of the
-    optimizer), `graph_use` (see `_compiled`) and `neutral` (options at which a step must equal
-    joint training's).
+    optimizer), `graph_use` (see `_compiled`), `trained_encoders`, `separate_encoders` (whether
+    encoders may not be frozen, or shared by modalities) and `neutral` (options at which a step must
+    equal joint training's).
 
     >>> from msam_lib.methods import build_method
     >>> build_method("sam", rho=0.1)
@@ -58,7 +59,14 @@ class Method(nn.Module):
     tabled: ClassVar[bool] = True
     several_steps: ClassVar[bool] = False
     graph_use: ClassVar[str] = "once"
+    trained_encoders: ClassVar[bool] = False
+    separate_encoders: ClassVar[bool] = False
     neutral: ClassVar[dict[str, Any] | None] = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            checked(cls)
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,7 +140,7 @@ class Method(nn.Module):
         Raises:
             UnsupportedSetting: the optimizer needs a closure, or gradients are sparse.
         """
-        with one_step(self, model, batch, use=self.graph_use, sync=self.sync) as whole:
+        with one_step(self, model, batch, optimizer) as whole:
             self.prepare(model, optimizer)
             return averaged(self.take_steps(model, whole, optimizer))
 
@@ -157,7 +165,7 @@ class Method(nn.Module):
                 f"{self!r} takes several optimizer steps per batch, so it has no first half. Call "
                 "step(model, batch, optimizer)."
             )
-        with one_step(self, model, batch, use=self.graph_use, sync=self.sync) as whole:
+        with one_step(self, model, batch, optimizer) as whole:
             self.prepare(model, optimizer)
             return averaged(self.differentiate(model, whole, optimizer))
 
@@ -207,14 +215,6 @@ class Method(nn.Module):
 
     def update(self, model: Model, optimizer: Optimizer) -> None:
         """The end of every step: clip where asked, then the optimizer's step."""
-        if isinstance(optimizer, LBFGS) or any(
-            p.grad is not None and p.grad.is_sparse for p in model.parameters()
-        ):
-            raise UnsupportedSetting(
-                f"{self!r} steps without a closure and on dense gradients; "
-                f"{type(optimizer).__name__} with these parameters needs something else. Use SGD "
-                "or AdamW, and nn.Embedding(sparse=False)."
-            )
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), self.clip_norm)
         optimizer.step()
@@ -238,8 +238,7 @@ class Method(nn.Module):
     @classmethod
     def options(cls) -> dict[str, Any]:
         """{option: default} of the constructor."""
-        parameters: Sequence[inspect.Parameter] = list(inspect.signature(cls).parameters.values())
-        return {p.name: p.default for p in parameters}
+        return {name: option.default for name, option in options_of(cls).items()}
 
     def __repr__(self) -> str:
         changed = {k: getattr(self, k) for k, v in self.options().items() if getattr(self, k) != v}

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.options import AtLeastZero, Count, Positive
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward, gradients
 from msam_lib.methods._state import OwnOptimizer
 from msam_lib.methods.base import Logs, Method, Task
@@ -56,6 +56,7 @@ class CGGM(Method):
     """
 
     tasks = KINDS
+    trained_encoders = True
     reference = "Guo et al., NeurIPS 2024, arXiv 2411.01409"
     passes = "1 forward, 1 backward; once more through the fusion and the classifiers"
     requires = frozenset({"features"})
@@ -71,18 +72,13 @@ class CGGM(Method):
 
     def __init__(
         self,
-        scale: float = 1.3,
-        weight: float = 0.2,
-        bound: float = 2.0,
-        hidden: int = 64,
-        classifier_lr: float = 5e-4,
+        scale: Positive = 1.3,
+        weight: AtLeastZero = 0.2,
+        bound: Positive = 2.0,
+        hidden: Count = 64,
+        classifier_lr: Positive = 5e-4,
     ) -> None:
         super().__init__()
-        for name, value in (("scale", scale), ("bound", bound), ("classifier_lr", classifier_lr)):
-            if not value > 0:
-                raise MsamError(f"{name}={value}; it must be positive.")
-        if not weight >= 0:
-            raise MsamError(f"weight={weight}; it must be 0 or larger.")
         self.scale, self.weight, self.bound = scale, weight, bound
         self.hidden, self.classifier_lr = hidden, classifier_lr
         self.register_buffer("accuracies", torch.zeros(0))

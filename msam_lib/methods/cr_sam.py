@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from msam_lib._utils.options import AtLeastZero
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import (
     backward,
     forget,
@@ -52,11 +52,13 @@ class CRSAM(Method):
     neutral: ClassVar = {"rho": 0.0}
     paper_options: ClassVar = {"CIFAR (released)": {"rho": 0.1, "gamma": 0.1, "beta": 0.01}}
 
-    def __init__(self, rho: float = 0.1, gamma: float = 0.1, beta: float = 0.01) -> None:
+    def __init__(
+        self,
+        rho: AtLeastZero = 0.1,
+        gamma: AtLeastZero = 0.1,
+        beta: AtLeastZero = 0.01,
+    ) -> None:
         super().__init__()
-        for name, value in (("rho", rho), ("gamma", gamma), ("beta", beta)):
-            if not value >= 0:
-                raise MsamError(f"{name}={value}; it must be 0 or larger.")
         self.rho, self.gamma, self.beta = rho, gamma, beta
 
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:

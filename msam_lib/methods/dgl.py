@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from msam_lib._utils.options import Positive
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._alone import alone, constant
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Model, Output, summed
@@ -43,10 +43,8 @@ class DGL(Method):
     requires = frozenset({"features"})
     paper_options: ClassVar = {"CREMA-D (released)": {"alpha": 5.0}}
 
-    def __init__(self, alpha: float = 4.0) -> None:
+    def __init__(self, alpha: Positive = 4.0) -> None:
         super().__init__()
-        if not alpha > 0:
-            raise MsamError(f"alpha={alpha}; positive, or no encoder learns. Try 4.")
         self.alpha = alpha
 
     def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:

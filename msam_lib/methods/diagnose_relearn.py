@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Count, WholeNumber
 from msam_lib._utils.vectors import flat, unflat
 from msam_lib.data.containers import MultimodalDataset
 from msam_lib.data.loader import BatchLoader
-from msam_lib.errors import MsamError
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.base import Model
@@ -46,15 +46,13 @@ class DiagnoseRelearn(Method):
     paper_options: ClassVar = {"CREMA-D": {"period": 20, "times": 3, "strength": 3.0}}
 
     def __init__(
-        self, period: int = 5, times: int = 3, strength: float = 3.0, samples: int = 2000
+        self,
+        period: Count = 5,
+        times: WholeNumber = 3,
+        strength: AtLeastZero = 3.0,
+        samples: Count = 2000,
     ) -> None:
         super().__init__()
-        if period < 1 or times < 0 or samples < 1:
-            raise MsamError(
-                f"period={period}, times={times}, samples={samples}; at least 1, 0 and 1."
-            )
-        if not strength >= 0:
-            raise MsamError(f"strength={strength}; it must be 0 or larger.")
         self.period, self.times, self.strength, self.samples = period, times, strength, samples
         self.memory = Memory(done=0)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Choice, Count, Positive, WholeNumber
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._state import Memory
-from msam_lib.methods._teachers import Taught, Teachers, check_teaching
+from msam_lib.methods._teachers import Taught, Teachers
 from msam_lib.methods.base import Method, Task
 from msam_lib.methods.umt import distances, single
 from msam_lib.models.base import Model, Output, summed
@@ -66,23 +66,15 @@ class G2D(Method):
 
     def __init__(
         self,
-        alpha: float = 1.0,
-        beta: float = 1.0,
-        temperature: float = 1.0,
-        stage_epochs: int = 3,
-        teacher_epochs: int = 20,
-        teacher_lr: float = 3e-3,
-        variant: str = "paper",
+        alpha: AtLeastZero = 1.0,
+        beta: AtLeastZero = 1.0,
+        temperature: Positive = 1.0,
+        stage_epochs: WholeNumber = 3,
+        teacher_epochs: Count = 20,
+        teacher_lr: Positive = 3e-3,
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        for name, value in (("alpha", alpha), ("beta", beta), ("stage_epochs", stage_epochs)):
-            if not value >= 0:
-                raise MsamError(f"{name}={value}; it must be 0 or larger.")
-        if not temperature > 0:
-            raise MsamError(f"temperature={temperature}; it must be positive. Try 1.")
-        check_teaching(teacher_epochs, teacher_lr)
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
         self.alpha, self.beta, self.temperature = alpha, beta, temperature
         self.stage_epochs, self.variant = stage_epochs, variant
         self.teacher_epochs, self.teacher_lr = teacher_epochs, teacher_lr

@@ -5,16 +5,16 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from msam_lib._utils.options import Choice, Count, Positive, Range
 from msam_lib._utils.progress import progress_bar
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.data.loader import BatchLoader
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
@@ -62,24 +62,14 @@ class GBlend(Method):
 
     def __init__(
         self,
-        estimate: str = "online",
-        super_epoch: int = 5,
-        probe_epochs: int = 1,
-        held_out: float = 0.1,
-        lr: float | None = None,
+        estimate: Annotated[str, Choice(ESTIMATES)] = "online",
+        super_epoch: Count = 5,
+        probe_epochs: Count = 1,
+        held_out: Annotated[float, Range(above=0, below=1)] = 0.1,
+        lr: Positive | None = None,
     ) -> None:
         super().__init__()
-        if estimate not in ESTIMATES:
-            raise unknown_name("estimate", estimate, ESTIMATES)
-        if super_epoch < 1 or probe_epochs < 1:
-            raise MsamError(
-                f"super_epoch={super_epoch}, probe_epochs={probe_epochs}; both at least 1."
-            )
-        if not 0 < held_out < 1:
-            raise MsamError(f"held_out={held_out}; a share between 0 and 1.")
         self.estimate, self.super_epoch, self.probe_epochs = estimate, super_epoch, probe_epochs
-        if lr is not None and not lr > 0:
-            raise MsamError(f"lr={lr}; it must be positive, or None for the optimizer's own.")
         self.held_out, self.lr = held_out, lr
         self.memory = Memory(weights={})
         self._due: tuple[int, Any] | None = None  # an estimate's epoch and loaders

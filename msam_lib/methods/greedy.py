@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.options import AtLeastZero, Count, Positive, WholeNumber
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import grads_of, own_parameters, total_norm, with_gradient
 from msam_lib.methods._state import Memory, OwnOptimizer
 from msam_lib.methods.base import Logs, Method, Task
@@ -73,15 +73,13 @@ class Greedy(Method):
     count: Tensor
 
     def __init__(
-        self, threshold: float = 0.01, window: int = 5, ratio: float = 4.0, warmup: int = 1
+        self,
+        threshold: AtLeastZero = 0.01,
+        window: Count = 5,
+        ratio: Positive = 4.0,
+        warmup: WholeNumber = 1,
     ) -> None:
         super().__init__()
-        if not threshold >= 0:
-            raise MsamError(f"threshold={threshold}; it must be 0 or larger. Try 0.01.")
-        if window < 1 or warmup < 0:
-            raise MsamError(f"window={window}, warmup={warmup}; at least 1 and 0.")
-        if not ratio > 0:
-            raise MsamError(f"ratio={ratio}; it must be positive. Try 4.")
         self.threshold, self.window, self.ratio, self.warmup = threshold, window, ratio, warmup
         self.memory = Memory(epoch=None, modality=None, left=0)
         self.register_buffer("speeds", torch.zeros(2, 0))

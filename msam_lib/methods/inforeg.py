@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.options import AtLeastZero
 from msam_lib._utils.vectors import flat, unflat
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import grads_of
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
@@ -57,16 +57,11 @@ class InfoReg(Method):
 
     def __init__(
         self,
-        beta: float | Mapping[str, float] = 0.1,
+        beta: AtLeastZero | Mapping[str, AtLeastZero] = 0.1,
         threshold: float = 0.05,
-        weight: float = 1.0,
+        weight: AtLeastZero = 1.0,
     ) -> None:
         super().__init__()
-        for value in beta.values() if isinstance(beta, Mapping) else [beta]:
-            if not value >= 0:
-                raise MsamError(f"beta={beta}; the strength must be 0 or larger.")
-        if not weight >= 0:
-            raise MsamError(f"weight={weight}; it must be 0 or larger.")
         self.beta, self.threshold, self.weight = beta, threshold, weight
         self.memory = Memory(traces=[], open={})
         self.register_buffer("trace", torch.zeros(0))

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Output, summed
 from msam_lib.tasks import KINDS
@@ -31,10 +31,8 @@ class JointUnimodal(Method):
     requires = frozenset({"unimodal_logits"})
     neutral: ClassVar = {"weight": 0.0}
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: AtLeastZero = 1.0) -> None:
         super().__init__()
-        if not weight >= 0:
-            raise MsamError(f"weight={weight}; it must be 0 or larger. Try 1.")
         self.weight = weight
 
     def loss(self, output: Output, batch: Batch) -> Tensor:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.options import Choice, Count, Positive, Range
 from msam_lib._utils.vectors import flat
 from msam_lib.data.containers import Batch
 from msam_lib.data.loader import BatchLoader
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import gradients, trainable
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
@@ -67,23 +67,13 @@ class LFM(Method):
 
     def __init__(
         self,
-        weights: str = "schedule",
-        start: float = FIRST,
-        epochs: int | None = None,
-        weight_lr: float = 0.1,
-        variant: str = "paper",
+        weights: Annotated[str, Choice(WEIGHTS)] = "schedule",
+        start: Annotated[float, Range(LOW, HIGH)] = FIRST,
+        epochs: Count | None = None,
+        weight_lr: Positive = 0.1,
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        if weights not in WEIGHTS:
-            raise unknown_name("weights", weights, WEIGHTS)
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
-        if not LOW <= start <= HIGH:
-            raise MsamError(f"start={start}; between {LOW} and {HIGH}.")
-        if epochs is not None and epochs < 1:
-            raise MsamError(f"epochs={epochs}; at least 1, or None for the Trainer's.")
-        if not weight_lr > 0:
-            raise MsamError(f"weight_lr={weight_lr}; it must be positive.")
         self.weights, self.start, self.epochs = weights, start, epochs
         self.weight_lr, self.variant = weight_lr, variant
         self.memory = Memory(gap_weight=start)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Choice, Share
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
+from msam_lib.errors import UnsupportedSetting
 from msam_lib.methods._gradients import backward
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, summed
@@ -71,23 +72,13 @@ class LNLN(Method):
 
     def __init__(
         self,
-        missing: float | None = None,
-        completeness: float = 0.9,
-        adversarial: float = 0.8,
-        reconstruction: float = 0.1,
-        variant: str = "paper",
+        missing: Share | None = None,
+        completeness: AtLeastZero = 0.9,
+        adversarial: AtLeastZero = 0.8,
+        reconstruction: AtLeastZero = 0.1,
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
-        if missing is not None and not 0 <= missing <= 1:
-            raise MsamError(f"missing={missing}; a share between 0 and 1.")
-        weights = (completeness, adversarial, reconstruction)
-        if any(not w >= 0 for w in weights):
-            raise MsamError(
-                f"completeness={completeness}, adversarial={adversarial}, "
-                f"reconstruction={reconstruction}; every weight must be 0 or larger."
-            )
         self.missing, self.completeness = missing, completeness
         self.adversarial, self.reconstruction = adversarial, reconstruction
         self.variant = variant

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Count
 from msam_lib._utils.vectors import flat
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import (
     backward,
     forget,
@@ -55,14 +55,10 @@ class LookSAM(Method):
 
     across: Tensor
 
-    def __init__(self, rho: float = 0.05, alpha: float = 0.7, period: int = 5) -> None:
+    def __init__(
+        self, rho: AtLeastZero = 0.05, alpha: AtLeastZero = 0.7, period: Count = 5
+    ) -> None:
         super().__init__()
-        if not rho >= 0:
-            raise MsamError(f"rho={rho}; the radius must be 0 or larger.")
-        if not alpha >= 0:
-            raise MsamError(f"alpha={alpha}; the weight must be 0 or larger.")
-        if period < 1:
-            raise MsamError(f"period={period}; every 1, 2, ... steps.")
         self.rho, self.alpha, self.period = rho, alpha, period
         self.register_buffer("across", torch.zeros(0))  # g_v, flat, one number per weight
         self.memory = Memory(count=0)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.options import AtLeastZero, Choice, Share, ShareBelowOne
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import gradients, trainable
 from msam_lib.methods._perturbation import SecondPass
 from msam_lib.methods._state import Memory
@@ -59,6 +59,7 @@ class MASAM(Method):
     """
 
     tasks = KINDS
+    trained_encoders = True
     reference = "MASAM, ICLR 2026"
     graph_use = "twice"
     passes = "1 forward, 2 backward, and one of each for the displaced encoder"
@@ -77,23 +78,15 @@ class MASAM(Method):
 
     def __init__(
         self,
-        rho: float = 0.3,
-        alpha: float = 0.8,
-        beta: float = 0.9,
-        weight: float = 1.0,
+        rho: AtLeastZero = 0.3,
+        alpha: Share = 0.8,
+        beta: ShareBelowOne = 0.9,
+        weight: AtLeastZero = 1.0,
         aps: bool = True,
         mdps: bool = True,
-        variant: str = "paper",
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        for name, value, top in (("rho", rho, None), ("alpha", alpha, 1), ("weight", weight, None)):
-            if not value >= 0 or (top is not None and value > top):
-                allowed = "0 or larger" if top is None else f"between 0 and {top}"
-                raise MsamError(f"{name}={value}; it must be {allowed}.")
-        if not 0 <= beta < 1:
-            raise MsamError(f"beta={beta}; it must be at least 0 and less than 1.")
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
         self.rho, self.alpha, self.beta, self.weight = rho, alpha, beta, weight
         self.aps, self.mdps, self.variant = aps, mdps, variant
         self.register_buffer("averages", torch.zeros(0))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Share
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._scores import Scores, accuracy, detached, modality_scores, on_split
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
@@ -56,14 +56,13 @@ class MILES(Method):
     caveat = "formulas and defaults through a re-implementation that cites them; no official code"
     neutral: ClassVar = {"factor": 1.0, "gamma": 0.0}
 
-    def __init__(self, threshold: float = 0.2, factor: float = 0.5, gamma: float = 1.0) -> None:
+    def __init__(
+        self,
+        threshold: AtLeastZero = 0.2,
+        factor: Share = 0.5,
+        gamma: AtLeastZero = 1.0,
+    ) -> None:
         super().__init__()
-        if not threshold >= 0:
-            raise MsamError(f"threshold={threshold}; it must be 0 or larger.")
-        if not 0 <= factor <= 1:
-            raise MsamError(f"factor={factor}; between 0 and 1.")
-        if not gamma >= 0:
-            raise MsamError(f"gamma={gamma}; the weight must be 0 or larger.")
         self.threshold, self.factor, self.gamma = threshold, factor, gamma
         self.memory = Memory(slowed=[])
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.options import AtLeastZero, Choice
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
+from msam_lib.errors import UnsupportedSetting
 from msam_lib.methods._gradients import backward
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method, Task
@@ -60,6 +61,7 @@ class MLA(Method):
         variant: `"paper"`, or `"released"` without the projection.
     """
 
+    separate_encoders = True
     reference = "Zhang et al., CVPR 2024, arXiv 2311.10707"
     several_steps = True
     passes = "1 forward, 1 backward; M steps of the head"
@@ -82,17 +84,11 @@ class MLA(Method):
 
     def __init__(
         self,
-        gate: str = "entropy",
-        weights: Mapping[str, float] | None = None,
-        variant: str = "paper",
+        gate: Annotated[str, Choice(GATES)] = "entropy",
+        weights: Mapping[str, AtLeastZero] | None = None,
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        if gate not in GATES:
-            raise unknown_name("gate", gate, GATES)
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
-        if any(not w >= 0 for w in (weights or {}).values()):
-            raise MsamError(f"weights={weights}; every weight must be 0 or larger.")
         self.gate, self.weights, self.variant = gate, weights, variant
         self.memory = Memory(batch=0, batches=0)
         self.register_buffer("projection", torch.zeros(0, 0))

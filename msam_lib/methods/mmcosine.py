@@ -7,8 +7,9 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.options import Positive
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, UnsupportedSetting
+from msam_lib.errors import UnsupportedSetting
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Model, Output, summed
 from msam_lib.models.fusions.additive import ConcatFusion, LateFusion
@@ -37,10 +38,8 @@ class MMCosine(Method):
     caveat = "accuracies of single modalities are of the ordinary logits, not of the cosines"
     paper_options: ClassVar = {"CREMA-D (released)": {"scale": 10.0}}
 
-    def __init__(self, scale: float = 10.0) -> None:
+    def __init__(self, scale: Positive = 10.0) -> None:
         super().__init__()
-        if not scale > 0:
-            raise MsamError(f"scale={scale}; it must be positive. Try 10.")
         self.scale = scale
 
     def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:

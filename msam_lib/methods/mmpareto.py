@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
+from msam_lib._utils.options import Choice, Positive
 from msam_lib._utils.vectors import flat, unflat
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import gradients, trainable
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
@@ -44,18 +44,19 @@ class MMPareto(Method):
     """
 
     tasks = KINDS
+    trained_encoders = True
     reference = "Wei and Hu, ICML 2024, arXiv 2405.17730"
     graph_use = "twice"
     passes = "1 forward, 2 backward"
     requires = frozenset({"unimodal_logits"})
     paper_options: ClassVar = {"CREMA-D": {"gamma": 1.5}}
 
-    def __init__(self, gamma: float = 1.5, variant: str = "paper") -> None:
+    def __init__(
+        self,
+        gamma: Positive = 1.5,
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
+    ) -> None:
         super().__init__()
-        if not gamma > 0:
-            raise MsamError(f"gamma={gamma}; the factor must be positive.")
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
         self.gamma, self.variant = gamma, variant
 
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:

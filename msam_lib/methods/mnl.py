@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.base import Model, Output
 from msam_lib.models.multimodal import split
@@ -43,11 +43,8 @@ class MNL(Method):
     caveat = "written after the released code; the paper's equations were not at hand"
     paper_options: ClassVar = {"MVSA": {"lam": 0.7}}
 
-    def __init__(self, lam: float = 0.7, guidance: float = 1.0) -> None:
+    def __init__(self, lam: AtLeastZero = 0.7, guidance: AtLeastZero = 1.0) -> None:
         super().__init__()
-        for name, value in (("lam", lam), ("guidance", guidance)):
-            if not value >= 0:
-                raise MsamError(f"{name}={value}; the weight must be 0 or larger.")
         self.lam, self.guidance = lam, guidance
         self.additive = True
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from msam_lib._utils.options import ShareBelowOne
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Inputs, Model, Output
 from msam_lib.tasks import KINDS
@@ -36,10 +36,8 @@ class ModalityDropout(Method):
     reference = "a control, after Neverova et al., T-PAMI 2016, arXiv 1501.00102"
     neutral: ClassVar = {"probability": 0.0}
 
-    def __init__(self, probability: float = 0.3) -> None:
+    def __init__(self, probability: ShareBelowOne = 0.3) -> None:
         super().__init__()
-        if not 0 <= probability < 1:
-            raise MsamError(f"probability={probability}; at least 0 and less than 1. Try 0.3.")
         self.probability = probability
 
     def compute(self, model: Model, batch: Batch) -> tuple[Output, Tensor]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from msam_lib._utils.options import AtLeastZero, Choice
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
+from msam_lib.errors import UnsupportedSetting
 from msam_lib.methods._gradients import backward, trainable
 from msam_lib.methods._perturbation import ascent, displaced, momentum_of
 from msam_lib.methods.base import Logs, Method
@@ -40,12 +41,12 @@ class MomentumSAM(Method):
     neutral: ClassVar = {"rho": 0.0}
     paper_options: ClassVar = {"CIFAR-100 (released default)": {"rho": 0.3}}
 
-    def __init__(self, rho: float = 0.3, sign: str = "minus") -> None:
+    def __init__(
+        self,
+        rho: AtLeastZero = 0.3,
+        sign: Annotated[str, Choice(SIGNS)] = "minus",
+    ) -> None:
         super().__init__()
-        if not rho >= 0:
-            raise MsamError(f"rho={rho}; the radius must be 0 or larger.")
-        if sign not in SIGNS:
-            raise unknown_name("sign", sign, SIGNS)
         self.rho, self.sign = rho, sign
 
     def differentiate(self, model: Model, batch: Batch, optimizer: Optimizer | None) -> Logs:

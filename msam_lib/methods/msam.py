@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Choice, Share, ShareBelowOne
+from msam_lib.contributions.shares import HOWS
+from msam_lib.contributions.values import VALUES
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
-from msam_lib.methods._dominance import Dominance
+from msam_lib.errors import UnsupportedSetting, unknown_name
+from msam_lib.methods._dominance import FEATURES, Dominance
 from msam_lib.methods._gradients import (
     backward,
     gradients,
@@ -81,28 +85,24 @@ class MSAM(Method):
     """
 
     tasks = KINDS
+    separate_encoders = True
     reference = "Nowdeh et al., NeurIPS 2025, arXiv 2510.24919"
     passes = "2 forward, 2 backward; with ascent='momentum' 1 and 1"
     neutral: ClassVar = {"rho": 0.0}
 
     def __init__(
         self,
-        rho: float = 0.05,
-        reading: str = "literal",
-        value: str = "task",
-        contribution: str = "clip",
-        smoothing: float = 0.0,
-        ascent: str = "gradient",
+        rho: AtLeastZero = 0.05,
+        reading: Annotated[str, Choice(READINGS)] = "literal",
+        value: Annotated[str, Choice(VALUES)] | Callable[..., Tensor] = "task",
+        contribution: Annotated[str, Choice(HOWS)] = "clip",
+        smoothing: ShareBelowOne = 0.0,
+        ascent: Annotated[str, Choice(ASCENTS)] = "gradient",
         target: str = "dominant",
-        mixing: float | None = None,
-        features: str = "evaluation",
+        mixing: Share | None = None,
+        features: Annotated[str, Choice(FEATURES)] = "evaluation",
     ) -> None:
         super().__init__()
-        for what, given, known in (("reading", reading, READINGS), ("ascent", ascent, ASCENTS)):
-            if given not in known:
-                raise unknown_name(what, given, known)
-        if not rho >= 0:
-            raise MsamError(f"rho={rho}; the radius must be 0 or larger.")
         if reading == "unimodal_loss" and ascent == "momentum":
             raise UnsupportedSetting(
                 "reading='unimodal_loss' needs the gradient of L_d for its ascent, which "

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from msam_lib._utils.options import Count, ShareBelowOne
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import own_parameters
 from msam_lib.methods._scores import Scores, modality_scores, on_split
 from msam_lib.methods._state import Memory
@@ -54,12 +54,8 @@ class MSES(Method):
         "CREMA-D (AGM's code)": {"patience": 80},
     }
 
-    def __init__(self, patience: int | None = 10, smoothing: float = 0.6) -> None:
+    def __init__(self, patience: Count | None = 10, smoothing: ShareBelowOne = 0.6) -> None:
         super().__init__()
-        if patience is not None and patience < 1:
-            raise MsamError(f"patience={patience}; at least 1 epoch, or None.")
-        if not 0 <= smoothing < 1:
-            raise MsamError(f"smoothing={smoothing}; at least 0 and less than 1.")
         self.patience, self.smoothing = patience, smoothing
         self.memory = Memory(raw={}, best={}, since={}, kept={}, stopped=[])
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch.optim import Optimizer
 
+from msam_lib._utils.options import AtLeastZero, Choice, Count
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, unknown_name
+from msam_lib.errors import unknown_name
 from msam_lib.methods._gradients import grads_of, own_parameters
 from msam_lib.methods._scores import Scores, modality_scores, on_split
 from msam_lib.methods._state import Memory
@@ -56,18 +57,11 @@ class MSLR(Method):
 
     def __init__(
         self,
-        rates: Mapping[str, float] | None = None,
-        strategy: str = "dynamic",
-        window: int = 5,
+        rates: Mapping[str, AtLeastZero] | None = None,
+        strategy: Annotated[str, Choice(STRATEGIES)] = "dynamic",
+        window: Count = 5,
     ) -> None:
         super().__init__()
-        if strategy not in STRATEGIES:
-            raise unknown_name("strategy", strategy, STRATEGIES)
-        if window < 1:
-            raise MsamError(f"window={window}; at least 1 epoch.")
-        for m, rate in (rates or {}).items():
-            if not rate >= 0:
-                raise MsamError(f"rates[{m!r}]={rate}; a rate must be 0 or larger.")
         self.rates, self.strategy, self.window = rates, strategy, window
         self.memory = Memory(accuracies={})
 

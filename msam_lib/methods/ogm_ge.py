@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from msam_lib._utils.options import AtLeastZero, Choice, WholeNumber
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, unknown_name
+from msam_lib.errors import MsamError
 from msam_lib.methods._scores import Scores, modality_scores
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
@@ -57,18 +58,14 @@ class OGMGE(Method):
 
     def __init__(
         self,
-        alpha: float = 0.8,
+        alpha: AtLeastZero = 0.8,
         ge: bool = True,
-        window: tuple[int, int] = (0, 50),
-        variant: str = "paper",
+        window: tuple[WholeNumber, WholeNumber] = (0, 50),
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        if not alpha >= 0:
-            raise MsamError(f"alpha={alpha}; the strength must be 0 or larger.")
-        if len(window) != 2 or window[0] > window[1]:
+        if window[0] > window[1]:
             raise MsamError(f"window={window}; (first epoch, last epoch), for example (0, 50).")
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
         self.alpha, self.ge, self.window, self.variant = alpha, ge, tuple(window), variant
         self.memory = Memory(epoch=None)
         self.coefficients: dict[str, Tensor] = {}  # of the last step, for the logs

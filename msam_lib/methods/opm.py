@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from msam_lib._utils.options import AtLeastZero, Share, WholeNumber
 from msam_lib._utils.world import world
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, Output
@@ -57,16 +57,13 @@ class OPM(Method):
     }
 
     def __init__(
-        self, q_base: float = 0.5, lam: float = 0.5, execute: float = 0.7, warmup: int = 6
+        self,
+        q_base: Share = 0.5,
+        lam: AtLeastZero = 0.5,
+        execute: Share = 0.7,
+        warmup: WholeNumber = 6,
     ) -> None:
         super().__init__()
-        for name, value in (("q_base", q_base), ("execute", execute)):
-            if not 0 <= value <= 1:
-                raise MsamError(f"{name}={value}; a probability between 0 and 1.")
-        if not lam >= 0:
-            raise MsamError(f"lam={lam}; the strength must be 0 or larger. Try 0.5.")
-        if warmup < 0:
-            raise MsamError(f"warmup={warmup}; 0 or more epochs.")
         self.q_base, self.lam, self.execute, self.warmup = q_base, lam, execute, warmup
         self.memory = Memory(epoch=None)
         self.probabilities: dict[str, Tensor] = {}  # of the last step, for the logs

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Choice, Range, ShareBelowOne, WholeNumber
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
 from msam_lib.data.loader import BatchLoader
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.base import Model, Output
@@ -56,23 +56,14 @@ class PMR(Method):
 
     def __init__(
         self,
-        alpha: float = 1.0,
-        entropy: float = 0.1,
-        entropy_epochs: int = 5,
-        momentum: float = 0.2,
-        share: float = 0.1,
-        variant: str = "paper",
+        alpha: AtLeastZero = 1.0,
+        entropy: AtLeastZero = 0.1,
+        entropy_epochs: WholeNumber = 5,
+        momentum: ShareBelowOne = 0.2,
+        share: Annotated[float, Range(most=1, above=0)] = 0.1,
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        for name, value in (("alpha", alpha), ("entropy", entropy)):
-            if not value >= 0:
-                raise MsamError(f"{name}={value}; the weight must be 0 or larger.")
-        if not 0 <= momentum < 1:
-            raise MsamError(f"momentum={momentum}; at least 0 and less than 1.")
-        if not 0 < share <= 1:
-            raise MsamError(f"share={share}; larger than 0 and at most 1.")
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
         self.alpha, self.entropy, self.entropy_epochs = alpha, entropy, entropy_epochs
         self.momentum, self.share, self.variant = momentum, share, variant
         self.memory = Memory(epoch=0, known=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Choice, Count, WholeNumber
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, unknown_name
+from msam_lib.errors import MsamError
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model, Output
@@ -57,25 +58,17 @@ class ReconBoost(Method):
 
     def __init__(
         self,
-        stage_epochs: int = 1,
-        joint_epochs: int = 1,
-        w1: float = 5.0,
-        w2: float = 1.0,
-        agreement: float = 0.5,
+        stage_epochs: Count = 1,
+        joint_epochs: WholeNumber = 1,
+        w1: AtLeastZero = 5.0,
+        w2: AtLeastZero = 1.0,
+        agreement: AtLeastZero = 0.5,
         rate: float = 1.0,
-        variant: str = "paper",
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        if stage_epochs < 1 or joint_epochs < 0:
-            raise MsamError(
-                f"stage_epochs={stage_epochs}, joint_epochs={joint_epochs}; at least 1 and 0."
-            )
-        if not w1 >= w2 >= 0:
+        if w1 < w2:
             raise MsamError(f"w1={w1}, w2={w2}; w1 >= w2 >= 0, or the true class is unlearnt.")
-        if not agreement >= 0:
-            raise MsamError(f"agreement={agreement}; it must be 0 or larger.")
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
         self.stage_epochs, self.joint_epochs = stage_epochs, joint_epochs
         self.w1, self.w2, self.agreement, self.rate = w1, w2, agreement, rate
         self.variant = variant

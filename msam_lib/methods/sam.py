@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
+from msam_lib._utils.options import AtLeastZero
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
 from msam_lib.methods._gradients import backward, forget, grads_of, trainable, with_gradient
 from msam_lib.methods._perturbation import SecondPass, adaptive_ascent, ascent
 from msam_lib.methods.base import Logs, Method
@@ -36,10 +36,8 @@ class SAM(Method):
     passes = "2 forward, 2 backward"
     neutral: ClassVar = {"rho": 0.0}
 
-    def __init__(self, rho: float = 0.05) -> None:
+    def __init__(self, rho: AtLeastZero = 0.05) -> None:
         super().__init__()
-        if not rho >= 0:
-            raise MsamError(f"rho={rho}; the radius must be 0 or larger.")
         self.rho = rho
 
     def perturbation(self, parameters: list[nn.Parameter]) -> list[Tensor]:
@@ -79,7 +77,7 @@ class ASAM(SAM):
     tasks = KINDS
     reference = "Kwon et al., ICML 2021, arXiv 2102.11600"
 
-    def __init__(self, rho: float = 0.5, eta: float = 0.01) -> None:
+    def __init__(self, rho: AtLeastZero = 0.5, eta: AtLeastZero = 0.01) -> None:
         super().__init__(rho)
         self.eta = eta
 

@@ -4,17 +4,17 @@ others.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Choice, WholeNumber
 from msam_lib._utils.world import world
 from msam_lib.contributions.measure import coalition_logits
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
 from msam_lib.data.containers import Batch, MultimodalDataset
 from msam_lib.data.loader import BatchLoader, Copies
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Inputs, Model, Output
 from msam_lib.models.contexts import evaluating
@@ -57,20 +57,12 @@ class SampleValuation(Method):
 
     def __init__(
         self,
-        warmup: int | None = 3,
-        level: str = "sample",
-        strength: float = 1.0,
-        zero: str = "features",
+        warmup: WholeNumber | None = 3,
+        level: Annotated[str, Choice(LEVELS)] = "sample",
+        strength: AtLeastZero = 1.0,
+        zero: Annotated[str, Choice(ZEROS)] = "features",
     ) -> None:
         super().__init__()
-        if warmup is not None and warmup < 0:
-            raise MsamError(f"warmup={warmup}; 0 or more epochs, or None.")
-        if level not in LEVELS:
-            raise unknown_name("level", level, LEVELS)
-        if not strength >= 0:
-            raise MsamError(f"strength={strength}; it must be 0 or larger.")
-        if zero not in ZEROS:
-            raise unknown_name("zero", zero, ZEROS)
         self.warmup, self.level, self.strength, self.zero = warmup, level, strength, zero
         self._copies: tuple[int, Copies] | None = None  # of this epoch, after so many samples
 

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msam_lib._utils.options import AtLeastZero, Count, Positive
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError
-from msam_lib.methods._teachers import Teachers, check_teaching
+from msam_lib.methods._teachers import Teachers
 from msam_lib.methods.base import Method, Task
 from msam_lib.models.base import Model, Output, summed
 from msam_lib.tasks import KINDS
@@ -50,12 +50,12 @@ class UMT(Method):
     teachers: Teachers
 
     def __init__(
-        self, weight: float = 10.0, teacher_epochs: int = 20, teacher_lr: float = 3e-3
+        self,
+        weight: AtLeastZero = 10.0,
+        teacher_epochs: Count = 20,
+        teacher_lr: Positive = 3e-3,
     ) -> None:
         super().__init__()
-        if not weight >= 0:
-            raise MsamError(f"weight={weight}; it must be 0 or larger. Try 10.")
-        check_teaching(teacher_epochs, teacher_lr)
         self.weight, self.teacher_epochs, self.teacher_lr = weight, teacher_epochs, teacher_lr
 
     def setup(self, model: Model, task: Task | None = None) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from msam_lib._utils.options import AtLeastZero, Choice, Count, Range
 from msam_lib._utils.vectors import flat, unflat
 from msam_lib._utils.world import world
 from msam_lib.data.containers import Batch
-from msam_lib.errors import MsamError, unknown_name
 from msam_lib.methods._gradients import (
     backward,
     forget,
@@ -86,25 +86,15 @@ class XSAM(Method):
 
     def __init__(
         self,
-        rho: float = 0.05,
-        alpha: float = 0.2,
-        period: int = 5,
-        iterations: int = 5,
-        projection: str = "normalised",
+        rho: AtLeastZero = 0.05,
+        alpha: Annotated[float, Range(0, 2)] = 0.2,
+        period: Count = 5,
+        iterations: Count = 5,
+        projection: Annotated[str, Choice(PROJECTIONS)] = "normalised",
         normalise: bool = True,
-        variant: str = "paper",
+        variant: Annotated[str, Choice(VARIANTS)] = "paper",
     ) -> None:
         super().__init__()
-        if not rho >= 0:
-            raise MsamError(f"rho={rho}; the radius must be 0 or larger.")
-        if not 0 <= alpha <= 2:
-            raise MsamError(f"alpha={alpha}; the strength lies between 0 and 2.")
-        if period < 1 or iterations < 1:
-            raise MsamError(f"period={period}, iterations={iterations}; both must be at least 1.")
-        if projection not in PROJECTIONS:
-            raise unknown_name("projection", projection, PROJECTIONS)
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
         self.rho, self.alpha, self.period, self.iterations = rho, alpha, period, iterations
         self.projection, self.normalise, self.variant = projection, normalise, variant
         self.register_buffer("leading", torch.zeros(0))

@@ -6,10 +6,10 @@
 ['fusion', 'x1', 'x2']
 """
 
+from msam_lib._utils.settings import ENCODERS
 from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import RandomState, evaluating, frozen_statistics
 from msam_lib.models.encoders import (
-    ENCODERS,
     MLP,
     ResNet18,
     SmallCNN,

@@ -9,6 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Count
+from msam_lib._utils.settings import EncoderName
 from msam_lib.data.containers import DataSplits, Modality
 from msam_lib.errors import MsamError, UnsupportedSetting
 from msam_lib.models.base import Model, Output, summed
@@ -149,9 +152,9 @@ def build_model(
     data: DataSplits | Mapping[str, Modality],
     fusion: str = "late",
     *,
-    classes: int | None = None,
-    encoder: str | Mapping[str, str] = "auto",
-    width: int = 16,
+    classes: Count | None = None,
+    encoder: EncoderName | Mapping[str, EncoderName] = "auto",
+    width: Count = 16,
     unimodal_heads: bool = False,
     **fusion_options: object,
 ) -> MultimodalModel:
@@ -172,6 +175,7 @@ def build_model(
     >>> model({"x1": torch.ones(4, 5), "x2": torch.ones(4, 3)}).logits.shape
     torch.Size([4, 2])
     """
+    check_arguments(build_model, locals())
     specs = data.modalities if isinstance(data, DataSplits) else data
     if isinstance(data, DataSplits):
         classes = data.task.outputs

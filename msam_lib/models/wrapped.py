@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -28,8 +30,6 @@ class WrappedModel(Model):
         encoders: Mapping[str, nn.Module] | None,
     ) -> None:
         super().__init__(modalities)
-        if call not in CALLS:
-            raise unknown_name("call style", call, CALLS)
         self.module, self.call = module, call
         # By identity: names inside an encoder differ from those in the module.
         self._own = {m: {id(p) for p in e.parameters()} for m, e in (encoders or {}).items()}
@@ -47,6 +47,10 @@ class WrappedModel(Model):
         if self.micro_sizes:
             return Output(in_parts(self, self.module, self._logits, *x.values()))
         out = self._answer(*x.values())
+        logits = out.logits if isinstance(out, Output) else out
+        n = len(next(iter(x.values())))
+        if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != n:
+            raise _not_logits(logits, n)
         return out if isinstance(out, Output) else Output(out)
 
     def _answer(self, *inputs: Tensor) -> Tensor | Output:
@@ -78,6 +82,55 @@ class WrappedModel(Model):
         return out
 
 
+def _check_wrap(
+    module: Any, modalities: Any, call: Any, encoders: Mapping[str, nn.Module] | None
+) -> None:
+    """Raise where the arguments of `wrap` do not fit each other."""
+    if not isinstance(module, nn.Module):
+        raise MsamError(f"module is a {type(module).__name__}; give an nn.Module.")
+    names = [] if isinstance(modalities, str) else list(modalities)
+    wrong = not names or len(set(names)) != len(names)
+    if wrong or not all(isinstance(m, str) and m and m != "fusion" for m in names):
+        raise MsamError(
+            f"modalities={modalities!r}; give a list of different names (not 'fusion'), for "
+            "example ['audio', 'visual']."
+        )
+    if call not in CALLS:
+        raise unknown_name("call style", call, CALLS)
+    taken = inspect.signature(module.forward).parameters
+    kinds = {p.kind for p in taken.values()}
+    if call == "kwargs" and inspect.Parameter.VAR_KEYWORD not in kinds:
+        for m in names:
+            if m not in taken:
+                raise unknown_name("modality: the module's forward has no argument", m, taken)
+    if call == "args" and inspect.Parameter.VAR_POSITIONAL not in kinds and len(names) > len(taken):
+        raise MsamError(
+            f"modalities={names}; the module's forward takes {len(taken)} argument(s): "
+            f"{', '.join(taken)}. Name as many, or use call='dict'."
+        )
+    own = {id(p) for p in module.parameters()}
+    for m, encoder in (encoders or {}).items():
+        if m not in names:
+            raise unknown_name("modality of encoders", m, names)
+        if not isinstance(encoder, nn.Module) or not own >= {id(p) for p in encoder.parameters()}:
+            raise MsamError(
+                f"encoders[{m!r}] is a {type(encoder).__name__} that is no part of the module; "
+                "give a sub-module, for example encoders={" + repr(m) + ": module.branch}."
+            )
+
+
+def _not_logits(out: Any, n: int) -> MsamError:
+    """The error for a module that returns something else than logits (N, C)."""
+    if isinstance(out, Tensor):
+        what = f"a tensor of shape {tuple(out.shape)} for {n} samples"
+    else:
+        what = f"a {type(out).__name__}"
+    return MsamError(
+        f"The wrapped module returned {what}; it must return logits (N, C), or an Output. Wrap a "
+        "module whose forward picks them, for example `return self.net(x)[0]`."
+    )
+
+
 def wrap(
     module: nn.Module,
     modalities: Sequence[str],
@@ -97,11 +150,12 @@ def wrap(
             parameters belong to a modality.
 
     Raises:
-        MsamError: an unknown `call`.
+        MsamError: no module, an unknown `call`, or names that do not fit the module.
 
     >>> import torch
     >>> model = wrap(nn.Bilinear(3, 4, 2), ["x1", "x2"], call="args")
     >>> model({"x1": torch.ones(5, 3), "x2": torch.ones(5, 4)}).logits.shape
     torch.Size([5, 2])
     """
+    _check_wrap(module, modalities, call, encoders)
     return WrappedModel(module, modalities, call, encoders)

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Count
 from msam_lib.contributions.coalitions import coalition_logits
 from msam_lib.contributions.measure import phi_and_shares
 from msam_lib.contributions.shapley import coalition_masks, shapley_from_values
@@ -27,6 +29,7 @@ from msam_lib.data.loader import BatchLoader
 from msam_lib.errors import NonFiniteLoss
 from msam_lib.methods.base import Method
 from msam_lib.models.base import Model
+from msam_lib.models.checks import check_batch, check_outputs, explained
 from msam_lib.models.contexts import evaluating
 from msam_lib.tasks import CLASSIFICATION, Classification, Task
 
@@ -48,7 +51,7 @@ def evaluate(
     *,
     method: Method | None = None,
     task: Task | None = None,
-    batch_size: int | None = None,
+    batch_size: Count | None = None,
     per_class: bool = False,
 ) -> list[Row]:
     """The measurements of a model on a split.
@@ -71,8 +74,11 @@ def evaluate(
         metric's name stands in place of `accuracy`.
 
     Raises:
+        MsamError: inputs and targets do not belong together or do not fit the model.
         NonFiniteLoss: the fused logits hold NaN or infinity.
     """
+    check_arguments(evaluate, locals())
+    task = task or (CLASSIFICATION if method is None else method.task)
     # All 2^M coalitions, or, where these are too many, each modality alone.
     names = tuple(model.modalities)
     exact = len(names) <= EXACT_MODALITIES
@@ -83,8 +89,11 @@ def evaluate(
     with evaluating(model):
         for batch in BatchLoader(data, batch_size):
             batch = batch.to(device)
-            output = model(batch.inputs)
+            check_batch(model, batch, task)
+            with explained(model, batch, task):
+                output = model(batch.inputs)
             logits = output.logits
+            check_outputs(batch.targets, logits.shape[-1], task)
             # Some methods do not predict by a plain forward pass.
             if method is not None and type(method).predict is not Method.predict:
                 logits = method.predict(model, batch)
@@ -97,7 +106,6 @@ def evaluate(
         raise NonFiniteLoss(
             f"the model's outputs are NaN or infinite on {bad} of {len(data)} samples"
         )
-    task = task or (CLASSIFICATION if method is None else method.task)
     # Coalition k holds the modalities of its binary digits, so modality i alone is number 2^i.
     y = data.targets
     rows = [Row("fused", "loss", float(task.loss(logits, y)))]

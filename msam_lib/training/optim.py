@@ -10,19 +10,19 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from msam_lib.errors import MsamError, unknown_name
-
-OPTIMIZERS = ("sgd", "adamw")
-SCHEDULES = ("constant", "step", "cosine")
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import AtLeastZero, Count, Positive, ShareBelowOne, WholeNumber
+from msam_lib._utils.settings import OptimizerName, ScheduleName
+from msam_lib.errors import MsamError
 
 
 def build_optimizer(
     parameters: Iterable[nn.Parameter],
-    name: str = "sgd",
+    name: OptimizerName = "sgd",
     *,
-    lr: float = 0.05,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-4,
+    lr: Positive = 0.05,
+    momentum: ShareBelowOne = 0.9,
+    weight_decay: AtLeastZero = 1e-4,
 ) -> Optimizer:
     """An optimizer by name.
 
@@ -34,10 +34,9 @@ def build_optimizer(
         weight_decay: of the optimizer.
 
     Raises:
-        MsamError: an unknown name.
+        MsamError: an unknown name, or a value that is not allowed.
     """
-    if name not in OPTIMIZERS:
-        raise unknown_name("optimizer", name, OPTIMIZERS)
+    check_arguments(build_optimizer, locals())
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
     return torch.optim.AdamW(parameters, lr=lr, betas=(momentum, 0.999), weight_decay=weight_decay)
@@ -45,12 +44,12 @@ def build_optimizer(
 
 def build_schedule(
     optimizer: Optimizer,
-    name: str = "constant",
+    name: ScheduleName = "constant",
     *,
-    steps: int,
-    warmup: int = 0,
-    period: int = 0,
-    factor: float = 0.1,
+    steps: Count,
+    warmup: WholeNumber = 0,
+    period: WholeNumber = 0,
+    factor: Positive = 0.1,
 ) -> LambdaLR:
     """A learning-rate schedule by name, counted in optimizer steps.
 
@@ -64,10 +63,9 @@ def build_schedule(
         factor: for `"step"`, of each drop.
 
     Raises:
-        MsamError: an unknown name, or a period that is not allowed.
+        MsamError: an unknown name, or a value that is not allowed.
     """
-    if name not in SCHEDULES:
-        raise unknown_name("schedule", name, SCHEDULES)
+    check_arguments(build_schedule, locals())
     if name == "step" and period < 1:
         raise MsamError(
             f"period={period}; schedule 'step' needs the number of steps between two drops."

@@ -11,11 +11,13 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from msam_lib._utils.arguments import check_arguments, checked
+from msam_lib._utils.options import Count
 from msam_lib._utils.progress import progress_bar
 from msam_lib._utils.reproducibility import pick_device, pick_precision
 from msam_lib._utils.world import world
 from msam_lib.data.containers import DataSplits
-from msam_lib.errors import MsamError, NonFiniteLoss
+from msam_lib.errors import NonFiniteLoss
 from msam_lib.methods.base import Logs, Method
 from msam_lib.models.base import Model
 from msam_lib.training._step_logs import StepLogs
@@ -29,6 +31,7 @@ OnStep = Callable[[int, Logs], None]
 Probe = Callable[[nn.Module, int, Loaders], Iterable[Row]]
 
 
+@checked
 class Trainer:
     """Trains a model with a method, measures after each epoch, keeps a run directory, resumes it.
 
@@ -87,7 +90,7 @@ class Trainer:
         self.history = run.history() if run is not None and world.first else History()
         self.epoch = self.steps = 0
 
-    def fit(self, epochs: int) -> History:
+    def fit(self, epochs: Count) -> History:
         """Train until `epochs` epochs are done in all, going on from the run's checkpoint if it has
         one.
 
@@ -97,8 +100,7 @@ class Trainer:
             RunDamaged: a file of the run is not what was written.
             CannotWrite: the disk is full, or the run directory cannot be written.
         """
-        if epochs < 1:
-            raise MsamError(f"epochs={epochs}; at least 1 is needed.")
+        check_arguments(Trainer.fit, {"epochs": epochs})
         with self.run.lock() if self.run is not None and world.first else nullcontext():
             return self._fit(epochs)
 

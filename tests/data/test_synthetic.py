@@ -59,7 +59,7 @@ def test_any_number_of_modalities_and_any_choice_of_them():
         ({"n_classes": 1}, "n_classes=1"),
         ({"redundancy": 1.5}, "redundancy=1.5"),
         ({"synergy": -0.1}, "synergy=-0.1"),
-        ({"snr": (-1.0,)}, "signal-to-noise"),
+        ({"snr": (-1.0,)}, "snr=.-1.0,.: give a number, 0 or larger"),
         ({"n_modalities": 0}, "n_modalities=0"),
     ],
 )

@@ -16,10 +16,10 @@ from tests.helpers import make_batch, make_model
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ({"samples": 0}, r"samples=0; use a number from 1, or None"),
-        ({"batch_size": 0}, r"batch_size=0; use a number from 1"),
+        ({"samples": 0}, r"samples=0: give a whole number, 1 or larger; or None"),
+        ({"batch_size": 0}, r"batch_size=0: give a whole number, 1 or larger"),
         ({"mode": "training"}, r"'training'. Did you mean 'train'"),
-        ({"loss": "mse"}, r"loss='mse'; use a function"),
+        ({"loss": "mse"}, r"loss='mse': give a function"),
     ],
 )
 def test_errors_name_the_value_and_what_is_allowed(argument, message):

@@ -122,7 +122,7 @@ def test_the_first_choice_follows_the_decay():
     ("options", "message"),
     [
         ({"rho": -1}, "rho=-1"),
-        ({"alpha": 2}, "alpha=2; it must be between 0 and 1"),
+        ({"alpha": 2}, "alpha=2: give a number, between 0 and 1"),
         ({"beta": 1}, "beta=1"),
         ({"variant": "code"}, "Available: paper, released"),
     ],

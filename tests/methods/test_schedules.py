@@ -188,7 +188,7 @@ def test_epochs_make_a_difference_and_resume(name, tmp_path):
     ("name", "options", "message"),
     [
         ("mslr", {"strategy": "kept"}, "Did you mean 'keep'"),
-        ("mslr", {"rates": {"x1": -1.0}}, "rates\\['x1'\\]=-1.0"),
+        ("mslr", {"rates": {"x1": -1.0}}, "rates={'x1': -1.0}"),
         ("mslr", {"window": 0}, "window=0"),
         ("miles", {"factor": 2.0}, "factor=2.0"),
         ("miles", {"threshold": -0.1}, "threshold=-0.1"),

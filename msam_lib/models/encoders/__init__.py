@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import math
 
+from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Count
+from msam_lib._utils.settings import ENCODERS, EncoderName
 from msam_lib.data.containers import Modality
-from msam_lib.errors import MsamError, unknown_name
+from msam_lib.errors import MsamError
 from msam_lib.models.encoders.base import MLP, Encoder
 from msam_lib.models.encoders.convolutional import FrameMean, ResNet18, SmallCNN
 from msam_lib.models.encoders.transformers import TokenEncoder, TransformerEncoder
@@ -25,10 +28,8 @@ __all__ = [
     "build_encoder",
 ]
 
-ENCODERS = ("small_cnn", "resnet18", "mlp", "transformer", "deep_transformer", "tokens")
 
-
-def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) -> Encoder:
+def build_encoder(modality: Modality, kind: EncoderName = "auto", *, width: Count = 16) -> Encoder:
     """The encoder for one modality; `"auto"` chooses by `modality.kind`.
 
     Args:
@@ -46,12 +47,11 @@ def build_encoder(modality: Modality, kind: str = "auto", *, width: int = 16) ->
     >>> build_encoder(Modality("image", (1, 8, 8)), width=4).dim
     16
     """
+    check_arguments(build_encoder, locals())
     automatic = dict.fromkeys(("image", "video", "spectrogram"), "small_cnn") | {"vector": "mlp"}
     automatic |= {"sequence": "transformer", "characters": "tokens"}
     if kind == "auto":
         kind = automatic[modality.kind]
-    if kind not in ENCODERS:
-        raise unknown_name("encoder", kind, [*ENCODERS, "auto"])
     if modality.kind == "video" and kind in ("small_cnn", "resnet18"):
         return FrameMean(build_encoder(Modality("image", modality.shape[1:]), kind, width=width))
     # Dimensions of a sample; the MLP flattens any shape.

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from msam_lib._utils.options import Count, ShareBelowOne
 from msam_lib.errors import unknown_name
 from msam_lib.models.base import summed
 from msam_lib.models.fusions.base import Features, Fusion, coalition_sums
@@ -48,9 +49,9 @@ class MaxoutFusion(Fusion):
         dims: Mapping[str, int],
         classes: int,
         *,
-        hidden: tuple[int, int] = (2048, 1024),
-        pieces: int = 2,
-        dropout: float = 0.3,
+        hidden: tuple[Count, Count] = (2048, 1024),
+        pieces: Count = 2,
+        dropout: ShareBelowOne = 0.3,
     ) -> None:
         super().__init__(dims, classes)
         a, b = hidden
@@ -105,7 +106,7 @@ def _largest(x: Tensor, pieces: int) -> Tensor:
 class _Projected(Fusion):
     """Base class of fusions that first project every modality to one size `hidden`."""
 
-    def __init__(self, dims: Mapping[str, int], classes: int, *, hidden: int = 128) -> None:
+    def __init__(self, dims: Mapping[str, int], classes: int, *, hidden: Count = 128) -> None:
         super().__init__(dims, classes)
         self.project = nn.ModuleDict({m: nn.Linear(d, hidden) for m, d in dims.items()})
         self.out = nn.Linear(hidden, classes)
@@ -129,7 +130,7 @@ class GatedFusion(_Projected):
     h = sum_m sigmoid(G_m [h_1, ..., h_M]) * tanh(P_m h_m).
     """
 
-    def __init__(self, dims: Mapping[str, int], classes: int, *, hidden: int = 128) -> None:
+    def __init__(self, dims: Mapping[str, int], classes: int, *, hidden: Count = 128) -> None:
         super().__init__(dims, classes, hidden=hidden)
         self.gates = nn.ModuleDict({m: nn.Linear(sum(dims.values()), hidden) for m in dims})
 
@@ -149,7 +150,12 @@ class FiLMFusion(_Projected):
     """
 
     def __init__(
-        self, dims: Mapping[str, int], classes: int, *, hidden: int = 128, anchor: str | None = None
+        self,
+        dims: Mapping[str, int],
+        classes: int,
+        *,
+        hidden: Count = 128,
+        anchor: str | None = None,
     ) -> None:
         super().__init__(dims, classes, hidden=hidden)
         if anchor is not None and anchor not in dims:

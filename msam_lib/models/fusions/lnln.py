@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.options import Count
 from msam_lib.errors import unknown_name
 from msam_lib.models.fusions.base import Features, Fusion
 
@@ -60,7 +61,7 @@ class LNLNFusion(Fusion):
         classes: int,
         *,
         leading: str | None = None,
-        hidden: int = 64,
+        hidden: Count = 64,
     ) -> None:
         super().__init__(dims, classes)
         self.leading = next(iter(dims)) if leading is None else leading

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msam_lib import catalogue
+from msam_lib._utils.arguments import check_options
 from msam_lib._utils.registry import Registry
 from msam_lib.errors import unknown_name
 from msam_lib.models.fusions.base import Fusion
@@ -22,11 +23,12 @@ def build_fusion(name: str, dims: Mapping[str, int], classes: int, **options: ob
         **options: of the fusion's class.
 
     Raises:
-        MsamError: an unknown name.
+        MsamError: an unknown name or option, or a value that is not allowed.
 
     >>> build_fusion("late", {"x1": 4, "x2": 8}, classes=3).additive
     True
     """
     if name not in FUSIONS:
         raise unknown_name("fusion", name, FUSIONS)
+    check_options(f"fusion {name!r}", FUSIONS[name], options, without=("dims", "classes"))
     return FUSIONS[name](dims, classes, **options)

@@ -1,0 +1,212 @@
+"""What a batch must be for a model: cheap checks for every step, thorough ones for the first, and
+the explanation of an error that a batch caused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from msam_lib._utils.arguments import shown
+from msam_lib.data.containers import Batch
+from msam_lib.errors import MsamError
+from msam_lib.models.base import Model
+from msam_lib.models.contexts import evaluating
+from msam_lib.models.multimodal import MultimodalModel
+from msam_lib.tasks import CLASSIFICATION, Classification, Task
+
+
+def check_model(model: Any) -> None:
+    """Raise a `MsamError` where it is not a `Model`."""
+    if not isinstance(model, Model):
+        raise MsamError(
+            f"model is a {type(model).__name__}; give a MultimodalModel, or "
+            "wrap(module, modalities=[...])."
+        )
+
+
+def check_inputs(model: Model, inputs: Mapping[str, Tensor]) -> int:
+    """The number of samples, where every modality is a tensor of so many; looks at no value.
+
+    Raises:
+        MsamError: a modality is missing, no tensor or of another length; or there are no samples.
+    """
+    if not isinstance(inputs, Mapping):
+        raise MsamError(f"inputs={shown(inputs)}; give a dictionary {{modality: tensor (N, ...)}}.")
+    size = -1
+    for m in model.modalities:
+        x = inputs.get(m)
+        if not isinstance(x, Tensor):
+            if x is None:
+                model.check(inputs)
+            raise MsamError(
+                f"Input {m!r} is a {type(x).__name__}; give a tensor (N, ...), for example "
+                "torch.as_tensor(x)."
+            )
+        n = x.shape[0] if x.dim() else -2
+        if size not in (-1, n) or n < 1:
+            raise _lengths(inputs, size)
+        size = n
+    return size
+
+
+def _lengths(inputs: Mapping[str, Tensor], size: int) -> MsamError:
+    shapes = {m: tuple(x.shape) for m, x in inputs.items() if isinstance(x, Tensor)}
+    return MsamError(
+        f"Inputs have shapes {shapes}; every modality needs the same number N of samples, 1 or "
+        "more, as its first dimension."
+    )
+
+
+def check_batch(model: Model, batch: Batch, task: Task = CLASSIFICATION) -> None:
+    """Raise where inputs and targets do not belong together; looks at no value.
+
+    Raises:
+        MsamError: see `check_inputs`; or the targets are not those of N samples of this task.
+    """
+    n, y = check_inputs(model, batch.inputs), batch.targets
+    if not isinstance(y, Tensor):
+        raise MsamError(
+            f"targets is a {type(y).__name__}; give a tensor (N,) of class indices, for example "
+            "torch.as_tensor(y)."
+        )
+    if not isinstance(task, Classification):
+        task.check(y)
+        if len(y) != n:
+            raise MsamError(
+                f"targets have shape {tuple(y.shape)}; the inputs have {n} samples, and each needs "
+                f"its target: {task.expected()}."
+            )
+        return
+    if y.dtype is not torch.int64:
+        hint = "targets.argmax(1)" if y.dim() == 2 else "targets.long()"
+        raise MsamError(
+            f"targets have dtype {y.dtype} and shape {tuple(y.shape)}; give class indices (N,) of "
+            f"dtype torch.int64, for example {hint}. For labels or numbers, set the method up with "
+            "their task: method.setup(model, Multilabel(L)), or Regression()."
+        )
+    if y.dim() != 1 or y.shape[0] != n:
+        raise MsamError(
+            f"targets have shape {tuple(y.shape)}; the inputs have {n} samples: give class indices "
+            f"({n},), for example targets.flatten()."
+        )
+
+
+def check_values(model: Model, batch: Batch, task: Task = CLASSIFICATION) -> None:
+    """Raise where an input is NaN or infinite, or a target is no class.
+
+    Raises:
+        MsamError: with the number of such samples.
+    """
+    for m in model.modalities:
+        x = batch.inputs[m]
+        if x.is_floating_point() and not bool((good := x.isfinite()).all()):
+            bad = int((~good).flatten(1).any(1).sum()) if x.dim() > 1 else int((~good).sum())
+            raise MsamError(
+                f"Input {m!r} is NaN or infinite in {bad} of {len(x)} samples, which would destroy "
+                "the weights. Leave them out, or replace the values: torch.nan_to_num(x)."
+            )
+    y = batch.targets
+    if y.is_floating_point() and not bool((good := y.isfinite()).all()):
+        raise MsamError(
+            f"targets are NaN or infinite in {int((~good).sum())} of {y.numel()} places. Leave "
+            "these samples out."
+        )
+    if isinstance(model, MultimodalModel):
+        check_outputs(y, model.fusion.classes, task)
+
+
+def check_outputs(targets: Tensor, outputs: int, task: Task) -> None:
+    """Raise where a network with so many outputs cannot answer these targets.
+
+    Raises:
+        MsamError: too few outputs, or another number than the task needs.
+    """
+    if isinstance(task, Classification):
+        check_classes(targets, outputs)
+    elif outputs != task.outputs:
+        raise MsamError(
+            f"The model has {outputs} outputs, {task!r} needs {task.outputs}: build it with "
+            f"classes={task.outputs}."
+        )
+
+
+def check_classes(targets: Tensor, classes: int) -> None:
+    """Raise where a target is not one of the classes 0, 1, ..., C - 1.
+
+    Raises:
+        MsamError: with the targets' range.
+    """
+    low, high = int(targets.min()), int(targets.max())
+    if low < 0 or high >= classes:
+        raise MsamError(
+            f"targets lie between {low} and {high}; the model has {classes} classes: give indices "
+            f"from 0 to {classes - 1}, or build the model with classes={max(high, 1) + 1}."
+        )
+
+
+@contextmanager
+def explained(model: Model, batch: Batch, task: Task = CLASSIFICATION) -> Iterator[None]:
+    """Inside, an error that the batch is the cause of is raised again with its explanation."""
+    try:
+        yield
+    except (MsamError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:
+        cause = _cause(model, batch, task)
+        if cause is None:
+            raise
+        raise cause from error
+
+
+def _cause(model: Model, batch: Batch, task: Task) -> MsamError | None:
+    """What is wrong with a batch that led to an error, if it is the batch."""
+    try:
+        check_batch(model, batch, task)
+        check_values(model, batch, task)
+    except MsamError as found:
+        return found
+    for m in model.modalities:
+        like = _like(model, m)
+        x = batch.inputs[m]
+        if like is not None and x.device != like.device:
+            return MsamError(
+                f"Input {m!r} is on {x.device}, the model on {like.device}; bring both to one: "
+                f"batch.to({str(like.device)!r})."
+            )
+        automatic = torch.is_autocast_enabled(x.device.type)
+        if like is not None and x.dtype != like.dtype and not automatic and _reads_numbers(model):
+            return MsamError(
+                f"Input {m!r} has dtype {x.dtype}, the model {like.dtype}; give x.to({like.dtype}),"
+                " or convert the model."
+            )
+    try:
+        with torch.no_grad(), evaluating(model):
+            logits = model(dict(batch.inputs)).logits
+        check_outputs(batch.targets, logits.shape[-1], task)
+    except MsamError as found:
+        return found
+    except Exception as error:
+        shapes = {m: tuple(x.shape) for m, x in batch.inputs.items()}
+        return MsamError(
+            f"The model cannot read inputs of shapes {shapes}: {shown(str(error))[1:-1]} Give "
+            "inputs of the shapes that it was built for."
+        )
+    return None
+
+
+def _like(model: Model, modality: str) -> nn.Parameter | None:
+    """The first floating-point weight that reads a modality."""
+    module: nn.Module = model
+    if isinstance(model, MultimodalModel):
+        module = model.encoders[modality]
+    return next((p for p in module.parameters() if p.is_floating_point()), None)
+
+
+def _reads_numbers(model: Model) -> bool:
+    """Whether no part of the model looks up symbols, which are integers."""
+    return not any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in model.modules())
