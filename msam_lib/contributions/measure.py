@@ -43,7 +43,7 @@ from msam_lib.contributions.values import (
 )
 from msam_lib.data.containers import Batch
 from msam_lib.models.base import Model
-from msam_lib.models.checks import check_batch, check_classes, check_values, explained
+from msam_lib.models.checks import check_batch, check_classes, check_model, check_values, explained
 
 EXACT_LIMIT = 10
 
@@ -137,7 +137,10 @@ def shapley_contributions(
         MsamError: inputs and targets do not belong together or do not fit the model, or a value
             that is not allowed.
     """
-    check_arguments(shapley_contributions, locals())
+    given = {"value": value, "contribution": contribution, "permutations": permutations}
+    given |= {"seed": seed}
+    check_arguments(shapley_contributions, given)
+    check_model(model)
     batch = Batch(dict(inputs), targets)
     check_batch(model, batch)
     check_values(model, batch)

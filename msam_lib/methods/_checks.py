@@ -21,6 +21,7 @@ from msam_lib.models.checks import (
     check_model,
     check_values,
     explained,
+    rehearse,
 )
 from msam_lib.models.multimodal import MultimodalModel
 
@@ -35,24 +36,25 @@ def checked_step(
     """Around a step: raise where a part does not fit, and explain what a batch is the cause of."""
     seen = _SEEN.get(method)
     first = seen is None or seen[0]() is not model or seen[1] != id(optimizer)
-    check_batch(model, batch)
     with ExitStack() as stack:
         stack.enter_context(explained(model, batch))
         if first:
             check_values(model, batch)
             check_encoders(method, model)
             check_optimizer(method, model, optimizer)
+            if method.several_steps:  # an error must not come between two of them
+                rehearse(model, batch)
             _watch(stack, method, model, batch, optimizer)
         yield
     if first:
         _SEEN[method] = (ref(model), id(optimizer))
 
 
-def check_parts(model: Any, batch: Any) -> None:
+def check_parts(method: Any, model: Any, batch: Any) -> None:
     """Raise where the arguments of a step are of another kind.
 
     Raises:
-        MsamError: no `Model`, no `Batch` and no list of batches.
+        MsamError: no `Model`, no `Batch` and no list of batches; or see `check_batch`.
     """
     check_model(model)
     parts = [batch] if isinstance(batch, Batch) else batch
@@ -61,8 +63,8 @@ def check_parts(model: Any, batch: Any) -> None:
             f"batch is a {type(batch).__name__}; give Batch({{modality: x}}, targets), or a list "
             "of them."
         )
-    for p in parts if len(parts) > 1 else ():
-        check_batch(model, p)
+    for part in parts:
+        check_batch(model, part, numbers="regression" in method.tasks)
 
 
 def check_encoders(method: Any, model: Model) -> None:

@@ -139,7 +139,7 @@ class Method(nn.Module):
         Raises:
             UnsupportedSetting: the optimizer needs a closure, or gradients are sparse.
         """
-        check_parts(model, batch)
+        check_parts(self, model, batch)
         whole, sizes = gathered(batch)
         checks = checked_step(self, model, whole, optimizer)
         with checks, micro_batches(model, sizes), compiled_for(self.graph_use):
@@ -167,7 +167,7 @@ class Method(nn.Module):
                 f"{self!r} takes several optimizer steps per batch, so it has no first half. Call "
                 "step(model, batch, optimizer)."
             )
-        check_parts(model, batch)
+        check_parts(self, model, batch)
         whole, sizes = gathered(batch)
         checks = checked_step(self, model, whole, optimizer)
         with checks, micro_batches(model, sizes), compiled_for(self.graph_use):

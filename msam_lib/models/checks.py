@@ -63,8 +63,12 @@ def _lengths(inputs: Mapping[str, Tensor], size: int) -> MsamError:
     )
 
 
-def check_batch(model: Model, batch: Samples) -> None:
+def check_batch(model: Model, batch: Samples, *, numbers: bool = False) -> None:
     """Raise where inputs and targets do not belong together; looks at no value.
+
+    Args:
+        model, batch: what is checked.
+        numbers: whether targets may be numbers (N,) instead of classes.
 
     Raises:
         MsamError: see `check_inputs`; or the targets are not N whole numbers.
@@ -75,7 +79,7 @@ def check_batch(model: Model, batch: Samples) -> None:
             f"targets is a {type(y).__name__}; give a tensor (N,) of class indices, for example "
             "torch.as_tensor(y)."
         )
-    if y.dtype is not torch.int64:
+    if y.dtype is not torch.int64 and not (numbers and y.is_floating_point()):
         hint = "targets.argmax(1)" if y.dim() == 2 else "targets.long()"
         raise MsamError(
             f"targets have dtype {y.dtype} and shape {tuple(y.shape)}; give class indices (N,) of "
@@ -107,11 +111,13 @@ def check_values(model: Model, batch: Samples) -> None:
 
 
 def check_classes(targets: Tensor, classes: int) -> None:
-    """Raise where a target is not one of the classes 0, 1, ..., C - 1.
+    """Raise where a target is not one of the classes 0, 1, ..., C - 1; numbers are none.
 
     Raises:
         MsamError: with the targets' range.
     """
+    if targets.is_floating_point():
+        return
     low, high = int(targets.min()), int(targets.max())
     if low < 0 or high >= classes:
         raise MsamError(
@@ -137,7 +143,7 @@ def explained(model: Model, batch: Samples) -> Iterator[None]:
 def _cause(model: Model, batch: Samples) -> MsamError | None:
     """What is wrong with a batch that led to an error, if it is the batch."""
     try:
-        check_batch(model, batch)
+        check_batch(model, batch, numbers=True)
         check_values(model, batch)
     except MsamError as found:
         return found
@@ -156,9 +162,7 @@ def _cause(model: Model, batch: Samples) -> MsamError | None:
                 " or convert the model."
             )
     try:
-        with torch.no_grad(), evaluating(model):
-            logits = model(dict(batch.inputs)).logits
-        check_classes(batch.targets, logits.shape[-1])
+        rehearse(model, batch)
     except MsamError as found:
         return found
     except Exception as error:
@@ -168,6 +172,17 @@ def _cause(model: Model, batch: Samples) -> MsamError | None:
             "inputs of the shapes that it was built for."
         )
     return None
+
+
+def rehearse(model: Model, batch: Samples) -> None:
+    """Predict the batch in evaluation mode, which changes nothing, for the errors of it.
+
+    Raises:
+        MsamError: a target is no class; any other error is the model's own.
+    """
+    with torch.no_grad(), evaluating(model):
+        logits = model(dict(batch.inputs)).logits
+    check_classes(batch.targets, logits.shape[-1])
 
 
 def _like(model: Model, modality: str) -> nn.Parameter | None:
