@@ -44,7 +44,13 @@ from msam_lib.contributions.values import (
 )
 from msam_lib.data.containers import Batch
 from msam_lib.models.base import Model
-from msam_lib.models.checks import check_batch, check_outputs, check_values, explained
+from msam_lib.models.checks import (
+    check_batch,
+    check_model,
+    check_outputs,
+    check_values,
+    explained,
+)
 from msam_lib.tasks import CLASSIFICATION, Task
 
 EXACT_LIMIT = 10
@@ -146,7 +152,10 @@ def shapley_contributions(
         MsamError: inputs and targets do not belong together or do not fit the model, or a value
             that is not allowed.
     """
-    check_arguments(shapley_contributions, locals())
+    given = {"value": value, "contribution": contribution, "permutations": permutations}
+    given |= {"seed": seed}
+    check_arguments(shapley_contributions, given)
+    check_model(model)
     batch = Batch(dict(inputs), targets)
     check_batch(model, batch, task)
     check_values(model, batch, task)

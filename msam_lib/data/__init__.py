@@ -6,7 +6,7 @@ Every data set has a row in `msam_lib.catalogue`; its module is imported when it
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 

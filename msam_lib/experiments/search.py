@@ -46,7 +46,7 @@ def trials(case: Case, lr: float, budget: int = BUDGET) -> list[tuple[float, dic
     """
     method, options = case
     if budget not in (3, 6, 9):
-        raise MsamError(f"budget={budget}; 3, 6 or 9 trials per method.")
+        raise MsamError(f"budget={budget}; give 3, 6 or 9, the trials per method.")
     rates = (2 * lr, lr, lr / 3)
     row = METHODS[method]
     # Nothing else to search: the whole budget goes into learning rates.

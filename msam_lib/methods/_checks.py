@@ -21,6 +21,7 @@ from msam_lib.models.checks import (
     check_outputs,
     check_values,
     explained,
+    rehearse,
 )
 from msam_lib.models.multimodal import MultimodalModel
 from msam_lib.tasks import Task
@@ -36,13 +37,14 @@ def checked_step(
     """Around a step: raise where a part does not fit, and explain what a batch is the cause of."""
     seen = _SEEN.get(method)
     first = seen is None or seen[0]() is not model or seen[1] != id(optimizer)
-    check_batch(model, batch, method.task)
     with ExitStack() as stack:
         stack.enter_context(explained(model, batch, method.task))
         if first:
             check_values(model, batch, method.task)
             check_encoders(method, model)
             check_optimizer(method, model, optimizer)
+            if method.several_steps:  # an error must not come between two of them
+                rehearse(model, batch, method.task)
             _watch(stack, method, model, batch, optimizer)
         yield
     if first:
@@ -53,7 +55,7 @@ def check_parts(model: Any, batch: Any, task: Task) -> None:
     """Raise where the arguments of a step are of another kind.
 
     Raises:
-        MsamError: no `Model`, no `Batch` and no list of batches.
+        MsamError: no `Model`, no `Batch` and no list of batches; or see `check_batch`.
     """
     check_model(model)
     parts = [batch] if isinstance(batch, Batch) else batch
@@ -62,8 +64,8 @@ def check_parts(model: Any, batch: Any, task: Task) -> None:
             f"batch is a {type(batch).__name__}; give Batch({{modality: x}}, targets), or a list "
             "of them."
         )
-    for p in parts if len(parts) > 1 else ():
-        check_batch(model, p, task)
+    for part in parts:
+        check_batch(model, part, task)
 
 
 def check_encoders(method: Any, model: Model) -> None:

@@ -81,7 +81,7 @@ class AGM(Method):
     ) -> None:
         super().__init__()
         if window[0] > window[1]:
-            raise MsamError(f"window={window}; (first epoch, last epoch), for example (0, 20).")
+            raise MsamError(f"window={window}; give (first, last epoch), for example (0, 20).")
         self.alpha, self.window, self.cap = alpha, tuple(window), cap
         self.memory = Memory(epoch=None)
         self.register_buffer("means", torch.zeros(0))

@@ -143,10 +143,14 @@ class LNLN(Method):
         """
         fusion = _fusion(model)
         if self.variant == "released":
-            complete = fusion.project[fusion.leading](whole[fusion.leading].float())
-            both = torch.cat([complete, parts.corrected.float()])  # classes 0 and 1
+            project = fusion.project[fusion.leading]
+            complete = project(whole[fusion.leading].to(next(project.parameters())))
+            both = torch.cat([complete, parts.corrected.to(complete)])  # classes 0 and 1
         else:
-            both = torch.cat([parts.leading, parts.proxy]).float()
+            both = torch.cat([parts.leading, parts.proxy])
+            both = both.to(
+                next(fusion.discriminator.parameters()).dtype
+            )  # the model's own, not autocast's
             both = reversed_gradient(F.layer_norm(both, both.shape[1:]))
         logits = fusion.discriminator(both)
         # 0: the leading feature; 1: the proxy, or the corrected feature

@@ -65,7 +65,7 @@ class OGMGE(Method):
     ) -> None:
         super().__init__()
         if window[0] > window[1]:
-            raise MsamError(f"window={window}; (first epoch, last epoch), for example (0, 50).")
+            raise MsamError(f"window={window}; give (first, last epoch), for example (0, 50).")
         self.alpha, self.ge, self.window, self.variant = alpha, ge, tuple(window), variant
         self.memory = Memory(epoch=None)
         self.coefficients: dict[str, Tensor] = {}  # of the last step, for the logs

@@ -14,6 +14,7 @@ from msam_lib.data.containers import Batch
 from msam_lib.data.loader import BatchLoader
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Method, Task
+from msam_lib.methods.requirements import at_least_two
 from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import split
@@ -67,6 +68,11 @@ class PMR(Method):
         self.alpha, self.entropy, self.entropy_epochs = alpha, entropy, entropy_epochs
         self.momentum, self.share, self.variant = momentum, share, variant
         self.memory = Memory(epoch=0, known=False)
+
+    def check(self, model: Model) -> None:
+        """As in the base class; and there must be others to compare a modality with."""
+        super().check(model)
+        at_least_two(self, model)
 
     def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)

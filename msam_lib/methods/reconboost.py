@@ -12,6 +12,7 @@ from msam_lib.data.containers import Batch
 from msam_lib.errors import MsamError
 from msam_lib.methods._state import Memory
 from msam_lib.methods.base import Logs, Method
+from msam_lib.methods.requirements import at_least_two
 from msam_lib.models.base import Model, Output
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class ReconBoost(Method):
         self.w1, self.w2, self.agreement, self.rate = w1, w2, agreement, rate
         self.variant = variant
         self.memory = Memory(time=0, epochs=False, phase=None)
+
+    def check(self, model: Model) -> None:
+        """As in the base class; and there must be others to compare a modality with."""
+        super().check(model)
+        at_least_two(self, model)
 
     def on_epoch_start(self, model: Model, epoch: int, loaders: Any) -> None:
         """Time is counted in epochs from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msam_lib.errors import UnsupportedSetting
 from msam_lib.models.base import Model
 from msam_lib.models.multimodal import MultimodalModel
 
@@ -14,6 +15,19 @@ ADVICE = {
     "features": "needs the features of each modality. Use a MultimodalModel: a wrapped module "
     "cannot be split",
 }
+
+
+def at_least_two(method: object, model: Model) -> None:
+    """Raise where a method that plays modalities off against each other has only one.
+
+    Raises:
+        UnsupportedSetting: with what to do.
+    """
+    if len(model.modalities) < 2:
+        raise UnsupportedSetting(
+            f"{method!r} needs two modalities or more; the model has {list(model.modalities)}. "
+            "Give it more, or use method 'joint'."
+        )
 
 
 def capabilities(model: Model) -> frozenset[str]:

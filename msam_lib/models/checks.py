@@ -136,11 +136,13 @@ def check_outputs(targets: Tensor, outputs: int, task: Task) -> None:
 
 
 def check_classes(targets: Tensor, classes: int) -> None:
-    """Raise where a target is not one of the classes 0, 1, ..., C - 1.
+    """Raise where a target is not one of the classes 0, 1, ..., C - 1; numbers are none.
 
     Raises:
         MsamError: with the targets' range.
     """
+    if targets.is_floating_point():
+        return
     low, high = int(targets.min()), int(targets.max())
     if low < 0 or high >= classes:
         raise MsamError(
@@ -185,9 +187,7 @@ def _cause(model: Model, batch: Batch, task: Task) -> MsamError | None:
                 " or convert the model."
             )
     try:
-        with torch.no_grad(), evaluating(model):
-            logits = model(dict(batch.inputs)).logits
-        check_outputs(batch.targets, logits.shape[-1], task)
+        rehearse(model, batch, task)
     except MsamError as found:
         return found
     except Exception as error:
@@ -197,6 +197,17 @@ def _cause(model: Model, batch: Batch, task: Task) -> MsamError | None:
             "inputs of the shapes that it was built for."
         )
     return None
+
+
+def rehearse(model: Model, batch: Batch, task: Task) -> None:
+    """Predict the batch in evaluation mode, which changes nothing, for the errors of it.
+
+    Raises:
+        MsamError: a target is none of the task; any other error is the model's own.
+    """
+    with torch.no_grad(), evaluating(model):
+        logits = model(dict(batch.inputs)).logits
+    check_outputs(batch.targets, logits.shape[-1], task)
 
 
 def _like(model: Model, modality: str) -> nn.Parameter | None:
