@@ -64,7 +64,7 @@ MUTANTS = [
         "data/loader.py",
         "| ~extra[:, None]",
         "| extra[:, None]",
-        "methods/test_knowledge.py::test_the_loader_shows_copies_with_zeroed_modalities",
+        "methods/test_sample_valuation.py::test_the_loader_shows_copies_with_zeroed_modalities",
     ),
     Mutant(
         "loader/the-rest-is-left-out",

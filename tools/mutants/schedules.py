@@ -164,7 +164,7 @@ MUTANTS = [
         "methods/sample_valuation.py",
         "masks.sum(1).to(right)[:, None]",
         "masks.any(1).to(right)[:, None]",
-        "methods/test_knowledge.py::test_valuation_by_hand",
+        "methods/test_sample_valuation.py::test_valuation_by_hand",
     ),
     Mutant(
         "sample_valuation/the-strongest-alone-stays",
@@ -178,7 +178,7 @@ MUTANTS = [
         "methods/sample_valuation.py",
         "torch.where(phi < 1 - 1e-6, fair, 0)",
         "torch.where(phi <= 1 + 1e-6, fair, 0)",
-        "methods/test_knowledge.py::test_copies_by_hand",
+        "methods/test_sample_valuation.py::test_copies_by_hand",
     ),
     Mutant(
         "scores/read-in-training-mode",
