@@ -5,7 +5,7 @@ what costs next to nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
@@ -30,25 +30,31 @@ from msam_lib.tasks import Task
 _SEEN: WeakKeyDictionary[Any, tuple[ReferenceType[Model], int]] = WeakKeyDictionary()
 
 
-@contextmanager
 def checked_step(
     method: Any, model: Model, batch: Batch, optimizer: Optimizer | None
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Around a step: raise where a part does not fit, and explain what a batch is the cause of."""
     seen = _SEEN.get(method)
-    first = seen is None or seen[0]() is not model or seen[1] != id(optimizer)
+    if seen is None or seen[0]() is not model or seen[1] != id(optimizer):
+        return _first_step(method, model, batch, optimizer)
+    return explained(model, batch, method.task)
+
+
+@contextmanager
+def _first_step(
+    method: Any, model: Model, batch: Batch, optimizer: Optimizer | None
+) -> Iterator[None]:
+    """Around a method's first step on a model, or with an optimizer."""
     with ExitStack() as stack:
         stack.enter_context(explained(model, batch, method.task))
-        if first:
-            check_values(model, batch, method.task)
-            check_encoders(method, model)
-            check_optimizer(method, model, optimizer)
-            if method.several_steps:  # an error must not come between two of them
-                rehearse(model, batch, method.task)
-            _watch(stack, method, model, batch, optimizer)
+        check_values(model, batch, method.task)
+        check_encoders(method, model)
+        check_optimizer(method, model, optimizer)
+        if method.several_steps:  # an error must not come between two of them
+            rehearse(model, batch, method.task)
+        _watch(stack, method, model, batch, optimizer)
         yield
-    if first:
-        _SEEN[method] = (ref(model), id(optimizer))
+    _SEEN[method] = (ref(model), id(optimizer))
 
 
 def check_parts(model: Any, batch: Any, task: Task) -> None:
@@ -58,13 +64,15 @@ def check_parts(model: Any, batch: Any, task: Task) -> None:
         MsamError: no `Model`, no `Batch` and no list of batches; or see `check_batch`.
     """
     check_model(model)
-    parts = [batch] if isinstance(batch, Batch) else batch
-    if not isinstance(parts, list | tuple) or not all(isinstance(p, Batch) for p in parts):
+    if isinstance(batch, Batch):
+        check_batch(model, batch, task)
+        return
+    if not isinstance(batch, list | tuple) or not all(isinstance(p, Batch) for p in batch):
         raise MsamError(
             f"batch is a {type(batch).__name__}; give Batch({{modality: x}}, targets), or a list "
             "of them."
         )
-    for part in parts:
+    for part in batch:
         check_batch(model, part, task)
 
 

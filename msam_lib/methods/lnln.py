@@ -148,9 +148,7 @@ class LNLN(Method):
             both = torch.cat([complete, parts.corrected.to(complete)])  # classes 0 and 1
         else:
             both = torch.cat([parts.leading, parts.proxy])
-            both = both.to(
-                next(fusion.discriminator.parameters()).dtype
-            )  # the model's own, not autocast's
+            both = both.to(next(fusion.discriminator.parameters()))  # not in autocast's precision
             both = reversed_gradient(F.layer_norm(both, both.shape[1:]))
         logits = fusion.discriminator(both)
         # 0: the leading feature; 1: the proxy, or the corrected feature

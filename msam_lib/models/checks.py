@@ -4,8 +4,7 @@ the explanation of an error that a batch caused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,6 +17,8 @@ from msam_lib.models.base import Model
 from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import MultimodalModel
 from msam_lib.tasks import CLASSIFICATION, Classification, Task
+
+KEPT = (MsamError, torch.cuda.OutOfMemoryError)  # errors that explain themselves
 
 
 def check_model(model: Any) -> None:
@@ -35,7 +36,7 @@ def check_inputs(model: Model, inputs: Mapping[str, Tensor]) -> int:
     Raises:
         MsamError: a modality is missing, no tensor or of another length; or there are no samples.
     """
-    if not isinstance(inputs, Mapping):
+    if type(inputs) is not dict and not isinstance(inputs, Mapping):
         raise MsamError(f"inputs={shown(inputs)}; give a dictionary {{modality: tensor (N, ...)}}.")
     size = -1
     for m in model.modalities:
@@ -47,14 +48,15 @@ def check_inputs(model: Model, inputs: Mapping[str, Tensor]) -> int:
                 f"Input {m!r} is a {type(x).__name__}; give a tensor (N, ...), for example "
                 "torch.as_tensor(x)."
             )
-        n = x.shape[0] if x.dim() else -2
-        if size not in (-1, n) or n < 1:
-            raise _lengths(inputs, size)
+        n = len(x) if x.ndim else 0
+        if n < 1 or (n != size and size >= 0):
+            raise _lengths(inputs)
         size = n
     return size
 
 
-def _lengths(inputs: Mapping[str, Tensor], size: int) -> MsamError:
+def _lengths(inputs: Mapping[str, Tensor]) -> MsamError:
+    """The error for modalities of different lengths, or without samples."""
     shapes = {m: tuple(x.shape) for m, x in inputs.items() if isinstance(x, Tensor)}
     return MsamError(
         f"Inputs have shapes {shapes}; every modality needs the same number N of samples, 1 or "
@@ -89,7 +91,7 @@ def check_batch(model: Model, batch: Batch, task: Task = CLASSIFICATION) -> None
             f"dtype torch.int64, for example {hint}. For labels or numbers, set the method up with "
             "their task: method.setup(model, Multilabel(L)), or Regression()."
         )
-    if y.dim() != 1 or y.shape[0] != n:
+    if y.ndim != 1 or len(y) != n:
         raise MsamError(
             f"targets have shape {tuple(y.shape)}; the inputs have {n} samples: give class indices "
             f"({n},), for example targets.flatten()."
@@ -151,18 +153,21 @@ def check_classes(targets: Tensor, classes: int) -> None:
         )
 
 
-@contextmanager
-def explained(model: Model, batch: Batch, task: Task = CLASSIFICATION) -> Iterator[None]:
+class explained:  # a context manager, quicker than a generator
     """Inside, an error that the batch is the cause of is raised again with its explanation."""
-    try:
-        yield
-    except (MsamError, torch.cuda.OutOfMemoryError):
-        raise
-    except Exception as error:
-        cause = _cause(model, batch, task)
-        if cause is None:
-            raise
-        raise cause from error
+
+    def __init__(self, model: Model, batch: Batch, task: Task = CLASSIFICATION) -> None:
+        self.model, self.batch, self.task = model, batch, task
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if not isinstance(error, Exception) or isinstance(error, KEPT):
+            return
+        cause = _cause(self.model, self.batch, self.task)
+        if cause is not None:
+            raise cause from error
 
 
 def _cause(model: Model, batch: Batch, task: Task) -> MsamError | None:
