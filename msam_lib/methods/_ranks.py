@@ -38,8 +38,14 @@ def one_step(
         MsamError: what `checked_step` refuses.
         UnsupportedSetting: the model is wrapped for several processes.
     """
-    if not isinstance(model, Model):
+    if not (isinstance(model, Model) and method._ready):
         refuse_wrapped(method, model)
+    if world.size > 1:
+        if method.sync not in SYNCS:
+            raise unknown_name("sync", method.sync, SYNCS)
+        if world.meets(model):
+            refuse_wrapped(method, model)
+            world.agree(model, method)
     check_parts(model, batch, method.task)
     whole, sizes = gathered(batch)
     checks = checked_step(method, model, whole, optimizer)
@@ -47,11 +53,6 @@ def one_step(
         if world.size == 1:
             yield whole
             return
-        if method.sync not in SYNCS:
-            raise unknown_name("sync", method.sync, SYNCS)
-        if world.meets(model):
-            refuse_wrapped(method, model)
-            world.agree(model, method)
         padding = whole.index is not None and bool((whole.index == PADDING).all())
         with world.batch(
             0 if padding else len(whole.targets),
