@@ -24,6 +24,8 @@ def test_list_methods_as_json(capsys):
     assert set(cards) >= {"joint", "unimodal", "sam", "asam", "msam"}
     assert cards["unimodal"]["fusions"] == ["late", "concat"]
     assert cards["msam"]["options"]["rho"] == 0.05
+    assert cards["msam"]["allowed"]["rho"] == "a number, 0 or larger"
+    assert cards["msam"]["allowed"]["reading"] == "one of literal, encoder, unimodal_loss"
     for card in cards.values():
         assert card["title"]
         assert card["reference"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msam_lib._utils.arguments import options_of
 from msam_lib.catalogue import DATASETS
 from msam_lib.catalogue import FUSIONS as FUSION_ROWS
 from msam_lib.catalogue import METHODS as METHOD_ROWS
@@ -65,6 +66,7 @@ def _method_cards() -> list[dict[str, Any]]:
             "tasks": list(cls.tasks),
             "requires": sorted(cls.requires),
             "options": cls.options(),
+            "allowed": {option: str(o) for option, o in options_of(cls).items()},
             "paper_options": cls.paper_options,
             "caveat": cls.caveat,
             "in_tables": cls.tabled,
@@ -75,8 +77,29 @@ def _method_cards() -> list[dict[str, Any]]:
 
 
 def _datasets() -> list[dict[str, Any]]:
+    from msam_lib.data import LOADERS
+
     shown = ("summary", "reference", "options")
-    return [{"name": n, **{k: getattr(row, k) for k in shown}} for n, row in DATASETS.items()]
+    return [
+        {"name": n, **{k: getattr(row, k) for k in shown}}
+        | {"allowed": {o: str(found) for o, found in options_of(LOADERS[n]).items()}}
+        for n, row in DATASETS.items()
+    ]
+
+
+def _fusions() -> list[dict[str, Any]]:
+    """A row per fusion, with what its options may be."""
+    from msam_lib.models import FUSIONS
+
+    sizes = ("dims", "classes")
+    return [
+        {
+            "name": n,
+            "title": row.words,
+            "allowed": {o: str(k) for o, k in options_of(FUSIONS[n]).items() if o not in sizes},
+        }
+        for n, row in FUSION_ROWS.items()
+    ]
 
 
 def _named(module: str, attribute: str) -> list[dict[str, Any]]:
@@ -112,7 +135,7 @@ def _figure_items() -> list[dict[str, Any]]:
 LISTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
     "methods": lambda args: _method_cards(),
     "datasets": lambda args: _datasets(),
-    "fusions": lambda args: [{"name": n, "title": row.words} for n, row in FUSION_ROWS.items()],
+    "fusions": lambda args: _fusions(),
     "encoders": lambda args: _named("msam_lib.models", "ENCODERS"),
     "presets": lambda args: _named("msam_lib.experiments.presets", "PRESETS"),
     "figures": lambda args: _figure_items(),

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from msam_lib import catalogue
+from msam_lib._utils.arguments import options_of
 from msam_lib._utils.docstrings import split_docstring
 from msam_lib.errors import unknown_name
 from msam_lib.methods import METHODS
@@ -33,6 +34,7 @@ class Card:
         text: its docstring without the arguments.
         arguments: {argument: description}.
         options: {argument: default}.
+        allowed: {argument: what it may be}.
         cost: {quantity of `COSTS`: ratio to joint training}, late fusion, two modalities.
         results: see `results.comparison.against_joint`.
     """
@@ -49,6 +51,7 @@ class Card:
     text: str
     arguments: dict[str, str]
     options: dict[str, Any]
+    allowed: dict[str, str]
     cost: dict[str, float]
     results: pd.DataFrame
 
@@ -83,6 +86,7 @@ def card(name: str, frame: pd.DataFrame) -> Card:
         text=text,
         arguments=arguments,
         options=cls.options(),
+        allowed={name: str(option) for name, option in options_of(cls).items()},
         cost={q: v for q, v in costs.groupby("metric")["value"].first().items() if q in COSTS},
         results=against_joint(frame, name),
     )
@@ -124,9 +128,12 @@ def as_markdown(c: Card) -> str:
     lines += [f"| {k} | {v.replace('|', chr(92) + '|')} |" for k, v in _facts(c)]
     lines += ["", f'In code: `ml.build_method("{c.name}")`.', ""]
     if c.options:
-        lines += ["## Options", "", "| option | default | meaning |", "| --- | --- | --- |"]
-        words = c.arguments
-        lines += [f"| `{k}` | `{v!r}` | {words.get(k, '')} |" for k, v in c.options.items()]
+        lines += ["## Options", "", "| option | default | allowed | meaning |"]
+        lines += ["| --- | --- | --- | --- |"]
+        lines += [
+            f"| `{k}` | `{v!r}` | {c.allowed[k]} | {c.arguments.get(k, '')} |"
+            for k, v in c.options.items()
+        ]
         lines += [""]
     lines += ["## Measured here", ""]
     # A row per comparison; joint training and methods outside the tables have none.

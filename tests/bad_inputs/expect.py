@@ -64,7 +64,7 @@ def wrong_values(default: Any) -> list[Any]:
     if kind is int:
         return ["abc", 1.5, True, float("nan")]
     if kind is float:
-        return ["abc", float("nan"), float("inf"), [0.1]]
+        return ["abc", float("nan"), float("inf"), [0.1], True]
     if kind is str:
         return [3]
     if kind is tuple:
