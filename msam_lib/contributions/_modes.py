@@ -12,11 +12,13 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.rnn import RNNBase
 
-from msam_lib.models import encoders, multimodal, wrapped
+from msam_lib.models import multimodal, wrapped
+from msam_lib.models.encoders import base, convolutional, transformers
 from msam_lib.models.fusions import additive, early
 
 # The modules of these files are known not to ask for their mode; only what they hold may.
-KNOWN = tuple(m.__name__ for m in (encoders, multimodal, wrapped, additive, early))
+FILES = (base, convolutional, transformers, multimodal, wrapped, additive, early)
+KNOWN = tuple(m.__name__ for m in FILES)
 
 
 def depends_on_mode(module: nn.Module) -> bool:
