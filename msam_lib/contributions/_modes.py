@@ -13,11 +13,11 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.rnn import RNNBase
 
 from msam_lib.models import multimodal, wrapped
-from msam_lib.models.encoders import base, convolutional, transformers
+from msam_lib.models.encoders import base, convolutional, recurrent, transformers
 from msam_lib.models.fusions import additive, early
 
 # The modules of these files are known not to ask for their mode; only what they hold may.
-FILES = (base, convolutional, transformers, multimodal, wrapped, additive, early)
+FILES = (base, convolutional, recurrent, transformers, multimodal, wrapped, additive, early)
 KNOWN = tuple(m.__name__ for m in FILES)
 
 

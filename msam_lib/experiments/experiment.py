@@ -37,7 +37,8 @@ class Experiment:
         warmup: epochs of a linear start.
         period: epochs between two drops of the step schedule.
         clip_norm: largest gradient norm; 0 does not clip.
-        encoder: auto, small_cnn, resnet18, mlp, transformer, deep_transformer or tokens.
+        encoder: auto, small_cnn, resnet18, mlp, transformer, deep_transformer, tokens, segments or
+            hf:NAME_OR_FOLDER, for all modalities or for some: text=hf:NAME,image=resnet18.
         width: base width of the encoders.
         unimodal_heads: give every modality a head of its own beside the fusion.
         modalities: which ones, in this order; empty takes the data set's own.
@@ -47,6 +48,8 @@ class Experiment:
         traces: measure the Hessian's trace of every block each so many epochs; 0 never does.
         precision: auto, float32 or bfloat16.
         device: auto, cpu, cuda or mps; not part of the run's identity.
+        encoder_options: options of the encoders, for all or for one modality: trainable=last:2,
+            text.trainable=none, image.weights=resnet18.pt.
         method_options: options of the method.
         data_options: options of the data set.
         fusion_options: options of the fusion.
@@ -79,6 +82,7 @@ class Experiment:
     traces: int = 0
     precision: str = "auto"
     device: str = "auto"
+    encoder_options: dict[str, Any] = field(default_factory=dict)
     method_options: dict[str, Any] = field(default_factory=dict)
     data_options: dict[str, Any] = field(default_factory=dict)
     fusion_options: dict[str, Any] = field(default_factory=dict)
@@ -137,8 +141,9 @@ class Experiment:
     def identity(self) -> dict[str, Any]:
         """What determines the numbers: all fields but the device, and `VERSION`."""
         out = {k: v for k, v in asdict(self).items() if k != "device"} | {"version": VERSION}
-        if not self.traces:  # runs from before this field keep their names
-            del out["traces"]
+        for new in ("traces", "encoder_options"):  # runs from before these fields keep their names
+            if not out[new]:
+                del out[new]
         return out
 
     @property

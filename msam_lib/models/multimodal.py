@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from msam_lib.data.containers import DataSplits, Modality
 from msam_lib.errors import MsamError, UnsupportedSetting
 from msam_lib.models.base import Model, Output, summed
+from msam_lib.models.chosen_encoders import chosen_encoders
 from msam_lib.models.contexts import evaluating
-from msam_lib.models.encoders import build_encoder
 from msam_lib.models.fusions.additive import Fusion
 from msam_lib.models.fusions.registry import build_fusion
 from msam_lib.models.micro_batches import in_parts
@@ -151,6 +151,8 @@ def build_model(
     *,
     classes: int | None = None,
     encoder: str | Mapping[str, str] = "auto",
+    encoders: Mapping[str, nn.Module] | None = None,
+    encoder_options: Mapping[str, object] | None = None,
     width: int = 16,
     unimodal_heads: bool = False,
     **fusion_options: object,
@@ -161,7 +163,12 @@ def build_model(
         data: a loaded data set, or {name: Modality} together with `classes`.
         fusion: late, concat, maxout, sum, gated or film.
         classes: number of classes; taken from the data set when `data` is one.
-        encoder: one kind for all modalities or {name: kind}; see `build_encoder`.
+        encoder: one kind for all modalities, {name: kind} or `"name=kind,name=kind"`; see
+            `build_encoder`. Modalities that are not named get `"auto"`.
+        encoders: {name: module} of modules of your own, from (N, ...) to features (N, D); the
+            others are built. D is found by reading two samples of zeros in evaluation mode.
+        encoder_options: options of the encoders that are built, such as `{"weights": "file.pt",
+            "trainable": "last:2"}`; for one modality alone `{"text.trainable": "none"}`.
         width: base width of the encoders.
         unimodal_heads: see `MultimodalModel`.
         **fusion_options: passed on to the fusion, e.g. `hidden=(128, 64)` for MaxOut.
@@ -171,6 +178,20 @@ def build_model(
     >>> model = build_model(specs, classes=2)
     >>> model({"x1": torch.ones(4, 5), "x2": torch.ones(4, 3)}).logits.shape
     torch.Size([4, 2])
+
+    An encoder from elsewhere, where torchvision and with it timm can be installed (a spectrogram
+    has one channel, a classifier is not needed)::
+
+        import timm
+
+        audio = timm.create_model("resnet18", pretrained=True, in_chans=1, num_classes=0)
+        for p in [*audio.conv1.parameters(), *audio.layer1.parameters()]:
+            p.requires_grad_(False)  # methods fine-tune the rest
+        model = build_model(data, encoders={"audio": audio})
+
+    >>> own = nn.Sequential(nn.Linear(5, 7), nn.Tanh())
+    >>> build_model(specs, classes=2, encoders={"x1": own}).fusion.dims
+    {'x1': 7, 'x2': 64}
     """
     specs = data.modalities if isinstance(data, DataSplits) else data
     if isinstance(data, DataSplits):
@@ -179,11 +200,11 @@ def build_model(
         raise MsamError(
             "classes=None: give the number of classes when `data` is not a loaded data set."
         )
-    kinds = {m: encoder if isinstance(encoder, str) else encoder.get(m, "auto") for m in specs}
-    encoders = {m: build_encoder(spec, kinds[m], width=width) for m, spec in specs.items()}
-    dims = {m: e.dim for m, e in encoders.items()}
+    chosen, dims = chosen_encoders(
+        specs, encoder, encoders=encoders, options=encoder_options, width=width
+    )
     return MultimodalModel(
-        encoders,
+        chosen,
         build_fusion(fusion, dims, classes, **fusion_options),
         unimodal_heads=unimodal_heads,
     )
