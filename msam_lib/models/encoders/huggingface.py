@@ -107,12 +107,15 @@ class HuggingFaceEncoder(Encoder):
         return (hidden * keep).sum(1) / keep.sum(1)
 
     def blocks(self) -> Sequence[nn.Module]:
-        """The layers: the list as long as the configuration says, else the longest one."""
+        """The layers: of lists as long as the configuration says, else of all, the largest."""
         lists = [m for m in self.network.modules() if isinstance(m, nn.ModuleList)]
         said = getattr(self.network.config, "num_hidden_layers", None)
-        whole = [m for m in lists if len(m) == said]
-        # Lists inside a layer come after the list of layers.
-        return list((whole or sorted(lists, key=len, reverse=True) or [()])[0])
+        fitting = [m for m in lists if len(m) == said] or lists
+
+        def size(layers: nn.ModuleList) -> int:
+            return sum(p.numel() for p in layers.parameters())
+
+        return list(sorted(fitting, key=size)[-1]) if fitting else ()
 
     def top(self) -> Sequence[nn.Parameter]:
         """Trained parameters that the network defines after its last layer."""
