@@ -29,6 +29,7 @@ SHAPES = {
     "transformer": Modality("sequence", (6, 5)),
     "deep_transformer": Modality("sequence", (6, 5)),
     "tokens": Modality("characters", (6,), vocabulary=9),
+    "segments": Modality("sequence", (6, 5)),
 }
 
 

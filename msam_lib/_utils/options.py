@@ -65,16 +65,22 @@ class Range:
 
 @dataclass(frozen=True, eq=False)  # a mapping of names has no hash
 class Choice:
-    """Which names are allowed; those of a mapping may become more."""
+    """Which names are allowed; those of a mapping may become more. So are names that begin with
+    `prefix`, if that is not empty.
+    """
 
     names: Collection[str]
+    prefix: str = ""
 
     def allows(self, value: Any) -> bool:
         """Whether it is one of the names."""
-        return not isinstance(value, str) or value in self.names
+        if not isinstance(value, str) or value in self.names:
+            return True
+        return bool(self.prefix) and value.startswith(self.prefix)
 
     def __str__(self) -> str:
-        return f"one of {', '.join(self.names)}"
+        more = f", or {self.prefix}..." if self.prefix else ""
+        return f"one of {', '.join(self.names)}{more}"
 
 
 AtLeastZero = Annotated[float, Range(0)]

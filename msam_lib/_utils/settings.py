@@ -7,7 +7,16 @@ from typing import Annotated
 
 from msam_lib._utils.options import Choice, Range
 
-ENCODERS = ("small_cnn", "resnet18", "mlp", "transformer", "deep_transformer", "tokens")
+ENCODERS = (
+    "small_cnn",
+    "resnet18",
+    "mlp",
+    "transformer",
+    "deep_transformer",
+    "tokens",
+    "segments",
+    "hf",
+)
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "step", "cosine")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -15,7 +24,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 Names = str | Sequence[str]
 Seed = Annotated[int, Range(0, 2**32 - 1)]  # NumPy's limit
 Decibels = Annotated[float, Range(-200, infinite=True)]
-EncoderName = Annotated[str, Choice((*ENCODERS, "auto"))]
+EncoderName = Annotated[str, Choice((*ENCODERS, "auto"), prefix="hf:")]
 OptimizerName = Annotated[str, Choice(OPTIMIZERS)]
 ScheduleName = Annotated[str, Choice(SCHEDULES)]
 PrecisionName = Annotated[str, Choice(PRECISIONS)]

@@ -12,12 +12,13 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.rnn import RNNBase
 
-from msam_lib.models import encoders, multimodal, wrapped
+from msam_lib.models import multimodal, wrapped
+from msam_lib.models.encoders import base, convolutional, recurrent, transformers
 from msam_lib.models.fusions import additive, early
 
 # The modules of these files are known not to ask for their mode; only what they hold may.
-KNOWN = tuple(m.__name__ for m in (multimodal, wrapped, additive, early))
-PACKAGES = ("torch.nn.modules.", f"{encoders.__name__}.")
+FILES = (base, convolutional, recurrent, transformers, multimodal, wrapped, additive, early)
+KNOWN = tuple(m.__name__ for m in FILES)
 
 
 def depends_on_mode(module: nn.Module) -> bool:
@@ -51,7 +52,7 @@ def _asks(kind: type) -> bool | str:
         return "dropout"
     if issubclass(kind, _NormBase | nn.RReLU):
         return True
-    return not kind.__module__.startswith(PACKAGES) and kind.__module__ not in KNOWN
+    return not kind.__module__.startswith("torch.nn.modules.") and kind.__module__ not in KNOWN
 
 
 def hooked(module: nn.Module) -> bool:

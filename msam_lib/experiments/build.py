@@ -66,6 +66,7 @@ def untrained_model(experiment: Experiment, data: DataSplits) -> MultimodalModel
         data,
         experiment.fusion,
         encoder=experiment.encoder,
+        encoder_options=experiment.encoder_options,
         width=experiment.width,
         unimodal_heads=experiment.unimodal_heads,
         **experiment.fusion_options,

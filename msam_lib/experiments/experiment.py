@@ -49,7 +49,8 @@ class Experiment:
         warmup: epochs of a linear start.
         period: epochs between two drops of the step schedule.
         clip_norm: largest gradient norm; 0 does not clip.
-        encoder: auto, small_cnn, resnet18, mlp, transformer, deep_transformer or tokens.
+        encoder: auto, small_cnn, resnet18, mlp, transformer, deep_transformer, tokens, segments or
+            hf:NAME_OR_FOLDER, for all modalities or for some: text=hf:NAME,image=resnet18.
         width: base width of the encoders.
         unimodal_heads: give every modality a head of its own beside the fusion.
         modalities: which ones, in this order; empty takes the data set's own.
@@ -62,6 +63,8 @@ class Experiment:
             global (all ranks': the result does not depend on their number) or local (the rank's
             own: m-sharpness).
         device: auto, cpu, cuda or mps; not part of the run's identity.
+        encoder_options: options of the encoders, for all or for one modality: trainable=last:2,
+            text.trainable=none, image.weights=resnet18.pt.
         method_options: options of the method.
         data_options: options of the data set.
         fusion_options: options of the fusion.
@@ -95,6 +98,7 @@ class Experiment:
     precision: PrecisionName = "auto"
     sync: Annotated[str, Choice(("global", "local"))] = "global"
     device: str = "auto"
+    encoder_options: dict[str, Any] = field(default_factory=dict)
     method_options: dict[str, Any] = field(default_factory=dict)
     data_options: dict[str, Any] = field(default_factory=dict)
     fusion_options: dict[str, Any] = field(default_factory=dict)
@@ -159,10 +163,9 @@ class Experiment:
         """What determines the numbers: all fields but the device, and `VERSION`."""
         out = {k: v for k, v in asdict(self).items() if k != "device"} | {"version": VERSION}
         # runs from before these fields keep their names
-        if not self.traces:
-            del out["traces"]
-        if self.sync == "global":
-            del out["sync"]
+        for new, before in (("traces", 0), ("sync", "global"), ("encoder_options", {})):
+            if out[new] == before:
+                del out[new]
         return out
 
     @property

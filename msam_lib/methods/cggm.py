@@ -59,7 +59,7 @@ class CGGM(Method):
     trained_encoders = True
     reference = "Guo et al., NeurIPS 2024, arXiv 2411.01409"
     passes = "1 forward, 1 backward; once more through the fusion and the classifiers"
-    requires = frozenset({"features"})
+    requires = frozenset({"features", "trained_encoders"})
     caveat = "what to do where S is near 0 or negative is our choice, as is the cosine's argument"
     paper_options: ClassVar = {
         "MOSI": {"scale": 1.3, "weight": 0.2},

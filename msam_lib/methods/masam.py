@@ -63,7 +63,7 @@ class MASAM(Method):
     reference = "MASAM, ICLR 2026"
     graph_use = "twice"
     passes = "1 forward, 2 backward, and one of each for the displaced encoder"
-    requires = frozenset({"unimodal_logits", "features"})
+    requires = frozenset({"unimodal_logits", "features", "trained_encoders"})
     neutral: ClassVar = {"rho": 0.0, "weight": 0.0}
     caveat = "what the ablations replace is our reading; the paper says what they leave out"
     paper_options: ClassVar = {

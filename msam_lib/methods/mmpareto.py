@@ -48,7 +48,7 @@ class MMPareto(Method):
     reference = "Wei and Hu, ICML 2024, arXiv 2405.17730"
     graph_use = "twice"
     passes = "1 forward, 2 backward"
-    requires = frozenset({"unimodal_logits"})
+    requires = frozenset({"unimodal_logits", "trained_encoders"})
     paper_options: ClassVar = {"CREMA-D": {"gamma": 1.5}}
 
     def __init__(

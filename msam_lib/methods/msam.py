@@ -114,7 +114,7 @@ class MSAM(Method):
         self.dominance = Dominance(value, contribution, smoothing, features)
 
     def needs(self) -> frozenset[str]:
-        return frozenset({"encoders"} if self.reading == "encoder" else ())
+        return frozenset({"encoders", "trained_encoders"} if self.reading == "encoder" else ())
 
     def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)

@@ -14,6 +14,10 @@ ADVICE = {
     "or name them: wrap(model, modalities, encoders={...})",
     "features": "needs the features of each modality. Use a MultimodalModel: a wrapped module "
     "cannot be split",
+    "trained_encoders": "follows or perturbs every modality's encoder, and one of them has no "
+    "parameter that is trained. Leave its last layers trained "
+    "(encoder_options={'MODALITY.trainable': 'last:1'}), or use joint training, SAM or M-SAM's "
+    "reading='literal'",
 }
 
 
@@ -39,4 +43,8 @@ def capabilities(model: Model) -> frozenset[str]:
             out.add("unimodal_logits")
     elif len(model.blocks()) == len(model.modalities) + 1:
         out.add("encoders")
+    if "encoders" in out and all(
+        any(p.requires_grad for p in model.parameters_of(m)) for m in model.modalities
+    ):
+        out.add("trained_encoders")
     return frozenset(out)

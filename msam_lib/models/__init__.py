@@ -11,7 +11,9 @@ from msam_lib.models.base import Model, Output
 from msam_lib.models.contexts import RandomState, evaluating, frozen_statistics
 from msam_lib.models.encoders import (
     MLP,
+    HuggingFaceEncoder,
     ResNet18,
+    SegmentEncoder,
     SmallCNN,
     TokenEncoder,
     TransformerEncoder,
@@ -27,11 +29,13 @@ __all__ = [
     "FUSIONS",
     "MLP",
     "Fusion",
+    "HuggingFaceEncoder",
     "Model",
     "MultimodalModel",
     "Output",
     "RandomState",
     "ResNet18",
+    "SegmentEncoder",
     "SmallCNN",
     "TokenEncoder",
     "TransformerEncoder",

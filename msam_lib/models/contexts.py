@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+OWN = ("torch.nn.modules.", "msam_lib.")  # modules whose random numbers are known
+
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
@@ -48,6 +50,9 @@ class RandomState:
     """Replays dropout: `with state.replay():` draws the same masks as were drawn after
     `RandomState(...)`.
 
+    Modules that are neither torch's nor this library's (a Hugging Face layer with dropout inside
+    its attention, say) may draw random numbers anywhere, so they count as if they did.
+
     The second pass of a sharpness-aware step is the gradient of the *same* function at other
     weights, so its dropout masks have to be those of the first. Where no dropout is active, nothing
     is stored or replayed.
@@ -58,17 +63,7 @@ class RandomState:
     """
 
     def __init__(self, module: nn.Module, device: torch.device) -> None:
-        # Dropout layers, and attention layers with dropout of their own.
-        dropping = any(
-            m.training and getattr(m, "p", 0.0) > 0
-            for m in module.modules()
-            if isinstance(m, nn.modules.dropout._DropoutNd)
-        )
-        dropping = dropping or any(
-            m.training and m.dropout > 0
-            for m in module.modules()
-            if isinstance(m, nn.MultiheadAttention)
-        )
+        dropping = any(m.training and _draws(m) for m in module.modules())
         self.devices = [device] if device.type == "cuda" else []
         self.states: tuple | None = None
         if dropping:
@@ -87,3 +82,12 @@ class RandomState:
             for device, state in zip(self.devices, self.states[1], strict=True):
                 torch.cuda.set_rng_state(state, device)
             yield
+
+
+def _draws(module: nn.Module) -> bool:
+    """Whether the module itself may draw random numbers in training mode."""
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return module.p > 0
+    if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
+        return module.dropout > 0  # attention and recurrent layers with dropout of their own
+    return isinstance(module, nn.RReLU) or not type(module).__module__.startswith(OWN)

@@ -15,8 +15,8 @@ from msam_lib._utils.settings import EncoderName
 from msam_lib.data.containers import DataSplits, Modality
 from msam_lib.errors import MsamError, UnsupportedSetting
 from msam_lib.models.base import Model, Output, summed
+from msam_lib.models.chosen_encoders import chosen_encoders
 from msam_lib.models.contexts import evaluating
-from msam_lib.models.encoders import build_encoder
 from msam_lib.models.fusions.additive import Fusion
 from msam_lib.models.fusions.registry import build_fusion
 from msam_lib.models.micro_batches import in_parts
@@ -154,6 +154,8 @@ def build_model(
     *,
     classes: Count | None = None,
     encoder: EncoderName | Mapping[str, EncoderName] = "auto",
+    encoders: Mapping[str, nn.Module] | None = None,
+    encoder_options: Mapping[str, object] | None = None,
     width: Count = 16,
     unimodal_heads: bool = False,
     **fusion_options: object,
@@ -164,7 +166,12 @@ def build_model(
         data: a loaded data set, or {name: Modality} together with `classes`.
         fusion: late, concat, maxout, sum, gated or film.
         classes: number of classes; taken from the data set when `data` is one.
-        encoder: one kind for all modalities or {name: kind}; see `build_encoder`.
+        encoder: one kind for all modalities, {name: kind} or `"name=kind,name=kind"`; see
+            `build_encoder`. Modalities that are not named get `"auto"`.
+        encoders: {name: module} of modules of your own, from (N, ...) to features (N, D); the
+            others are built. D is found by reading two samples of zeros in evaluation mode.
+        encoder_options: options of the encoders that are built, such as `{"weights": "file.pt",
+            "trainable": "last:2"}`; for one modality alone `{"text.trainable": "none"}`.
         width: base width of the encoders.
         unimodal_heads: see `MultimodalModel`.
         **fusion_options: passed on to the fusion, e.g. `hidden=(128, 64)` for MaxOut.
@@ -174,6 +181,20 @@ def build_model(
     >>> model = build_model(specs, classes=2)
     >>> model({"x1": torch.ones(4, 5), "x2": torch.ones(4, 3)}).logits.shape
     torch.Size([4, 2])
+
+    An encoder from elsewhere, where torchvision and with it timm can be installed (a spectrogram
+    has one channel, a classifier is not needed)::
+
+        import timm
+
+        audio = timm.create_model("resnet18", pretrained=True, in_chans=1, num_classes=0)
+        for p in [*audio.conv1.parameters(), *audio.layer1.parameters()]:
+            p.requires_grad_(False)  # methods fine-tune the rest
+        model = build_model(data, encoders={"audio": audio})
+
+    >>> own = nn.Sequential(nn.Linear(5, 7), nn.Tanh())
+    >>> build_model(specs, classes=2, encoders={"x1": own}).fusion.dims
+    {'x1': 7, 'x2': 64}
     """
     check_arguments(build_model, locals())
     specs = data.modalities if isinstance(data, DataSplits) else data
@@ -183,11 +204,11 @@ def build_model(
         raise MsamError(
             "classes=None: give the number of classes when `data` is not a loaded data set."
         )
-    kinds = {m: encoder if isinstance(encoder, str) else encoder.get(m, "auto") for m in specs}
-    encoders = {m: build_encoder(spec, kinds[m], width=width) for m, spec in specs.items()}
-    dims = {m: e.dim for m, e in encoders.items()}
+    chosen, dims = chosen_encoders(
+        specs, encoder, encoders=encoders, options=encoder_options, width=width
+    )
     return MultimodalModel(
-        encoders,
+        chosen,
         build_fusion(fusion, dims, classes, **fusion_options),
         unimodal_heads=unimodal_heads,
     )

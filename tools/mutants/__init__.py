@@ -4,6 +4,7 @@ from tools.mutants import (
     contributions,
     data,
     diagnostics,
+    encoders,
     gradients,
     losses,
     results,
@@ -24,6 +25,7 @@ MODULES = (
     data,
     contributions,
     diagnostics,
+    encoders,
     results,
 )
 MUTANTS: list[Mutant] = [m for module in MODULES for m in module.MUTANTS]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -87,6 +89,10 @@ class ResNet18(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.stages(self.stem(x)).mean(dim=(2, 3))  # (N, 8 * width)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The eight residual blocks."""
+        return list(self.stages)
 
 
 class FrameMean(Encoder):

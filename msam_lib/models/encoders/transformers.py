@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from msam_lib.errors import MsamError
 from msam_lib.models.encoders.base import Encoder
 
 
@@ -15,12 +17,22 @@ class _Transformer(Encoder):
 
     def __init__(self, dim: int, depth: int, heads: int, dropout: float) -> None:
         super().__init__()
+        if dim % heads:
+            raise MsamError(f"heads={heads}; it must divide the size of the features, {dim}.")
         self.dim = dim
         layer = nn.TransformerEncoderLayer(
             dim, heads, 2 * dim, dropout, batch_first=True, norm_first=True
         )
         self.layers = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(dim)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The Transformer's layers."""
+        return list(self.layers.layers)
+
+    def top(self) -> Sequence[nn.Parameter]:
+        """Those of the last normalisation."""
+        return list(self.norm.parameters())
 
     def pooled(self, h: Tensor, padding: Tensor) -> Tensor:
         """(N, dim) of embedded steps (N, T, dim), without those that are padding (N, T)."""
