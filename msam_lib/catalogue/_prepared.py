@@ -28,6 +28,39 @@ PREPARED: dict[str, DatasetRow] = {
         {},
         ".data.urfunny:prepare",
     ),
+    "mosi_regression": DatasetRow(
+        ".data.mmsa:load_mosi",
+        "CMU-MOSI: real film reviews, sentiment from -3 to 3; prepared from MMSA's pickle",
+        "Zadeh et al. 2016, features as published with MMSA, for research",
+        {
+            "variant": "which of the published files (aligned_50)",
+            "file": "published: the digest is compared; other: any (published)",
+            "loss": "l1, l2 or huber (l1)",
+        },
+        ".data.mmsa:prepare_mosi",
+    ),
+    "mosei": DatasetRow(
+        ".data.mmsa:load_mosei",
+        "CMU-MOSEI: real opinions, sentiment from -3 to 3; prepared from MMSA's pickle",
+        "Zadeh et al. 2018, features as published with MMSA, for research",
+        {
+            "variant": "which of the published files (aligned_50)",
+            "file": "published: the digest is compared; other: any (published)",
+            "loss": "l1, l2 or huber (l1)",
+        },
+        ".data.mmsa:prepare_mosei",
+    ),
+    "sims": DatasetRow(
+        ".data.mmsa:load_sims",
+        "CH-SIMS: real Chinese film scenes, sentiment from -1 to 1; prepared from MMSA's pickle",
+        "Yu et al. 2020, features as published with MMSA, for research",
+        {
+            "variant": "which of the published files (unaligned_39)",
+            "file": "published: the digest is compared; other: any (published)",
+            "loss": "l1, l2 or huber (l1)",
+        },
+        ".data.mmsa:prepare_sims",
+    ),
     "folder": DatasetRow(
         ".data.folder:load",
         "your own samples: a csv or jsonl table with a column per modality and a label",

@@ -14,6 +14,7 @@ from typing import Any
 from msam_lib.errors import unknown_name
 
 Fields = dict[str, Any]
+MMSA = ("mosi_regression", "mosei", "sims")
 
 PRESETS: dict[str, dict[str, Fields]] = {
     "smoke": {
@@ -50,6 +51,7 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "isl": {"encoder": "mlp", "lr": 0.02, "epochs": 30},
         "cremad": {"encoder": "resnet18", "lr": 0.02, "data_options": {"size": 112}},
         "urfunny": {"optimizer": "adamw", "lr": 1e-3},
+        **{name: {"optimizer": "adamw", "lr": 1e-3} for name in MMSA},
     },
     "paper": {
         "*": {"epochs": 100, "width": 64, "lr": 1e-3, "schedule": "step", "period": 70},
@@ -58,7 +60,10 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "digits": {"encoder": "resnet18", "lr": 0.01},
         # The learning rate that the authors of OGM-GE advise, for batches of 64.
         "cremad": {"encoder": "resnet18", "lr": 2e-3},
-        "urfunny": {"encoder": "deep_transformer", "optimizer": "adamw", "lr": 1e-4},
+        **{
+            name: {"encoder": "deep_transformer", "optimizer": "adamw", "lr": 1e-4}
+            for name in ("urfunny", *MMSA)
+        },
     },
 }
 
