@@ -61,6 +61,18 @@ PREPARED: dict[str, DatasetRow] = {
         },
         ".data.mmsa:prepare_sims",
     ),
+    "mimic": DatasetRow(
+        ".data.mimic:load",
+        "MIMIC: real intensive care, measurements and X-ray, 25 labels or death; prepared",
+        "MIMIC-IV, MIMIC-CXR-JPG at PhysioNet (credentialed access), in the layout of DrFuse",
+        {
+            "task": "phenotype: 25 labels; mortality: one (phenotype)",
+            "fold": "number of the published fold (1)",
+            "side": "side in pixels of prepared X-rays (256)",
+            "size": "side in pixels of a model's X-rays (224)",
+        },
+        ".data.mimic:prepare",
+    ),
     "folder": DatasetRow(
         ".data.folder:load",
         "your own samples: a csv or jsonl table with a column per modality and a label",

@@ -75,8 +75,9 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
     return wave.mean(1), rate
 
 
-def read_image(path: Path, height: int, width: int) -> np.ndarray:
-    """An image file as bytes (3, height, width), RGB, resized whatever its proportions.
+def read_image(path: Path, height: int, width: int, *, middle: bool = False) -> np.ndarray:
+    """An image file as bytes (3, height, width), RGB, resized whatever its proportions; with
+    `middle`, cut to the right proportions in its middle first.
 
     Raises:
         DatasetMissing: see `content`.
@@ -86,7 +87,11 @@ def read_image(path: Path, height: int, width: int) -> np.ndarray:
     data = content(path)
     try:
         with images.open(io.BytesIO(data)) as image:
-            small = image.convert("RGB").resize((width, height), images.Resampling.BILINEAR)
+            whole, how = image.convert("RGB"), images.Resampling.BILINEAR
+            if middle:
+                small = need("PIL.ImageOps").fit(whole, (width, height), how)
+            else:
+                small = whole.resize((width, height), how)
     except (OSError, SyntaxError, ValueError) as error:
         raise DatasetCorrupt(f"{path} is not an image ({error}). Fetch it again.") from error
     return np.asarray(small).transpose(2, 0, 1)

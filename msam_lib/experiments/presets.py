@@ -25,6 +25,7 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "signs": {"data_options": {"n_train": 200, "n_val": 100, "n_test": 100}},
         "isl": {"encoder": "mlp"},
         "cremad": {"data_options": {"size": 32}},
+        "mimic": {"data_options": {"size": 32}},
     },
     "teach": {
         "*": {"epochs": 20, "width": 8, "lr": 0.05, "schedule": "cosine"},
@@ -52,6 +53,7 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "cremad": {"encoder": "resnet18", "lr": 0.02, "data_options": {"size": 112}},
         "urfunny": {"optimizer": "adamw", "lr": 1e-3},
         **{name: {"optimizer": "adamw", "lr": 1e-3} for name in MMSA},
+        "mimic": {"optimizer": "adamw", "lr": 1e-3, "data_options": {"size": 64}},
     },
     "paper": {
         "*": {"epochs": 100, "width": 64, "lr": 1e-3, "schedule": "step", "period": 70},
@@ -64,6 +66,7 @@ PRESETS: dict[str, dict[str, Fields]] = {
             name: {"encoder": "deep_transformer", "optimizer": "adamw", "lr": 1e-4}
             for name in ("urfunny", *MMSA)
         },
+        "mimic": {"optimizer": "adamw", "lr": 1e-4},
     },
 }
 
