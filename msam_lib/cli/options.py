@@ -71,7 +71,9 @@ def add_experiment(parser: argparse.ArgumentParser, without: Iterable[str] = ())
         else:
             options |= {"type": type(f.default), "metavar": type(f.default).__name__.upper()}
         parser.add_argument("--" + f.name.replace("_", "-"), **options)
-    parser.add_argument("--source", help="table of --dataset folder, as --data-options source=...")
+    parser.add_argument(
+        "--source", help="of --dataset folder or table, as --data-options source=..."
+    )
 
 
 def chosen(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""What prepared data sets share: their parts, the check that every part has every class, sequences
-of one length.
+"""What data sets of files share: parts, the check that each has every class, and sequences of one
+length.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from msam_lib.data._tabular import PARTS, stratified
 from msam_lib.data.containers import MultimodalDataset
 from msam_lib.data.prepared import Prepared, Row
 from msam_lib.data.transforms import AS_STORED, Transform
-from msam_lib.errors import DatasetCorrupt
+from msam_lib.errors import DatasetCorrupt, unknown_name
 
 LIMIT = float(np.finfo(np.float16).max)
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
+SPLITS |= {"test": "test"}
 Look = Callable[[str, str], Transform]
 
 
@@ -110,3 +112,50 @@ def sequence(x: np.ndarray, steps: int, dtype: type = np.float16) -> np.ndarray:
     x = x[:steps]
     out[: len(x)] = np.where(np.isfinite(x), x, 0).clip(-LIMIT, LIMIT)
     return out
+
+
+def table_parts(
+    rows: Sequence[Row], label: str, split: str, group: str, shares: tuple[float, float], seed: int
+) -> dict[str, np.ndarray]:
+    """{part: sorted numbers of its rows}: those of the column `split` (train, val, test) where
+    there is one, else drawn.
+
+    Args:
+        rows: of a table.
+        label: column of the classes.
+        split: column of the parts.
+        group: column whose values are kept apart where parts are drawn; "" for none.
+        shares: of validation and test.
+        seed: of the draw.
+
+    Raises:
+        MsamError: an unknown part.
+    """
+    every = np.arange(len(rows))
+    if split in rows[0]:
+        for row in rows:
+            if row[split].strip().lower() not in SPLITS:
+                raise unknown_name("part of the data", row[split], SPLITS)
+        given = np.array([SPLITS[row[split].strip().lower()] for row in rows])
+        parts = {p: every[given == p] for p in PARTS}
+    else:
+        rest, test = _drawn(every, rows, label, group, shares[1], seed)
+        parts = {"train": rest, "val": every[:0], "test": test}
+    if not len(parts["val"]):
+        share = shares[0] if split in rows[0] else shares[0] / (1 - shares[1])
+        fit, held = _drawn(parts["train"], rows, label, group, min(share, 0.5), seed + 1)
+        parts |= {"train": fit, "val": held}
+    return parts
+
+
+def _drawn(
+    index: np.ndarray, rows: Sequence[Row], label: str, group: str, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two parts of the rows at `index`, the second with this share of every class or of groups."""
+    column = np.array([rows[i][group or label] for i in index])
+    if not group:
+        first, second = stratified(column, [1 - share, share], seed)
+        return index[first], index[second]
+    groups = np.random.default_rng(seed).permutation(np.unique(column))
+    held = np.isin(column, groups[: max(1, round(share * len(groups)))])
+    return index[~held], index[held]

@@ -138,6 +138,31 @@ def read_frames(path: Path, count: int, height: int, width: int) -> np.ndarray:
     return np.stack(frames + [frames[-1]] * (count - len(frames)))
 
 
+def read_track(path: Path) -> tuple[np.ndarray, int]:
+    """The sound of a video as float32 samples (S,) and its rate in Hz; channels are averaged.
+
+    Raises:
+        DatasetMissing: see `content`.
+        DatasetCorrupt: it has no sound, or cannot be decoded.
+    """
+    av = need("av")
+    pieces: list[np.ndarray] = []
+    try:
+        with av.open(io.BytesIO(content(path))) as container:
+            if container.streams.audio:
+                stream = container.streams.audio[0]
+                rate, floats = int(stream.rate), av.AudioResampler(format="fltp")
+                for frame in container.decode(stream):
+                    pieces += [out.to_ndarray().mean(0) for out in floats.resample(frame)]
+    except av.FFmpegError as error:
+        raise DatasetCorrupt(
+            f"{path} cannot be decoded ({error}): it is truncated or damaged. Fetch it again."
+        ) from error
+    if not pieces:
+        raise DatasetCorrupt(f"{path} has no sound. Fetch it again, or delete it.")
+    return np.concatenate(pieces).astype(np.float32), rate
+
+
 def _decoded(container: Any, count: int, height: int, width: int) -> tuple[list[np.ndarray], float]:
     """The chosen frames (3, height, width), and the time in seconds at which the pictures end."""
     stream = container.streams.video[0]

@@ -14,7 +14,7 @@ from typing import Any
 from msam_lib.errors import unknown_name
 
 Fields = dict[str, Any]
-MMSA = ("mosi_regression", "mosei", "sims")
+FEATURES = ("mosi_regression", "mosei", "sims", "iemocap", "ave")  # sequences, for Transformers
 
 PRESETS: dict[str, dict[str, Fields]] = {
     "smoke": {
@@ -26,6 +26,8 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "isl": {"encoder": "mlp"},
         "cremad": {"data_options": {"size": 32}},
         "mimic": {"data_options": {"size": 32}},
+        "food101": {"data_options": {"size": 32}},
+        "kinetics_sounds": {"data_options": {"size": 32}},
     },
     "teach": {
         "*": {"epochs": 20, "width": 8, "lr": 0.05, "schedule": "cosine"},
@@ -52,8 +54,11 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "isl": {"encoder": "mlp", "lr": 0.02, "epochs": 30},
         "cremad": {"encoder": "resnet18", "lr": 0.02, "data_options": {"size": 112}},
         "urfunny": {"optimizer": "adamw", "lr": 1e-3},
-        **{name: {"optimizer": "adamw", "lr": 1e-3} for name in MMSA},
+        **{name: {"optimizer": "adamw", "lr": 1e-3} for name in FEATURES},
         "mimic": {"optimizer": "adamw", "lr": 1e-3, "data_options": {"size": 64}},
+        "food101": {"optimizer": "adamw", "lr": 1e-3, "data_options": {"size": 64}},
+        "kinetics_sounds": {"encoder": "resnet18", "lr": 0.02, "data_options": {"size": 112}},
+        "table": {"lr": 0.003},
     },
     "paper": {
         "*": {"epochs": 100, "width": 64, "lr": 1e-3, "schedule": "step", "period": 70},
@@ -64,9 +69,10 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "cremad": {"encoder": "resnet18", "lr": 2e-3},
         **{
             name: {"encoder": "deep_transformer", "optimizer": "adamw", "lr": 1e-4}
-            for name in ("urfunny", *MMSA)
+            for name in ("urfunny", *FEATURES)
         },
         "mimic": {"optimizer": "adamw", "lr": 1e-4},
+        "kinetics_sounds": {"encoder": "resnet18", "lr": 2e-3},
     },
 }
 
