@@ -152,6 +152,17 @@ def test_metrics_of_ordinal_scores():
     assert task.metrics(torch.full((6, 1), 0.5), y)["correlation"] == 0.0
 
 
+def test_metrics_of_scores_within_one():
+    """By hand, with a label on an edge: it belongs to the lower band, and 0 to the negatives."""
+    y = torch.tensor([-1.0, -0.1, 0, 0.1, 0.8])
+    z = torch.tensor([-0.8, 0.05, -0.2, 0.05, 0.6])[:, None]
+    found = Regression(limits=(-1, 1)).metrics(z, y)
+    assert found["acc2"] == pytest.approx(4 / 5)  # - + - + + against - - - + +
+    assert found["acc3"] == pytest.approx(3 / 5)  # - 0 - 0 + against - - 0 0 +
+    assert found["acc5"] == pytest.approx(2 / 5)  # the last is + against ++
+    assert "acc7" not in found and "acc2_has0" not in found
+
+
 @pytest.mark.parametrize(
     ("make", "named"),
     [

@@ -65,22 +65,30 @@ class Range:
 
 @dataclass(frozen=True, eq=False)  # a mapping of names has no hash
 class Choice:
-    """Which names are allowed; those of a mapping may become more. So are names that begin with
-    `prefix`, if that is not empty.
+    """Which names are allowed; those of a mapping may become more.
+
+    Args:
+        names: these,
+        prefix: and those that begin like this, if it is not empty.
+        pairs: several may be given as `key=name,key=name`, whose keys somebody else checks.
     """
 
     names: Collection[str]
     prefix: str = ""
+    pairs: bool = False
 
     def allows(self, value: Any) -> bool:
         """Whether it is one of the names."""
         if not isinstance(value, str) or value in self.names:
             return True
-        return bool(self.prefix) and value.startswith(self.prefix)
+        if self.pairs and "=" in value:
+            return all(self.allows(part.partition("=")[2]) for part in value.split(","))
+        return bool(self.prefix) and value.startswith(self.prefix) and value != self.prefix
 
     def __str__(self) -> str:
         more = f", or {self.prefix}..." if self.prefix else ""
-        return f"one of {', '.join(self.names)}{more}"
+        each = ", or MODALITY=NAME,..." if self.pairs else ""
+        return f"one of {', '.join(self.names)}{more}{each}"
 
 
 AtLeastZero = Annotated[float, Range(0)]

@@ -15,7 +15,6 @@ ENCODERS = (
     "deep_transformer",
     "tokens",
     "segments",
-    "hf",
 )
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "step", "cosine")
@@ -25,6 +24,7 @@ Names = str | Sequence[str]
 Seed = Annotated[int, Range(0, 2**32 - 1)]  # NumPy's limit
 Decibels = Annotated[float, Range(-200, infinite=True)]
 EncoderName = Annotated[str, Choice((*ENCODERS, "auto"), prefix="hf:")]
+EncoderNames = Annotated[str, Choice((*ENCODERS, "auto"), prefix="hf:", pairs=True)]
 OptimizerName = Annotated[str, Choice(OPTIMIZERS)]
 ScheduleName = Annotated[str, Choice(SCHEDULES)]
 PrecisionName = Annotated[str, Choice(PRECISIONS)]

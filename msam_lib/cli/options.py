@@ -114,7 +114,9 @@ def add_experiment(parser: argparse.ArgumentParser, without: Iterable[str] = ())
             options |= {"type": given_as(kind), "metavar": type(f.default).__name__.upper()}
             options["help"] = f"{explained[f.name]} Allowed: {words(kind)}.".replace("%", "%%")
         parser.add_argument("--" + f.name.replace("_", "-"), **options)
-    parser.add_argument("--source", help="table of --dataset folder, as --data-options source=...")
+    parser.add_argument(
+        "--source", help="of --dataset folder or table, as --data-options source=..."
+    )
 
 
 def chosen(args: argparse.Namespace) -> dict[str, Any]:

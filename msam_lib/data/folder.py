@@ -31,20 +31,19 @@ from msam_lib._utils.arguments import check_arguments
 from msam_lib._utils.options import Count, Positive, Range
 from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._audio import centre, log_mel, resample
-from msam_lib.data._tabular import PARTS, stratified
+from msam_lib.data._parts import table_parts
+from msam_lib.data._tabular import PARTS
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.data.media import content, kind_of, read_array, read_frames, read_image, read_sound
 from msam_lib.data.prepared import Plan, Row, prepare
 from msam_lib.data.stored import StoredArray
 from msam_lib.data.tables import numbers, read_rows
 from msam_lib.data.transforms import AS_STORED, Images, Numbers
-from msam_lib.errors import DatasetCorrupt, MsamError, unknown_name
+from msam_lib.errors import DatasetCorrupt, MsamError
 
 VERSION = 1  # of the recipe: raised when the same options would give other arrays
 RATE = 16_000
 MEL = {"n_mels": 64, "window": 400, "hop": 160, "n_fft": 1024}
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
-SPLITS |= {"test": "test"}
 
 
 def load(
@@ -101,7 +100,7 @@ def load(
     done = prepare(Plan("folder", recipe, rows, arrays, read))
     classes = sorted({row[label] for row in rows})
     targets = torch.tensor([classes.index(row[label]) for row in rows])
-    where = _parts(rows, label, split, group, (val_share, test_share), seed)
+    where = table_parts(rows, label, split, group, (val_share, test_share), seed)
     for part, index in where.items():
         if missing := [c for c in classes if c not in {rows[i][label] for i in index}]:
             raise DatasetCorrupt(
@@ -168,40 +167,6 @@ def _fingerprint(table: Path, rows: Sequence[Row], kinds: Mapping[str, str]) -> 
                 about = path.stat()
                 digest.update(f"{row[m]} {about.st_size} {about.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def _parts(
-    rows: Sequence[Row], label: str, split: str, group: str, shares: tuple[float, float], seed: int
-) -> dict[str, np.ndarray]:
-    """{part: sorted numbers of its rows}."""
-    every = np.arange(len(rows))
-    if split in rows[0]:
-        for row in rows:
-            if row[split].strip().lower() not in SPLITS:
-                raise unknown_name("part of the data", row[split], SPLITS)
-        given = np.array([SPLITS[row[split].strip().lower()] for row in rows])
-        parts = {p: every[given == p] for p in PARTS}
-    else:
-        rest, test = _drawn(every, rows, label, group, shares[1], seed)
-        parts = {"train": rest, "val": every[:0], "test": test}
-    if not len(parts["val"]):
-        share = shares[0] if split in rows[0] else shares[0] / (1 - shares[1])
-        fit, held = _drawn(parts["train"], rows, label, group, min(share, 0.5), seed + 1)
-        parts |= {"train": fit, "val": held}
-    return parts
-
-
-def _drawn(
-    index: np.ndarray, rows: Sequence[Row], label: str, group: str, share: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Two parts of the rows at `index`, the second with this share of every class or of groups."""
-    column = np.array([rows[i][group or label] for i in index])
-    if not group:
-        first, second = stratified(column, [1 - share, share], seed)
-        return index[first], index[second]
-    groups = np.random.default_rng(seed).permutation(np.unique(column))
-    held = np.isin(column, groups[: max(1, round(share * len(groups)))])
-    return index[~held], index[held]
 
 
 def _standardised(x: StoredArray) -> Numbers:

@@ -75,8 +75,9 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
     return wave.mean(1), rate
 
 
-def read_image(path: Path, height: int, width: int) -> np.ndarray:
-    """An image file as bytes (3, height, width), RGB, resized whatever its proportions.
+def read_image(path: Path, height: int, width: int, *, middle: bool = False) -> np.ndarray:
+    """An image file as bytes (3, height, width), RGB, resized whatever its proportions; with
+    `middle`, cut to the right proportions in its middle first.
 
     Raises:
         DatasetMissing: see `content`.
@@ -86,7 +87,11 @@ def read_image(path: Path, height: int, width: int) -> np.ndarray:
     data = content(path)
     try:
         with images.open(io.BytesIO(data)) as image:
-            small = image.convert("RGB").resize((width, height), images.Resampling.BILINEAR)
+            whole, how = image.convert("RGB"), images.Resampling.BILINEAR
+            if middle:
+                small = need("PIL.ImageOps").fit(whole, (width, height), how)
+            else:
+                small = whole.resize((width, height), how)
     except (OSError, SyntaxError, ValueError) as error:
         raise DatasetCorrupt(f"{path} is not an image ({error}). Fetch it again.") from error
     return np.asarray(small).transpose(2, 0, 1)
@@ -131,6 +136,31 @@ def read_frames(path: Path, count: int, height: int, width: int) -> np.ndarray:
             f"at {last:.2f} s. Fetch it again."
         )
     return np.stack(frames + [frames[-1]] * (count - len(frames)))
+
+
+def read_track(path: Path) -> tuple[np.ndarray, int]:
+    """The sound of a video as float32 samples (S,) and its rate in Hz; channels are averaged.
+
+    Raises:
+        DatasetMissing: see `content`.
+        DatasetCorrupt: it has no sound, or cannot be decoded.
+    """
+    av = need("av")
+    pieces: list[np.ndarray] = []
+    try:
+        with av.open(io.BytesIO(content(path))) as container:
+            if container.streams.audio:
+                stream = container.streams.audio[0]
+                rate, floats = int(stream.rate), av.AudioResampler(format="fltp")
+                for frame in container.decode(stream):
+                    pieces += [out.to_ndarray().mean(0) for out in floats.resample(frame)]
+    except av.FFmpegError as error:
+        raise DatasetCorrupt(
+            f"{path} cannot be decoded ({error}): it is truncated or damaged. Fetch it again."
+        ) from error
+    if not pieces:
+        raise DatasetCorrupt(f"{path} has no sound. Fetch it again, or delete it.")
+    return np.concatenate(pieces).astype(np.float32), rate
 
 
 def _decoded(container: Any, count: int, height: int, width: int) -> tuple[list[np.ndarray], float]:

@@ -21,7 +21,7 @@ from msam_lib._utils.options import (
     ShareBelowOne,
     WholeNumber,
 )
-from msam_lib._utils.settings import EncoderName, OptimizerName, PrecisionName, ScheduleName, Seed
+from msam_lib._utils.settings import EncoderNames, OptimizerName, PrecisionName, ScheduleName, Seed
 from msam_lib.catalogue import DATASETS, FUSIONS, VERSION
 from msam_lib.errors import MsamError
 from msam_lib.experiments.presets import preset
@@ -87,7 +87,7 @@ class Experiment:
     warmup: WholeNumber = 0
     period: WholeNumber = 70
     clip_norm: AtLeastZero = 0.0
-    encoder: EncoderName = "auto"
+    encoder: EncoderNames = "auto"
     width: Count = 16
     unimodal_heads: bool = False
     modalities: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from typing import Any
 from msam_lib.errors import unknown_name
 
 Fields = dict[str, Any]
+FEATURES = ("mosi_regression", "mosei", "sims", "iemocap", "ave")  # sequences, for Transformers
 
 PRESETS: dict[str, dict[str, Fields]] = {
     "smoke": {
@@ -24,6 +25,9 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "signs": {"data_options": {"n_train": 200, "n_val": 100, "n_test": 100}},
         "isl": {"encoder": "mlp"},
         "cremad": {"data_options": {"size": 32}},
+        "mimic": {"data_options": {"size": 32}},
+        "food101": {"data_options": {"size": 32}},
+        "kinetics_sounds": {"data_options": {"size": 32}},
     },
     "teach": {
         "*": {"epochs": 20, "width": 8, "lr": 0.05, "schedule": "cosine"},
@@ -50,6 +54,11 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "isl": {"encoder": "mlp", "lr": 0.02, "epochs": 30},
         "cremad": {"encoder": "resnet18", "lr": 0.02, "data_options": {"size": 112}},
         "urfunny": {"optimizer": "adamw", "lr": 1e-3},
+        **{name: {"optimizer": "adamw", "lr": 1e-3} for name in FEATURES},
+        "mimic": {"optimizer": "adamw", "lr": 1e-3, "data_options": {"size": 64}},
+        "food101": {"optimizer": "adamw", "lr": 1e-3, "data_options": {"size": 64}},
+        "kinetics_sounds": {"encoder": "resnet18", "lr": 0.02, "data_options": {"size": 112}},
+        "table": {"lr": 0.003},
     },
     "paper": {
         "*": {"epochs": 100, "width": 64, "lr": 1e-3, "schedule": "step", "period": 70},
@@ -58,7 +67,12 @@ PRESETS: dict[str, dict[str, Fields]] = {
         "digits": {"encoder": "resnet18", "lr": 0.01},
         # The learning rate that the authors of OGM-GE advise, for batches of 64.
         "cremad": {"encoder": "resnet18", "lr": 2e-3},
-        "urfunny": {"encoder": "deep_transformer", "optimizer": "adamw", "lr": 1e-4},
+        **{
+            name: {"encoder": "deep_transformer", "optimizer": "adamw", "lr": 1e-4}
+            for name in ("urfunny", *FEATURES)
+        },
+        "mimic": {"optimizer": "adamw", "lr": 1e-4},
+        "kinetics_sounds": {"encoder": "resnet18", "lr": 2e-3},
     },
 }
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from msam_lib._utils.arguments import check_arguments
 from msam_lib._utils.options import Count
-from msam_lib._utils.settings import EncoderName
+from msam_lib._utils.settings import EncoderName, EncoderNames
 from msam_lib.data.containers import DataSplits, Modality
 from msam_lib.errors import MsamError, UnsupportedSetting
 from msam_lib.models.base import Model, Output, summed
@@ -153,7 +153,7 @@ def build_model(
     fusion: str = "late",
     *,
     classes: Count | None = None,
-    encoder: EncoderName | Mapping[str, EncoderName] = "auto",
+    encoder: EncoderNames | Mapping[str, EncoderName] = "auto",
     encoders: Mapping[str, nn.Module] | None = None,
     encoder_options: Mapping[str, object] | None = None,
     width: Count = 16,

@@ -27,7 +27,8 @@ class Regression(Task):
         scale: size of a middling error, such as the mean absolute error of the training median; the
             smooth score is exp(-|error| / scale).
         limits: lowest and highest target where targets are ordinal scores around 0, (-3, 3) for
-            MOSI and MOSEI: then the published classification metrics are measured, too.
+            MOSI and MOSEI, (-1, 1) for CH-SIMS: then the published classification metrics are
+            measured, too.
     """
 
     kind: ClassVar = "regression"
@@ -71,7 +72,9 @@ class Regression(Task):
     def metrics(self, z: Tensor, y: Tensor) -> dict[str, float]:
         """`mae`, `correlation` (Pearson's; 0 for a network whose answer is constant) and, for
         ordinal scores, `acc2` and `f1` (sign right, zero targets left out: "Non0"), `acc2_has0` and
-        `f1_has0` (zero counts as positive), `acc5` and `acc7` (rounded, clipped to 2 and 3).
+        `f1_has0` (zero counts as positive), `acc5` and `acc7` (rounded, clipped to 2 and 3). Of
+        scores within ±1, as CH-SIMS has them: `acc2` and `f1` (zero counts as negative), `acc3`
+        (split at ±0.1) and `acc5` (at ±0.1 and ±0.7).
         """
         guess, truth = z.squeeze(-1).double().cpu(), y.double().cpu()
         out = {"mae": float((guess - truth).abs().mean()), "correlation": 0.0}
@@ -79,6 +82,8 @@ class Regression(Task):
             out["correlation"] = float(pearsonr(guess.numpy(), truth.numpy())[0])
         if self.limits is None:
             return out
+        if max(map(abs, self.limits)) <= 1:
+            return out | _bands(guess, truth)
         signed = truth != 0
         out |= _signs((guess > 0)[signed], (truth > 0)[signed], "")
         out |= _signs(guess >= 0, truth >= 0, "_has0")
@@ -100,6 +105,16 @@ class Regression(Task):
 
     def __repr__(self) -> str:
         return f"Regression({self.shape!r}, scale={self.scale}, limits={self.limits})"
+
+
+def _bands(guess: Tensor, truth: Tensor) -> dict[str, float]:
+    """The metrics of CH-SIMS; a score on an edge is in the lower band."""
+    out = _signs(guess > 0, truth > 0, "")
+    for edges in ([-0.1, 0.1], [-0.7, -0.1, 0.1, 0.7]):
+        at = torch.tensor(edges, dtype=torch.float64) + 1e-6  # labels come from single precision
+        same = torch.bucketize(guess, at) == torch.bucketize(truth, at)
+        out[f"acc{len(edges) + 1}"] = float(same.double().mean())
+    return out
 
 
 def _signs(guess: Tensor, truth: Tensor, suffix: str) -> dict[str, float]:

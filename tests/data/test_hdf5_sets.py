@@ -1,0 +1,233 @@
+"""ave and iemocap from small HDF5 files in the published layout."""
+
+from __future__ import annotations
+
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from msam_lib.cli.main import main
+from msam_lib.data import load_dataset, prepare_dataset
+from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
+
+EVENTS = [f"event {k:02d}" for k in range(28)]
+
+
+def write(path, **arrays):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        for key, array in arrays.items():
+            file[key.replace("__", "/")] = array
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """114 clips, the event of clip k is 3 k % 28 in the labels' order; 0 and 112 are of one video,
+    and so are 56 and 84; the sound of clip k is k, the picture k / 10 on the average.
+    """
+    folder, n = tmp_path_factory.mktemp("ave"), 114
+    labels = np.zeros((n, 10, 29), np.int64)
+    event = 3 * np.arange(n) % 28
+    for k in range(n):
+        labels[k, :, 28] = 1
+        end = 8 if k % 2 else 4
+        labels[k, 2:end, event[k]], labels[k, 2:end, 28] = 1, 0
+    number = np.arange(n, dtype=np.float32)
+    audio = np.broadcast_to(number[:, None, None], (n, 10, 128)).copy()
+    audio[:, :, 0] = np.arange(10)
+    visual = np.broadcast_to(number[:, None, None, None, None] / 10, (n, 10, 7, 7, 512)).copy()
+    visual[:, :, 0, 0] += 1
+    visual[:, :, 6, 6] -= 1
+    write(folder / "audio_feature.h5", avadataset=audio)
+    write(folder / "visual_feature.h5", avadataset=visual.astype(np.float16))
+    write(folder / "labels.h5", avadataset=labels)
+    orders = {"test": range(85, n), "val": range(56, 85), "train": range(55, -1, -1)}
+    for part, order in orders.items():
+        write(folder / f"{part}_order.h5", order=np.array(order))
+    # Alphabetical names, in another order than the columns of the labels.
+    ids = {112: 0, 84: 56}
+    lines = [f"{EVENTS[27 - event[k]]}&video{ids.get(k, k)}&good&0&10" for k in range(n)]
+    (folder / "data").mkdir()
+    table = folder / "data" / "Annotations.txt"
+    table.write_text("Category&VideoID&Quality&StartTime&EndTime\n" + "\n".join(lines) + "\n")
+    return folder, event
+
+
+@pytest.fixture
+def ave(published, tmp_path, monkeypatch):
+    monkeypatch.setenv("MSAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MSAM_DATA", raising=False)
+    return shutil.copytree(published[0], tmp_path / "ave"), published[1]
+
+
+def test_ave_keeps_every_video_once(ave):
+    folder, event = ave
+    done = prepare_dataset("ave", folder)
+    data = load_dataset("ave")
+    assert [len(x) for x in (data.train, data.val, data.test)] == [55, 28, 29]
+    kept = {
+        p: [s["clip"] for s in done.samples if s["part"] == p] for p in ("train", "val", "test")
+    }
+    assert "112" in kept["test"] and "0" not in kept["train"]  # the test part keeps what is shared
+    assert "56" in kept["val"] and "84" not in kept["val"]  # the first of a part
+    assert data.classes == tuple(EVENTS)
+    batch, clips = data.train[:], torch.arange(55, 0, -1)
+    assert torch.equal(batch.targets, torch.tensor(27 - event)[clips])
+    assert torch.equal(batch.inputs["audio"][:, 3, 1], clips.float())
+    assert torch.equal(batch.inputs["audio"][0, :, 0], torch.arange(10.0))
+    expected = (clips / 10)[:, None, None].expand(-1, 10, 512)
+    assert torch.allclose(batch.inputs["visual"], expected, atol=5e-3)
+
+
+def test_segments_of_ave_have_a_background_and_lists_may_stay_as_they_are(ave):
+    folder, event = ave
+    prepare_dataset("ave", folder, unit="segment", duplicates=True)
+    data = load_dataset("ave", unit="segment", duplicates=True)
+    assert [len(x) for x in (data.train, data.val, data.test)] == [560, 290, 290]
+    assert data.classes == (*EVENTS, "background")
+    first = data.test[:10]
+    known = 27 - event[85]
+    assert first.targets.tolist() == [28, 28, *[known] * 6, 28, 28]
+    assert first.inputs["audio"][:, 0].tolist() == list(range(10))
+    assert first.inputs["visual"].shape == (10, 512)
+    with pytest.raises(MsamError, match="clips"):
+        load_dataset("ave", unit="clips")
+
+
+def replaced(path, key, change):
+    with h5py.File(path, "r+") as file:
+        array = change(file[key][()])
+        del file[key]
+        file[key] = array
+
+
+AVE_DAMAGES = {
+    "missing": (lambda f: (f / "audio_feature.h5").unlink(), r"audio_feature\.h5 is not there"),
+    "truncated": (
+        lambda f: (f / "visual_feature.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + b"0" * 500),
+        r"visual_feature\.h5 cannot be opened as HDF5",
+    ),
+    "key": (lambda f: write(f / "val_order.h5", list=[1]), r"val_order\.h5 has no array 'order'"),
+    "beyond": (lambda f: write(f / "val_order.h5", order=[1, 114]), r"names clip 114 of 114"),
+    "shape": (
+        lambda f: replaced(f / "audio_feature.h5", "avadataset", lambda x: x[:, :9]),
+        r"audio_feature\.h5 has shape \(114, 9, 128\); expected is \(114, 10, 128\)",
+    ),
+    "labels": (
+        lambda f: replaced(f / "labels.h5", "avadataset", lambda x: x[..., :28]),
+        r"labels\.h5 has shape \(114, 10, 28\)",
+    ),
+    "rows": (
+        lambda f: replaced(f / "labels.h5", "avadataset", lambda x: np.roll(x, 1, 0)[::-1]),
+        r"in Annotations\.txt, but another event in labels\.h5",
+    ),
+    "annotations": (
+        lambda f: (f / "data/Annotations.txt").write_text("a&b\n"),
+        r"Annotations\.txt has 1 lines; expected are 114",
+    ),
+    "none": (lambda f: (f / "data/Annotations.txt").unlink(), r"Annotations\.txt is not there"),
+}
+
+
+@pytest.mark.parametrize("name", AVE_DAMAGES)
+def test_damage_of_ave_is_named(ave, name):
+    do, message = AVE_DAMAGES[name]
+    do(ave[0])
+    with pytest.raises((DatasetCorrupt, DatasetMissing), match=message):
+        prepare_dataset("ave", ave[0])
+
+
+@pytest.fixture
+def iemocap(tmp_path, monkeypatch):
+    monkeypatch.setenv("MSAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MSAM_DATA", raising=False)
+    folder, rng = tmp_path / "iemocap", np.random.default_rng(0)
+    (folder / "target" / "1").mkdir(parents=True)
+    names, features = [], {"A": {}, "V": {}, "L": {}}
+    for part, n, session in (("trn", 16, 1), ("val", 8, 5), ("tst", 8, 5)):
+        own = [f"Ses0{session}F_impro{len(names) + k:02d}_M000" for k in range(n)]
+        np.save(folder / "target/1" / f"{part}_label.npy", np.eye(4)[np.arange(n) % 4])
+        np.save(
+            folder / "target/1" / f"{part}_int2name.npy",
+            np.array([[x.encode(), b"F"] for x in own]),
+        )
+        names += own
+    for k, name in enumerate(names):
+        features["A"][name] = rng.normal(3, 2, (5 + 20 * k, 130))
+        features["V"][name] = rng.normal(size=(4 + k, 342)).astype(np.float32)
+        features["L"][name] = rng.normal(size=(2 + k, 1024)).astype(np.float32)
+    for sub, file in (("A", "comparE"), ("V", "denseface"), ("L", "bert_large")):
+        write(folder / sub / f"{file}.h5", **features[sub])
+    statistics = {"1__mean": np.full(130, 3.0), "1__std": np.full(130, 2.0)}
+    write(folder / "A" / "comparE_mean_std.h5", **statistics)
+    return folder, names, features
+
+
+def test_iemocap_as_published(iemocap):
+    folder, names, features = iemocap
+    prepare_dataset("iemocap", folder)
+    data = load_dataset("iemocap")
+    assert [len(x) for x in (data.train, data.val, data.test)] == [16, 8, 8]
+    assert "sessions both in training and test: none" in data.provenance
+    assert data.test.targets.tolist() == [0, 1, 2, 3] * 2
+    batch = data.test[:].inputs
+    for row, name in enumerate(names[24:]):
+        for m, sub in (("audio", "A"), ("visual", "V"), ("text", "L")):
+            x = features[sub][name]
+            x = (x - 3) / 2 if m == "audio" else x
+            steps = batch[m].shape[1]
+            expected = np.concatenate([x, np.zeros((steps, x.shape[1]))])[:steps]
+            assert np.allclose(batch[m][row], expected, atol=4e-3), (name, m)
+
+
+def test_one_command_prepares_and_one_trains(iemocap, tmp_path, capsys):
+    assert main(["prepare", "iemocap", "--source", str(iemocap[0])]) == 0
+    arguments = ["train", "--dataset", "iemocap", "--preset", "smoke", "--epochs", "1"]
+    options = ["--modalities", "text", "visual", "--store", str(tmp_path / "runs")]
+    assert main([*arguments, *options]) == 0
+    assert "visual" in capsys.readouterr().out
+
+
+IEMOCAP_DAMAGES = {
+    "no list": (
+        lambda f, n: (f / "target/1/val_label.npy").unlink(),
+        r"val_label\.npy is not there",
+    ),
+    "other classes": (
+        lambda f, n: np.save(f / "target/1/tst_label.npy", np.eye(6)),
+        r"tst_label\.npy has shape \(6, 6\)",
+    ),
+    "objects": (
+        lambda f, n: np.save(f / "target/1/tst_int2name.npy", np.array([{}] * 8)),
+        r"tst_int2name\.npy is not an array of numbers",
+    ),
+    "no utterance": (
+        lambda f, n: write(f / "V/denseface.h5", other=np.zeros((2, 342))),
+        r"denseface\.h5 has no array 'Ses01F_impro00_M000'",
+    ),
+    "shape": (
+        lambda f, n: replaced(f / "L/bert_large.h5", n[3], lambda x: x[:, :5]),
+        r"impro03_M000 has shape \(5, 5\); expected is \(T, 1024\)",
+    ),
+    "twice": (
+        lambda f, n: np.save(
+            f / "target/1/val_int2name.npy", np.array([[x.encode()] for x in n[:8]])
+        ),
+        r"name Ses01F_impro00_M000 more than once \(8 such",
+    ),
+    "statistics": (
+        lambda f, n: replaced(f / "A/comparE_mean_std.h5", "1/std", lambda x: x * 0),
+        r"comparE_mean_std\.h5: mean and std of fold 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IEMOCAP_DAMAGES)
+def test_damage_of_iemocap_is_named(iemocap, name):
+    do, message = IEMOCAP_DAMAGES[name]
+    do(iemocap[0], iemocap[1])
+    with pytest.raises((DatasetCorrupt, DatasetMissing), match=message):
+        prepare_dataset("iemocap", iemocap[0])
