@@ -54,7 +54,8 @@ def check_value(owner: str, name: str, option: Option, value: Any) -> None:
         return
     choice = _choice(option.kind)
     if isinstance(value, str) and choice is not None and value not in choice.names:
-        raise unknown_name(name, value, choice.names)
+        more = [f"{choice.prefix}NAME"] if choice.prefix else []
+        raise unknown_name(name, value, [*choice.names, *more])
     default = "" if option.default is inspect.Parameter.empty else f"; the default is {option[1]!r}"
     allowed = words(option.kind)
     raise MsamError(f"{owner}, option {name}={shown(value)}: give {allowed}{default}.")

@@ -84,7 +84,7 @@ class MultimodalDataset:
 
     def __post_init__(self) -> None:
         for m, x in (*self.inputs.items(), ("targets", self.targets)):
-            if not isinstance(x, Tensor) or not x.dim():
+            if not isinstance(x, Tensor | StoredArray) or not len(x.shape):
                 raise MsamError(
                     f"{m} is a {type(x).__name__}; give a tensor of N samples, for example "
                     "torch.as_tensor(x)."

@@ -120,6 +120,8 @@ def check_values(model: Model, batch: Batch, task: Task = CLASSIFICATION) -> Non
         )
     if isinstance(model, MultimodalModel):
         check_outputs(y, model.fusion.classes, task)
+    elif isinstance(task, Classification) and (low := int(y.min())) < 0:
+        raise MsamError(f"targets begin at {low}; give class indices from 0 on.")
 
 
 def check_outputs(targets: Tensor, outputs: int, task: Task) -> None:
