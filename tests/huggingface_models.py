@@ -27,7 +27,7 @@ def save_models(package, root: Path) -> dict[str, Path]:
     configs = {
         "bert": package.BertConfig(vocab_size=30, max_position_embeddings=8, **SIZE),
         "vit": package.ViTConfig(image_size=8, patch_size=4, **SIZE),
-        "wav2vec2": package.Wav2Vec2Config(layerdrop=0.5, **SIZE, **convolutions, **positions),
+        "wav2vec2": package.Wav2Vec2Config(layerdrop=0.3, **SIZE, **convolutions, **positions),
         "ast": package.ASTConfig(max_length=32, num_mel_bins=16, **SIZE),
         "whisper": package.WhisperConfig(**sizes, **encoder, **decoder, **tokens),
     }

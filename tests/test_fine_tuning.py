@@ -58,7 +58,8 @@ def test_fine_tuning_moves_the_last_layer_only(folders, name, options):
     assert {k.split(".")[1] for k in changed if k.startswith("encoders")} == {"text", "image"}
 
 
-def test_the_second_pass_repeats_the_dropout_inside(folders):
+@pytest.mark.parametrize("seed", range(3))
+def test_the_second_pass_repeats_the_dropout_inside(folders, seed):
     """SAM with radius 0 is joint training only if both passes draw the same masks."""
     folder = folders["wav2vec2"]  # with dropout inside attention and random layers left out
     model = build_model(
@@ -74,10 +75,11 @@ def test_the_second_pass_repeats_the_dropout_inside(folders):
     after = []
     for name, options in [("joint", {}), ("sam", {"rho": 0.0})]:
         copied = copy.deepcopy(model).train()
-        torch.manual_seed(3)
-        build_method(name, **options).step(copied, batch, sgd(copied))
-        after.append(weights(copied))
-    assert all(torch.allclose(after[0][k], after[1][k], atol=1e-7) for k in after[0])
+        torch.manual_seed(seed)
+        build_method(name, **options).compute_gradients(copied, batch)
+        after.append({k: p.grad for k, p in copied.named_parameters() if p.grad is not None})
+    assert after[0].keys() == after[1].keys()
+    assert all(torch.allclose(after[0][k], after[1][k], 1e-4, 1e-10) for k in after[0])
     torch.manual_seed(4)
     assert not torch.equal(model.train()(inputs).logits, model(inputs).logits)
 
@@ -86,9 +88,10 @@ def test_contributions_and_curvature_of_a_pretrained_model(folders):
     model, batch = joined(folders, text="all"), batch_of(16)
     with evaluating(model):
         found = shapley_contributions(model, batch.inputs, batch.targets, value="log_likelihood")
-    assert found.weights.shape == (2,) and torch.isfinite(found.phi).all()
-    both, none = found.phi.sum(), torch.zeros(())
-    assert not torch.equal(both, none)
+        logits = [model(batch.inputs, present=p).logits for p in (None, ())]
+    both, none = (-torch.nn.functional.cross_entropy(z, batch.targets) for z in logits)
+    assert float(both - none) != 0
+    assert float(found.phi.sum()) == pytest.approx(float(both - none), abs=1e-6)
     logs = build_method("cr_sam").step(model.train(), batch, sgd(model))
     assert torch.isfinite(logs["loss"])
 

@@ -41,8 +41,8 @@ MUTANTS = [
     Mutant(
         "sam/attention-dropout-is-drawn-anew",
         "models/contexts.py",
-        "m.training and m.dropout > 0",
-        "False",
+        "return module.dropout > 0",
+        "return False",
         "test_models.py",
     ),
     Mutant(
