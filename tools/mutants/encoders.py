@@ -125,8 +125,8 @@ MUTANTS = [
     Mutant(
         "experiment/old-runs-get-another-name",
         "experiments/experiment.py",
-        '("traces", "encoder_options")',
-        '("traces",)',
+        ', ("encoder_options", {})',
+        "",
         "test_encoders_given.py::test_an_experiment_has_encoder_options_and_old_runs_keep_their_names",
     ),
 ]
