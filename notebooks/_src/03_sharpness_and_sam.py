@@ -81,11 +81,11 @@ class Bowl(torch.nn.Module):
         self.w = torch.nn.Parameter(torch.ones(2))
 
     def forward(self, x):
-        return 0.5 * (h * self.w**2).sum()
+        return 0.5 * (h * self.w**2).sum().view(1, 1)  # one sample, one output
 
 
 bowl, sam = Bowl(), ml.build_method("sam", rho=rho)
-sam.loss = lambda output, batch: output.logits  # the output is the loss itself
+sam.loss = lambda output, batch: output.logits.sum()  # the output is the loss itself
 batch = ml.Batch({"x": torch.zeros(1, 1)}, torch.zeros(1, dtype=torch.long))
 sam.step(ml.wrap(bowl, ["x"], call="args"), batch, torch.optim.SGD(bowl.parameters(), lr=lr))
 print(bowl.w.tolist())
