@@ -164,7 +164,7 @@ def load(
 
 def spectrogram(sound: np.ndarray, rate: int) -> np.ndarray:
     """The normalised filter banks (1, 1024, 128) of a sound (S,) at a rate in Hz."""
-    x = fbank(sound - sound.mean(), rate, BANDS)[:STEPS]
+    x = fbank(sound, rate, BANDS)[:STEPS]
     out = np.zeros((1, STEPS, BANDS), np.float32)
     out[0, : len(x)] = x
     return (out - MEAN) / (2 * STD)

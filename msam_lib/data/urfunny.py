@@ -23,8 +23,8 @@ import torch
 
 from msam_lib._utils.arguments import check_arguments
 from msam_lib._utils.settings import Names, Seed
-from msam_lib.data._tabular import PARTS
-from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
+from msam_lib.data._parts import named_parts, need_classes, sequence, stored_parts
+from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.data.pickles import read_pickle
 from msam_lib.data.prepared import Plan, Prepared, Row, open_prepared
 from msam_lib.data.prepared import prepare as write_prepared
@@ -34,7 +34,6 @@ SIZES = {"visual": 371, "audio": 81, "text": 300}
 KEYS = {"visual": "vision", "audio": "audio", "text": "text"}  # in the pickle
 NAMES = {"train": "train", "val": "valid", "test": "test"}
 CLASSES = ("not funny", "funny")
-LIMIT = float(np.finfo(np.float16).max)
 RECIPE = {"version": 1}
 
 
@@ -65,13 +64,7 @@ def prepare(
     def read(row: Row) -> Mapping[str, np.ndarray]:
         part, k = parts[row["part"]], int(row["row"])
         first = int(np.flatnonzero(part["text"][k].any(axis=1))[0])
-        out = {}
-        for m, size in SIZES.items():
-            x = part[m][k][first:]
-            finite = np.where(np.isfinite(x), x, 0).clip(-LIMIT, LIMIT)
-            out[m] = np.zeros((steps, size), np.float16)
-            out[m][: len(x)] = finite
-        return out
+        return {m: sequence(part[m][k][first:], steps) for m in SIZES}
 
     arrays = {m: ((steps, size), "<f2") for m, size in SIZES.items()}
     return write_prepared(Plan("urfunny", RECIPE, rows, arrays, read), cache, jobs=jobs)
@@ -92,26 +85,20 @@ def load(*, seed: Seed = 0, modalities: Names | None = None) -> DataSplits:
     check_arguments(load, locals())
     names = choose_modalities(modalities, list(SIZES))
     done = open_prepared("urfunny", RECIPE)
-    targets = torch.tensor([int(s["label"]) for s in done.samples])
-    where = np.array([s["part"] for s in done.samples])
-    whole = MultimodalDataset({m: done.array(m) for m in names}, targets)
-    parts = {p: whole.subset(torch.from_numpy(np.flatnonzero(where == p))) for p in PARTS}
-    for p, data in parts.items():
-        if len(data.targets.unique()) < len(CLASSES):
-            raise DatasetCorrupt(
-                f"The {p} part of UR-FUNNY has {len(data)} samples of fewer than two classes; "
-                "prepare it from the complete file."
-            )
+    labels = [int(s["label"]) for s in done.samples]
+    where = named_parts(done.samples)
+    need_classes("UR-FUNNY", CLASSES, labels, where)
+    parts = stored_parts(done, names, torch.tensor(labels), where)
     return DataSplits(
         name="urfunny",
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
-        modalities={m: Modality("sequence", tuple(whole.inputs[m].shape[1:])) for m in names},
+        modalities={m: Modality("sequence", parts["train"].inputs[m].shape[1:]) for m in names},
         classes=CLASSES,
         provenance=(
             "UR-FUNNY (real; Hasan et al., EMNLP-IJCNLP 2019; TED talks, for research), features "
-            f"as published with MultiBench: {len(targets)} samples with words."
+            f"as published with MultiBench: {len(labels)} samples with words."
         ),
         recipe=RECIPE | {"modalities": names},
     )

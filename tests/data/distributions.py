@@ -34,6 +34,28 @@ def write_video(
             container.mux(packet)
 
 
+def write_clip(path: Path, *, hertz: float = 440, seconds: float = 1.2, colour=0) -> None:
+    """A video as of `write_video`, with a stereo tone that only its left channel has."""
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("mpeg4", rate=10, options={"qscale": "2"})
+        pictures.width, pictures.height, pictures.pix_fmt = 32, 24, "yuv420p"
+        sound = container.add_stream("aac", rate=RATE, layout="stereo")
+        for k in range(round(seconds * 10)):
+            pixels = np.full((24, 32, 3), 100, np.uint8)
+            pixels[..., 0] = colour + 2 * k
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        wave = 0.6 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)
+        both = np.stack([wave, 0 * wave]).astype(np.float32)
+        for start in range(0, both.shape[1], 1024):
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(both[:, start : start + 1024]), "fltp", "stereo"
+            )
+            frame.sample_rate, frame.pts = RATE, start
+            container.mux(sound.encode(frame))
+        for stream in (pictures, sound):
+            container.mux(stream.encode())
+
+
 def write_sound(path: Path, *, hertz: float = 440, seconds: float = 0.4) -> None:
     t = np.arange(round(seconds * RATE)) / RATE
     soundfile.write(path, 0.3 * np.sin(2 * np.pi * hertz * t), RATE, subtype="PCM_16")

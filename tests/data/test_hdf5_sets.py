@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from msam_lib.cli.main import main
 from msam_lib.data import load_dataset, prepare_dataset
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
 
@@ -181,14 +180,6 @@ def test_iemocap_as_published(iemocap):
             steps = batch[m].shape[1]
             expected = np.concatenate([x, np.zeros((steps, x.shape[1]))])[:steps]
             assert np.allclose(batch[m][row], expected, atol=4e-3), (name, m)
-
-
-def test_one_command_prepares_and_one_trains(iemocap, tmp_path, capsys):
-    assert main(["prepare", "iemocap", "--source", str(iemocap[0])]) == 0
-    arguments = ["train", "--dataset", "iemocap", "--preset", "smoke", "--epochs", "1"]
-    options = ["--modalities", "text", "visual", "--store", str(tmp_path / "runs")]
-    assert main([*arguments, *options]) == 0
-    assert "visual" in capsys.readouterr().out
 
 
 IEMOCAP_DAMAGES = {

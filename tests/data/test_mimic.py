@@ -95,7 +95,9 @@ def test_one_command_prepares_and_one_trains(copy, tmp_path, capsys):
     small = ["--data-options", "side=16"]
     assert main(["prepare", "mimic", "--source", str(copy), *small]) == 0
     options = ["--data-options", "side=16", "size=8", "--store", str(tmp_path / "runs")]
-    assert main(["train", "--dataset", "mimic", "--preset", "smoke", *options]) == 0
+    assert (
+        main(["train", "--dataset", "mimic", "--preset", "smoke", "--epochs", "1", *options]) == 0
+    )
     assert "ehr" in capsys.readouterr().out
 
 

@@ -117,8 +117,9 @@ def test_the_layout_of_mult_is_read_as_another_file(tmp_path):
 
 def test_one_command_prepares_and_one_trains(aligned, tmp_path, capsys):
     assert main(["prepare", "mosi_regression", "--source", str(aligned[0].parent)]) == 0
-    arguments = ["train", "--dataset", "mosi_regression", "--method", "msam", "--preset", "smoke"]
-    assert main([*arguments, "--store", str(tmp_path / "runs")]) == 0
+    arguments = ["train", "--dataset", "mosi_regression", "--method", "msam", "--epochs", "1"]
+    small = ["--preset", "smoke", "--width", "1", "--store", str(tmp_path / "runs")]
+    assert main([*arguments, *small]) == 0
     assert "text" in capsys.readouterr().out
 
 
