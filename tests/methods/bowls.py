@@ -22,14 +22,14 @@ class Bowl(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.calls += 1
-        return 0.5 * (self.w**2 * torch.tensor(CURVATURES)).sum()
+        return 0.5 * (self.w**2 * torch.tensor(CURVATURES)).sum().view(1, 1)
 
 
 def trained(name: str, steps: int, momentum: float = 0.0, lr: float = 0.1, **options) -> Bowl:
     """The bowl after some steps of a method with SGD; the loss is the output itself."""
     bowl = Bowl()
     model, rule = wrap(bowl, ["x"], call="args"), build_method(name, **options)
-    rule.loss = lambda output, batch: output.logits
+    rule.loss = lambda output, batch: output.logits.squeeze()
     optimizer = torch.optim.SGD(bowl.parameters(), lr=lr, momentum=momentum)
     for _ in range(steps):
         rule.step(model, BATCH, optimizer)

@@ -22,12 +22,12 @@ class Bowl(torch.nn.Module):
 
     def forward(self, x):
         self.calls += 1
-        return 0.5 * (self.w**2 * torch.tensor([1.0, 4.0])).sum()
+        return 0.5 * (self.w**2 * torch.tensor([1.0, 4.0])).sum().view(1, 1)
 
 
 def method(**options):
     made = build_method("look_sam", **options)
-    made.loss = lambda output, batch: output.logits
+    made.loss = lambda output, batch: output.logits.squeeze()
     return made
 
 

@@ -54,10 +54,10 @@ def test_cr_sam_sees_third_derivatives():
             self.w = torch.nn.Parameter(torch.ones(1))
 
         def forward(self, x):
-            return self.w.pow(4).sum()
+            return self.w.pow(4).sum().view(1, 1)
 
     net, rule = Quartic(), build_method("cr_sam", rho=0.1, gamma=0.5, beta=0.0)
-    rule.loss = lambda output, batch: output.logits
+    rule.loss = lambda output, batch: output.logits.squeeze()
     batch = Batch({"x": torch.zeros(1, 1)}, torch.zeros(1, dtype=torch.long))
     rule.step(wrap(net, ["x"], call="args"), batch, torch.optim.SGD(net.parameters(), lr=0.1))
     assert float(net.w.detach()) == pytest.approx(
@@ -90,7 +90,7 @@ def test_x_sam_by_hand(projection):
 @pytest.mark.parametrize("variant", ["paper", "released"])
 def test_x_sam_as_released_does_not_turn_the_eigenvector(variant, sign):
     rule = build_method("x_sam", rho=0.5, alpha=0.5, variant=variant)
-    rule.loss = lambda output, batch: output.logits
+    rule.loss = lambda output, batch: output.logits.squeeze()
     bowl = Bowl()
     model = wrap(bowl, ["x"], call="args")
     rule.setup(model)
@@ -105,7 +105,7 @@ def test_x_sam_as_released_does_not_turn_the_eigenvector(variant, sign):
 def test_x_sam_estimates_every_period_and_counts_epochs_where_the_released_code_does():
     def calls(variant, epochs):
         rule = build_method("x_sam", period=2, variant=variant)
-        rule.loss = lambda output, batch: output.logits
+        rule.loss = lambda output, batch: output.logits.squeeze()
         bowl, out = Bowl(), []
         model = wrap(bowl, ["x"], call="args")
         optimizer = torch.optim.SGD(bowl.parameters(), lr=0.01)
