@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ class WrappedModel(Model):
     It cannot be split into encoders and fusion, so contributions take one stacked forward in
     evaluation mode, and modalities are left out by zeroing their inputs.
     """
+
+    look: Callable[[Tensor], None] | None = None  # called with the logits of a forward pass
 
     def __init__(
         self,
@@ -51,6 +53,8 @@ class WrappedModel(Model):
         n = len(next(iter(x.values())))
         if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != n:
             raise _not_logits(logits, n)
+        if self.look is not None:
+            self.look(logits)
         return out if isinstance(out, Output) else Output(out)
 
     def _answer(self, *inputs: Tensor) -> Tensor | Output:
