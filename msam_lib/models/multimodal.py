@@ -170,8 +170,8 @@ def build_model(
             `build_encoder`. Modalities that are not named get `"auto"`.
         encoders: {name: module} of modules of your own, from (N, ...) to features (N, D); the
             others are built. D is found by reading two samples of zeros in evaluation mode.
-        encoder_options: options of the encoders that are built, such as `{"weights": "file.pt",
-            "trainable": "last:2"}`; for one modality alone `{"text.trainable": "none"}`.
+        encoder_options: options of the encoders that are built, such as `{"trainable": "last:2"}`;
+            for one modality alone `{"text.trainable": "none"}`.
         width: base width of the encoders.
         unimodal_heads: see `MultimodalModel`.
         **fusion_options: passed on to the fusion, e.g. `hidden=(128, 64)` for MaxOut.
