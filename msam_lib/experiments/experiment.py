@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from msam_lib.catalogue import VERSION
+from msam_lib.catalogue import DEFAULT_DATASET, VERSION
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.experiments.presets import preset
 from msam_lib.labels import format_label
@@ -52,10 +52,10 @@ class Experiment:
         fusion_options: options of the fusion.
 
     >>> Experiment(method="sam", method_options={"rho": 0.1}).name  # doctest: +ELLIPSIS
-    'digits-late-sam-s0-...'
+    'avmnist_mini-late-sam-s0-...'
     """
 
-    dataset: str = "digits"
+    dataset: str = DEFAULT_DATASET
     fusion: str = "late"
     method: str = "joint"
     seed: int = 0

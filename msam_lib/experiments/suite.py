@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.labels import Case
 
@@ -18,7 +19,7 @@ PERTURBATION_RHO = 0.2  # of the strong-versus-weak figure: large enough for an 
 
 
 def table_experiments(
-    fusion: str, preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = "digits"
+    fusion: str, preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = DEFAULT_DATASET
 ) -> list[Experiment]:
     """The experiments of the results table, one per row and seed; radii come from the preset."""
     cases = [Case("joint", {})]
@@ -48,20 +49,20 @@ def _each(
 
 
 def _traced(experiment: Experiment) -> Experiment:
-    """The experiment, with Hessian traces if a figure shows them: on the embedded data with late
-    fusion, for joint, SAM and M-SAM in the readings literal and encoder.
+    """The experiment, with Hessian traces if a figure shows them: on the default data set with
+    late fusion, for joint, SAM and M-SAM in the readings literal and encoder.
     """
     shown = experiment.method_options.keys() <= {"rho", "reading"}
     shown &= experiment.method_options.get("reading", "literal") in ("literal", "encoder")
     # Traces cost time: a few epochs of the runs that are drawn.
     shown &= experiment.method in ("joint", "sam", "msam")
-    if not shown or (experiment.dataset, experiment.fusion) != ("digits", "late"):
+    if not shown or (experiment.dataset, experiment.fusion) != (DEFAULT_DATASET, "late"):
         return experiment
     return experiment.replace(traces=max(1, experiment.epochs // 4))
 
 
 def perturbation_experiments(
-    preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = "digits"
+    preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = DEFAULT_DATASET
 ) -> list[Experiment]:
     """The experiments of the strong-versus-weak comparison: perturb no weights, all of them, only
     the dominant encoder's, or only the weakest's.
@@ -74,7 +75,7 @@ def perturbation_experiments(
 
 
 def suite(
-    preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = "digits"
+    preset: str = "teach", seeds: Sequence[int] = SEEDS, dataset: str = DEFAULT_DATASET
 ) -> list[Experiment]:
     """All experiments that the figures and tables of one data set are drawn from, each once."""
     experiments = [

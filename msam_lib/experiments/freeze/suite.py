@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msam_lib._utils.processes import process_count
+from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.experiments.freeze.landscapes import freeze_landscapes
 from msam_lib.experiments.freeze.runs import freeze_runs
 from msam_lib.experiments.freeze.sharpness import freeze_sharpness
@@ -19,7 +20,7 @@ def freeze_suite(
     preset: str = "teach",
     seeds: Sequence[int] = SEEDS,
     *,
-    dataset: str = "digits",
+    dataset: str = DEFAULT_DATASET,
     store: str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] = "figures/data",
     jobs: int | None = None,
