@@ -42,9 +42,9 @@ def freeze_suite(
     jobs = process_count(jobs)
     runs = run_all(suite(preset, seeds, dataset), store, jobs=jobs, on=on, cluster=cluster)
     yield freeze_runs(runs, dataset, folder)
-    # One seed of the runs that a figure shows.
-    traced = [r for r in runs if r.config.get("traces") and r.config["seed"] == seeds[0]]
+    # Landscapes and sharpness belong to rows of the late-fusion table, the former for one seed.
+    names = {e.name for e in table_experiments("late", preset, seeds, dataset)}
+    tabled = [r for r in runs if r.name in names]
+    traced = [r for r in tabled if r.config.get("traces") and r.config["seed"] == seeds[0]]
     yield freeze_landscapes(traced, folder=folder)
-    # Sharpness belongs to the rows of the late-fusion table.
-    tabled = {e.name for e in table_experiments("late", preset, seeds, dataset)}
-    yield freeze_sharpness([r for r in runs if r.name in tabled], folder=folder, jobs=jobs)
+    yield freeze_sharpness(tabled, folder=folder, jobs=jobs)
