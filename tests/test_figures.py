@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.errors import MsamError
 from msam_lib.experiments.suite import suite
 from msam_lib.figures import build as building
@@ -26,7 +27,7 @@ def built(tmp_path_factory):
     """A folder with everything drawn."""
     out = tmp_path_factory.mktemp("figures")
     (out / "data").mkdir()
-    for name in ("digits", "avmnist"):
+    for name in (DEFAULT_DATASET, "avmnist"):
         fabricated.everything().to_csv(out / "data" / f"{name}.csv.gz", index=False)
     fabricated.landscapes().to_csv(out / "data" / "landscapes.csv.gz", index=False)
     fabricated.sharpness().to_csv(out / "data" / "sharpness.csv.gz", index=False)
@@ -59,13 +60,13 @@ def test_a_missing_product_is_stale(built):
 
 
 def test_changed_data_make_what_is_drawn_from_them_stale(built):
-    data = built / "data" / "digits.csv.gz"
+    data = built / "data" / f"{DEFAULT_DATASET}.csv.gz"
     before = data.read_bytes()
     frame = fabricated.everything()
     frame["value"] *= 0.5
     frame.to_csv(data, index=False)
     try:
-        stale = [name for name, item in ITEMS.items() if item.needs == "digits"]
+        stale = [name for name, item in ITEMS.items() if item.needs == DEFAULT_DATASET]
         assert build_all(out=built, check=True) == stale
     finally:
         data.write_bytes(before)
@@ -113,11 +114,11 @@ def test_unknown_items_and_missing_runs_are_named(built):
     with pytest.raises(MsamError, match="Did you mean 'table_late'"):
         build_all(["table_lat"], out=built)
     with pytest.raises(MsamError, match="No runs with fusion 'maxout'"):
-        ITEMS["table_maxout"].build({"digits": fabricated.results()})
+        ITEMS["table_maxout"].build({DEFAULT_DATASET: fabricated.results()})
 
 
 def test_tables_leave_out_the_strong_versus_weak_runs():
-    frames = {"digits": fabricated.everything()}
+    frames = {DEFAULT_DATASET: fabricated.everything()}
     rows = ITEMS["table_late"].build(frames).rows
     assert [r.name for r in rows] == [
         "Unimodal", "Joint training", "SAM", "M-SAM", "M-SAM (encoder)",
@@ -130,7 +131,7 @@ def test_tables_leave_out_the_strong_versus_weak_runs():
 def test_one_sam_serves_both_comparisons():
     """Where the table's radius is that of the comparison there is one run for both."""
     frame = fabricated.everything()
-    frames = {"digits": frame[frame["label"] != "sam:rho=0.1"]}
+    frames = {DEFAULT_DATASET: frame[frame["label"] != "sam:rho=0.1"]}
     names = [r.name for r in ITEMS["table_late"].build(frames).rows]
     assert "SAM" in names
     assert "all weights (SAM)" in ITEMS["strong_versus_weak"].alt(frames)

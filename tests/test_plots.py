@@ -7,6 +7,7 @@ import sys
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -166,7 +167,9 @@ def test_contribution_curves(modalities):
 @BOTH
 def test_class_heatmap(modalities):
     frame = fabricated.results(modalities)
-    figure = plots.class_heatmap(frame)
+    # A probe's block is no modality: it must not change the equal share.
+    probe = frame.iloc[:1].assign(split="probe", modality="fusion", metric="hessian_trace")
+    figure = plots.class_heatmap(pd.concat([frame, probe]))
     ax = figure.axes[0]
     share = 100 * len(modalities) / sum(range(1, len(modalities) + 1))
     (image,) = ax.images

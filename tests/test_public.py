@@ -33,7 +33,7 @@ def test_the_list_is_the_surface():
 
 def test_reading_results_needs_no_torch():
     code = (
-        "import sys, msam_lib as ml; ml.load_results('digits'); ml.build_figures; "
+        "import sys, msam_lib as ml; ml.load_results(); ml.build_figures; "
         "ml.catalogue.METHODS; ml.results_table; print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

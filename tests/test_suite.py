@@ -40,7 +40,8 @@ def test_processes_give_the_numbers_of_one_process(tmp_path):
 
 
 def test_the_suite_runs_every_experiment_once():
-    names = [e.name for e in suite(seeds=(0, 1))]
+    # On digits the table's SAM has the radius of the strong-versus-weak comparison.
+    names = [e.name for e in suite(seeds=(0, 1), dataset="digits")]
     assert len(names) == len(set(names)) == 34
 
 

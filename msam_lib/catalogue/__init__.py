@@ -189,6 +189,9 @@ DATASETS: dict[str, DatasetRow] = {
     **PREPARED,
 }
 
+# Embedded, and small enough for two cores: what is trained and drawn where nothing else is named.
+DEFAULT_DATASET = "avmnist_mini"
+
 FUSIONS: dict[str, FusionRow] = {
     "late": FusionRow(".models.fusions.additive:LateFusion", "late fusion", "late"),
     "concat": FusionRow(".models.fusions.additive:ConcatFusion", "concatenation", "concat"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from msam_lib._utils.settings import Seed
+from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.cli.options import (
     Commands,
     add_experiment,
@@ -40,7 +41,7 @@ def _tune(args: argparse.Namespace) -> None:
     from msam_lib.experiments.search import FOLDER, needs_heads, tune
 
     changes = chosen(args)
-    dataset, fusion = changes.pop("dataset", "digits"), changes.pop("fusion", "late")
+    dataset, fusion = changes.pop("dataset", DEFAULT_DATASET), changes.pop("fusion", "late")
     # The methods named, or all that this data set and fusion allow.
     if args.methods:
         rows = [parse_case(text) for text in args.methods]

@@ -100,7 +100,7 @@ def fetch(source: Source) -> Path:
     if not path.is_file():
         raise DatasetMissing(
             f"{path} is not there (MSAM_DATA={folder}). Put the file there, or unset MSAM_DATA "
-            f"to download it from {source.url}. To continue without it: dataset='digits'."
+            f"to download it from {source.url}. To continue without it: dataset='avmnist_mini'."
         )
     if not source.members and sha256_of(path) != source.sha256:
         raise _wrong(path, sha256_of(path), source.sha256)
@@ -180,7 +180,7 @@ def _download(source: Source) -> Path:
         raise DatasetMissing(
             f"{source.url} could not be downloaded ({type(error).__name__}: {error}). Set "
             f"MSAM_DATA to a folder that holds {source.path}, or try again with a network. "
-            "To continue without it: dataset='digits'."
+            "To continue without it: dataset='avmnist_mini'."
         ) from error
     return Path(path)
 

@@ -1,4 +1,4 @@
-"""`digits`, the default data set: an image of a digit, the digit spoken, and (on request)
+"""`digits`, the fastest real data set: an image of a digit, the digit spoken, and (on request)
 misspelled. No download.
 
 What is real and what is not: the 1,797 images (8x8) are scikit-learn's `load_digits`, written by 43

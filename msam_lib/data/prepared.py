@@ -104,7 +104,7 @@ def open_prepared(name: str, recipe: Mapping[str, Any], options: str = "") -> Pr
         f"{name} has not been prepared with these options: there is no "
         f"{' and no '.join(map(str, folders))}. Run: python -m msam_lib prepare {name} --source "
         f"FOLDER{options} (FOLDER: the official distribution), with MSAM_CACHE as it is now, or "
-        "continue without it: dataset='digits'."
+        "continue without it: dataset='avmnist_mini'."
     )
 
 

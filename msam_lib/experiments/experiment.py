@@ -22,7 +22,7 @@ from msam_lib._utils.options import (
     WholeNumber,
 )
 from msam_lib._utils.settings import EncoderNames, OptimizerName, PrecisionName, ScheduleName, Seed
-from msam_lib.catalogue import DATASETS, FUSIONS, VERSION
+from msam_lib.catalogue import DATASETS, DEFAULT_DATASET, FUSIONS, VERSION
 from msam_lib.errors import MsamError
 from msam_lib.experiments.presets import preset
 from msam_lib.labels import format_label
@@ -70,10 +70,10 @@ class Experiment:
         fusion_options: options of the fusion.
 
     >>> Experiment(method="sam", method_options={"rho": 0.1}).name  # doctest: +ELLIPSIS
-    'digits-late-sam-s0-...'
+    'avmnist_mini-late-sam-s0-...'
     """
 
-    dataset: Annotated[str, Choice(DATASETS)] = "digits"
+    dataset: Annotated[str, Choice(DATASETS)] = DEFAULT_DATASET
     fusion: Annotated[str, Choice(FUSIONS)] = "late"
     method: str = "joint"
     seed: Seed = 0

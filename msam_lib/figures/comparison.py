@@ -36,7 +36,7 @@ COMPARISONS = (
     *(Comparison(d, "maxout") for d in ("avmnist", "digits")),
 )
 ABLATION = (
-    "MASAM, its parts left out, and as released, late fusion, embedded data: test accuracy in "
+    "MASAM, its parts left out, and as released, late fusion, digits: test accuracy in "
     "percent, mean ± half-width of the 95 % interval over seeds."
 )
 
@@ -156,7 +156,7 @@ ITEMS: tuple[FigureItem, ...] = (
         name="label_noise_digits",
         title="Wrong training labels",
         caption="Test accuracy of some methods by the share of training labels replaced by a wrong "
-        "one, late fusion, embedded data. Mean and 95 % interval over seeds.",
+        "one, late fusion, digits. Mean and 95 % interval over seeds.",
         needs="noise_digits",
         draw=lambda f: noise_curves(*noise_summary(f)),
         describe=_describe_noise,

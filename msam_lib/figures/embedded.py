@@ -1,10 +1,10 @@
-"""Figures of the suite on the embedded data (curves, landscapes, curvature), and the same curves on
+"""Figures of the suite on the default data set (curves, landscapes, curvature), and some of them on
 AV-MNIST.
 """
 
 from __future__ import annotations
 
-from msam_lib.catalogue import FUSIONS
+from msam_lib.catalogue import DEFAULT_DATASET, FUSIONS
 from msam_lib.figures.item import FigureItem
 from msam_lib.figures.tables import paper_table
 from msam_lib.plots import (
@@ -31,11 +31,9 @@ from msam_lib.results.rows import (
 )
 from msam_lib.results.sharpness import correlations, gaps
 
-EMBEDDED = "digits"
-
 
 def convergence(fusion: str, figure: str) -> FigureItem:
-    """The figure of accuracies over epochs on the embedded data.
+    """The figure of accuracies over epochs on the default data set.
 
     Args:
         fusion: late or maxout.
@@ -45,26 +43,27 @@ def convergence(fusion: str, figure: str) -> FigureItem:
     return FigureItem(
         name=f"convergence_{fusion}",
         title=f"Accuracy over epochs, {words}",
-        caption=f"Test accuracy over epochs with {words}: each modality while the others are "
-        "absent, and the whole model. Dashed: models trained on one modality alone, at their best "
-        "validation epoch. Mean and 95 % Student-t interval over seeds (cut at 0 and 100).",
+        caption=f"Test accuracy over epochs on {DEFAULT_DATASET}, {words}: each modality while the "
+        "others are absent, and the whole model. Dashed: models trained on one modality alone, at "
+        "their best validation epoch. Mean and 95 % Student-t interval over seeds (cut at 0 and "
+        "100).",
         paper_reference=figure,
-        needs=EMBEDDED,
+        needs=DEFAULT_DATASET,
         select=with_reference(fusion),
         draw=lambda rows: accuracy_curves(rows, reference=alone(rows)),
         describe=lambda rows: curves_alt(rows, reference=alone(rows)),
     )
 
 
-def dominance(fusion: str, data: str = EMBEDDED) -> FigureItem:
+def dominance(fusion: str, data: str = DEFAULT_DATASET) -> FigureItem:
     """The figure of the modalities' shares over epochs, on the named data set."""
     words = FUSIONS[fusion].words + (", AV-MNIST" if data == "avmnist" else "")
     return FigureItem(
         name=_name("dominance", fusion, data),
         title=f"Contributions over epochs, {words}",
-        caption="Each modality's share of the test accuracy (Shapley values) over epochs with "
-        f"{words}. Dashed: the equal share. Mean and 95 % Student-t interval over seeds (cut at 0 "
-        "and 100).",
+        caption="Each modality's share of the test accuracy (Shapley values) over epochs on "
+        f"{data}, {words}. Dashed: the equal share. Mean and 95 % Student-t interval over seeds "
+        "(cut at 0 and 100).",
         needs=data,
         select=fusion_rows(fusion),
         draw=contribution_curves,
@@ -72,15 +71,15 @@ def dominance(fusion: str, data: str = EMBEDDED) -> FigureItem:
     )
 
 
-def perturbed(data: str = EMBEDDED) -> FigureItem:
+def perturbed(data: str = DEFAULT_DATASET) -> FigureItem:
     """The figure of the strong-versus-weak comparison, on the named data set."""
     return FigureItem(
         name=_name("strong_versus_weak", "", data),
         title="Perturbing the strong or the weak encoder",
         caption="Test accuracy of the weaker modality, the stronger one and the whole model (late "
-        "fusion), by which weights are perturbed before the gradient is taken; the perturbed "
-        "gradient alone is followed. Mean and 95 % Student-t interval over seeds (cut at 0 and "
-        "100).",
+        f"fusion, {data}), by which weights are perturbed before the gradient is taken; the "
+        "perturbed gradient alone is followed. Mean and 95 % Student-t interval over seeds (cut at "
+        "0 and 100).",
         needs=data,
         select=strong_weak_rows,
         draw=strong_versus_weak,
@@ -89,8 +88,8 @@ def perturbed(data: str = EMBEDDED) -> FigureItem:
 
 
 def _name(kind: str, fusion: str, data: str) -> str:
-    """The name of an item; it names the data set, except where it is the embedded one."""
-    return "_".join(filter(None, [kind, fusion, "" if data == EMBEDDED else data]))
+    """The name of an item; it names the data set, except where it is the default."""
+    return "_".join(filter(None, [kind, fusion, "" if data == DEFAULT_DATASET else data]))
 
 
 ITEMS = (
@@ -101,9 +100,10 @@ ITEMS = (
     FigureItem(
         name="dominance_per_class",
         title="Dominance by class",
-        caption="Share of the dominant modality in the test accuracy by class, late fusion, at the "
-        "epoch with the best validation accuracy, mean over seeds. White: the equal share.",
-        needs=EMBEDDED,
+        caption="Share of the dominant modality in the test accuracy by class, late fusion, "
+        f"{DEFAULT_DATASET}, at the epoch with the best validation accuracy, mean over seeds. "
+        "White: the equal share.",
+        needs=DEFAULT_DATASET,
         select=fusion_rows("late"),
         draw=class_heatmap,
         describe=class_heatmap_alt,
@@ -115,8 +115,9 @@ ITEMS = (
         name="landscape_late",
         title="Loss landscapes",
         caption="Training loss over one plane of all weights (filter-normalised random directions, "
-        "the same for every method), late fusion, embedded data: the surface from two viewpoints, "
-        "its contours below. Losses above 4 are cut off.",
+        "the same for every method), late fusion, "
+        f"{DEFAULT_DATASET}: the surface from two viewpoints, its contours below. Losses above 4 "
+        "are cut off.",
         paper_reference="Figure 1",
         needs="landscapes",
         draw=lambda frame: surfaces(landscapes(frame), ceiling=4.0),
@@ -126,9 +127,9 @@ ITEMS = (
         name="hessian_traces_late",
         title="Curvature of each encoder over epochs",
         caption="Trace of the training loss' Hessian in each modality's encoder over epochs, late "
-        "fusion, embedded data (Hutchinson, 10 Rademacher probes, 300 samples, evaluation "
+        f"fusion, {DEFAULT_DATASET} (Hutchinson, 10 Rademacher probes, 300 samples, evaluation "
         "mode). Mean and 95 % Student-t interval over seeds.",
-        needs=EMBEDDED,
+        needs=DEFAULT_DATASET,
         select=traced_rows,
         draw=trace_curves,
         describe=trace_alt,
@@ -138,8 +139,8 @@ ITEMS = (
         title="Sharpness against the generalisation gap",
         caption="Five measures of sharpness of the fused training loss, in each modality's encoder "
         "and in all weights (fused), against the normalised generalisation gap, "
-        "late fusion, embedded data; one point per run. τ: Kendall's rank correlation over the "
-        "runs of all methods for all weights, with its 95 % bootstrap interval.",
+        f"late fusion, {DEFAULT_DATASET}; one point per run. τ: Kendall's rank correlation over "
+        "the runs of all methods for all weights, with its 95 % bootstrap interval.",
         needs="sharpness",
         select=gaps,
         draw=lambda rows: sharpness_against_gap(rows, correlations(rows)),

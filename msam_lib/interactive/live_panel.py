@@ -40,7 +40,7 @@ class LivePanel:
 
     def __init__(
         self,
-        datasets: Sequence[str] = ("digits", "synthetic"),
+        datasets: Sequence[str] = (catalogue.DEFAULT_DATASET, "digits", "synthetic"),
         fusions: Sequence[str] = ("late", "maxout"),
         methods: Sequence[str] | None = None,
         *,

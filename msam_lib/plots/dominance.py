@@ -129,7 +129,9 @@ def class_heatmap(
     ticks = [str(c) for c in shares.columns] if classes is None else list(classes)
     if len(ticks) != shares.shape[1]:
         raise MsamError(f"{len(ticks)} class names for {shares.shape[1]} classes; one each.")
-    equal = 1 / len(modalities_of(frame))
+    # Probes measure blocks that are no modality, such as the fusion's weights.
+    shared = frame[frame["metric"].str.startswith("contribution/")]
+    equal = 1 / len(modalities_of(shared))
     width, _ = figure_size()
     figure = Figure(figsize=(width, 0.95 + 0.27 * len(shown)), layout="constrained")
     ax = figure.subplots()

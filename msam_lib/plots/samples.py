@@ -32,6 +32,19 @@ class Kind(Protocol):
     def kind(self) -> str: ...
 
 
+class Original(Protocol):
+    """A sample before it was degraded; see `data.avmnist_mini.Original`."""
+
+    @property
+    def digit(self) -> int: ...
+    @property
+    def image(self) -> np.ndarray: ...
+    @property
+    def wave(self) -> np.ndarray: ...
+    @property
+    def rate(self) -> int: ...
+
+
 class Samples(Protocol):
     """A loaded data set; see `data.DataSplits`."""
 
@@ -73,6 +86,37 @@ def sample_grid(data: Samples, *, n: int = 5, split: str = "train", first: int =
             )
     for row, m in enumerate(names):
         axes[row, 0].set_ylabel(m)
+    plt.close(figure)
+    return figure
+
+
+def degraded_grid(originals: Sequence[Original], inputs: Mapping[str, Any]) -> Figure:
+    """Samples before they were degraded, above what a network gets: a column per sample.
+
+    From top to bottom: the image; the image as it is learnt from; the recording, on one scale
+    of time and each at its own height; the spectrogram of it in noise, that is learnt from.
+
+    Args:
+        originals: n samples, as `avmnist_mini.original` gives them.
+        inputs: their "visual" (n, 1, H, W) and "audio" (n, 1, H, W).
+    """
+    n = len(originals)
+    figure, axes = plt.subplots(
+        4, n, figsize=(1.35 * n + 0.6, 5.0), squeeze=False, layout="constrained"
+    )
+    seconds = max(len(o.wave) / o.rate for o in originals)
+    for column, o in enumerate(originals):
+        axes[0, column].imshow(o.image, cmap="gray_r")
+        axes[0, column].set_title(str(o.digit))
+        axes[1, column].imshow(inputs["visual"][column, 0].numpy(), cmap="gray_r")
+        time, height = np.arange(len(o.wave)) / o.rate, float(np.abs(o.wave).max())
+        axes[2, column].plot(time, o.wave, color="#404040", lw=0.5)
+        axes[2, column].set(xlim=(0, seconds), ylim=(-height, height))
+        axes[3, column].imshow(inputs["audio"][column, 0].numpy(), cmap="magma", origin="lower")
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+    for row, words in enumerate(("image", "image,\ndegraded", "voice", "voice,\nin noise")):
+        axes[row, 0].set_ylabel(words)
     plt.close(figure)
     return figure
 

@@ -1,7 +1,7 @@
 """Results as tidy frames: loaded from frozen files, selected, summarised, compared. No torch.
 
 >>> from msam_lib import results
->>> frame = results.load("digits")
+>>> frame = results.load("avmnist_mini")
 >>> sorted(frame["fusion"].unique())
 ['late', 'maxout']
 """

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from msam_lib._utils.files import make_folder, write_bytes
-from msam_lib.catalogue import CORRECTED, METHODS
+from msam_lib.catalogue import CORRECTED, DEFAULT_DATASET, METHODS
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.results.frame import COLUMNS
 
@@ -73,7 +73,7 @@ def write_frame(
     return write_frozen(target, text, record)
 
 
-def load(name: str = "digits", folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+def load(name: str = DEFAULT_DATASET, folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """Frozen results, with their provenance in `frame.attrs["provenance"]` ({} where unknown).
 
     Args:

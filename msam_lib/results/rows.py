@@ -73,8 +73,9 @@ def with_reference(fusion: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
 
 
 def traced_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """The late-fusion runs whose Hessian traces were measured."""
-    rows = frame[(frame["fusion"] == "late") & frame["metric"].str.startswith("hessian_trace")]
+    """The late-fusion runs whose Hessian traces were measured, of the methods compared there."""
+    rows = fusion_rows("late")(frame)
+    rows = rows[rows["metric"].str.startswith("hessian_trace")]
     if rows.empty:
         raise MsamError("No run here measured Hessian traces. Train with traces=5, for example.")
     return rows

@@ -11,8 +11,8 @@
 #
 # **Does everything work, and what is there to see?**
 #
-# **You will** check the installation, draw a first figure from results that come with the collection, look at the data, listen to
-# them, and train a first network while you watch.
+# **You will** check the installation, look at the data and listen to them, draw a figure from results that come with the collection,
+# and train a first network while you watch.
 # **Needs** nothing. **Takes** less than a minute. **Regenerates** the figure *dominance over epochs*.
 
 # %%
@@ -29,6 +29,49 @@ PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
 STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept here and not repeated
 
 # %% [markdown]
+# ## The data: `avmnist_mini`
+#
+# Real images of handwritten digits (MNIST), each paired with a real recording of a person who says the same digit (six speakers). Both are made
+# harder on purpose, so that neither is enough alone: an image keeps a quarter of its energy (the first principal components), and a
+# voice is drowned in real background noise. The networks learn from the second and the fourth row, never from the first and the third.
+
+# %%
+from msam_lib.data.avmnist_mini import original
+from msam_lib.plots.samples import degraded_grid
+
+data = ml.load_dataset("avmnist_mini")
+chosen = [8, 15, 17, 7, 9, 11]  # of the test split
+originals = [original(data, "test", index) for index in chosen]
+figure = degraded_grid(originals, {m: x[chosen] for m, x in data.test.inputs.items()})
+show(
+    figure,
+    alt="Six handwritten digits, 0 to 5, clear to read; below them the same images blurred, the waveforms of six voices, "
+    "and the spectrograms of these voices in noise.",
+)
+
+# %% [markdown]
+# A *spectrogram* shows which frequencies (vertical) are loud at which time (horizontal). Listen to the last of the six: the recording, ...
+
+# %%
+from IPython.display import Audio
+
+voice = originals[-1]
+print(f"{voice.speaker} says {data.classes[voice.digit]}")
+Audio(voice.wave, rate=voice.rate)
+
+# %% [markdown]
+# ... and what the network gets. The noise has sixteen times the power of the voice (-12 dB). *Can you still hear the digit?*
+
+# %%
+Audio(voice.noisy, rate=voice.rate)
+
+# %% [markdown]
+# What is real, and what was done to it:
+
+# %%
+print(data.provenance)
+
+# %% [markdown]
 # ## The question of this collection
 #
 # A multimodal network reads several *modalities*, for example the picture of a digit and its spoken name, and
@@ -38,15 +81,16 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # *How much* a modality contributes can be measured exactly (notebook 02 of the course shows how): its **contribution**
 # is the average gain in accuracy when it joins the others. The shares of all modalities add up to 1.
 #
-# The figure below shows what was measured after every *epoch* of training (one pass through the training data), on the data set that comes
-# with the collection: with ordinary **joint training**, which puts one loss on the common prediction, and with other training rules, which
+# The figure below shows what was measured after every *epoch* of training (one pass through the training data), on the data above:
+# with ordinary **joint training**, which puts one loss on the common prediction, and with other training rules, which
 # later notebooks explain. Accuracy is measured on the *test split*, samples that no training sees; bands are 95 % intervals over three
 # *seeds*, repetitions that differ in their random numbers only. (A third part of the data, the *validation split*, is used for choices.)
 
 # %%
-frame = results.load("digits")
+frame = results.load()  # of the default data set
 item = ITEMS["dominance_late"]
-show(item.build({"digits": frame}), alt=item.alt({"digits": frame}))
+frames = {item.needs: frame}
+show(item.build(frames), alt=item.alt(frames))
 
 # %% [markdown]
 # Each line is one modality's share of the accuracy. Where the lines are far apart, one modality dominates.
@@ -68,35 +112,6 @@ epoch_scrubber(fusion_rows("late")(frame))
 # %%
 facts = frame.attrs["provenance"]
 {key: facts[key] for key in ("seeds", "device", "torch", "commit")}
-
-# %% [markdown]
-# ## The data: `digits`
-#
-# Real images of handwritten digits, each paired with a spoken digit. The speech is *synthesised*; the images are real.
-
-# %%
-print(ml.load_dataset("digits").provenance)
-
-# %%
-from msam_lib.plots.samples import sample_grid
-
-data = ml.load_dataset("digits")
-show(
-    sample_grid(data, n=5),
-    alt="Five digits as noisy 8x8 images, above the spectrograms of five spoken digits.",
-)
-
-# %% [markdown]
-# A *spectrogram* shows which frequencies (vertical) are loud at which time (horizontal). This is what a clean recording
-# sounds like, before the background noise of the data set is added:
-
-# %%
-from IPython.display import Audio
-
-from msam_lib.data.digits import sample_wave
-
-wave, rate = sample_wave(7)
-Audio(wave, rate=rate)
 
 # %% [markdown]
 # ## What can be trained
@@ -164,15 +179,16 @@ for name, item in ITEMS.items():
 # %% [markdown]
 # ## You have seen
 #
-# that everything works; one modality taking the lead, epoch by epoch; the data set as pictures and as sound; and a network in training.
+# that everything works; the data set as pictures and as sound; one modality taking the lead, epoch by epoch; and a network in training.
 #
-# **Questions.** 1. What is a modality? 2. What do the shares add up to? 3. Which part of `digits` is real? 4. What does it mean
+# **Questions.** 1. What is a modality? 2. What do the shares add up to? 3. What was done to the images and to the voices? 4. What does it mean
 # that a modality dominates?
 #
-# **Limits.** `digits` is small and its speech is synthesised; what holds here need not hold elsewhere. Real recordings
-# are in the data set `avmnist`.
+# **Limits.** `avmnist_mini` is small, 1,800 training images and six speakers, and how hard each modality is was *chosen*; what holds here need
+# not hold elsewhere. `avmnist` is the same in large. `digits` is smaller still and trains fastest; it also has a third modality, text.
 #
 # **Next:** [01 · When one modality wins](01_when_one_modality_wins.ipynb).
 #
 # **References.** M-SAM: Nowdeh et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919). Contributions: Shapley,
-# *A value for n-person games*, 1953. Images: UCI Optical Recognition of Handwritten Digits.
+# *A value for n-person games*, 1953. Images: LeCun, Cortes, Burges, MNIST. Voices: Jackson et al., Free Spoken Digit Dataset. Noise: Warden,
+# Speech Commands, 2018.

@@ -40,7 +40,7 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 
 # %%
 names = ["audio", "visual", "text"]
-run = ml.run_experiment(ml.Experiment.preset(PRESET, modalities=names), STORE)
+run = ml.run_experiment(ml.Experiment.preset(PRESET, dataset="digits", modalities=names), STORE)
 model = ml.trained_model(run)
 test = ml.load_dataset("digits", modalities=names).test
 values = ml.coalition_values(model, test.inputs, test.targets)  # (8,) accuracies

@@ -182,7 +182,8 @@ assert [b for b, far in only.items() if far > 0] == [dominant], "Only one encode
 
 # %%
 seeds = (0, 1, 2) if PRESET != "smoke" else (0,)
-runs = [ml.run_experiment(e, STORE) for e in perturbation_experiments(PRESET, seeds=seeds)]
+experiments = perturbation_experiments(PRESET, seeds, "digits")
+runs = [ml.run_experiment(e, STORE) for e in experiments]
 rows = strong_weak_rows(collect(runs))
 show(strong_versus_weak(rows), alt=strong_versus_weak_alt(rows))
 

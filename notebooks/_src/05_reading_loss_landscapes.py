@@ -14,7 +14,7 @@
 # **You will** draw slices through a bowl whose shape you know, see why directions have to be scaled to the weights, and read the surfaces
 # of trained networks, for all weights and for one modality's encoder.
 # **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** about a minute on two cores. **Regenerates**
-# Figure 1 of the paper (the surface from two viewpoints) on the embedded data.
+# Figure 1 of the paper (the surface from two viewpoints), here on `digits`.
 
 # %%
 import os
@@ -165,7 +165,7 @@ assert gap["normalised"] < 1e-3 < gap["plain"], "Only normalised directions shou
 wanted = {("joint", None), ("sam", None), ("msam", None), ("msam", "encoder")}
 experiments = [
     e
-    for e in suite.table_experiments("late", PRESET, seeds=(0,))
+    for e in suite.table_experiments("late", PRESET, (0,), "digits")
     if (e.method, e.method_options.get("reading")) in wanted and "ascent" not in e.method_options
 ]
 names = display_names(e.label for e in experiments)
@@ -305,7 +305,7 @@ print(f"barrier: {barrier:.2f} nats")
 # direction? 3. What does filter normalisation make comparable? 4. Why must all methods share random numbers, samples and scale? 5. What
 # is kept fixed in a plane confined to one encoder? 6. Which number of a surface would you put in a table?
 #
-# **Limits.** Two directions out of thousands, one seed per method, batch normalisation in evaluation mode, losses cut off above 4 nats (the
+# **Limits.** One small data set with synthesised speech, two directions out of thousands, one seed per method, batch normalisation in evaluation mode, losses cut off above 4 nats (the
 # unit of a loss with natural logarithms).
 #
 # **Next:** [06 · Curvature per modality](06_curvature_per_modality.ipynb) measures what pictures suggest, with error bars; the course continues with

@@ -14,7 +14,7 @@
 # **You will** estimate the trace of a Hessian with an error bar and check it against the exact number, follow the curvature of each
 # encoder during training, and look at the whole spectrum.
 # **Needs** [05 · Reading loss landscapes](05_reading_loss_landscapes.ipynb). **Takes** about a minute on two cores. **Regenerates** the
-# Hessian traces per modality over epochs (the observation of the MASAM paper) on the embedded data.
+# Hessian traces per modality over epochs (the observation of the MASAM paper), here on `digits`.
 
 # %%
 import os
@@ -95,7 +95,8 @@ show(
 # Here for joint training on the digits. The loss is averaged over a fixed part of the training samples, which `Sampling` draws.
 
 # %%
-experiments = [e for e in suite.table_experiments("late", PRESET, seeds=(0, 1, 2)) if e.traces]
+table = suite.table_experiments("late", PRESET, (0, 1, 2), "digits")
+experiments = [e for e in table if e.traces]
 if PRESET == "smoke":
     experiments = [e for e in experiments if e.seed < 2]
 runs = [ml.run_experiment(e, STORE) for e in experiments]
@@ -248,7 +249,7 @@ assert abs(form - float(H.sum())) < 1e-3 * max(1.0, abs(float(H.sum()))), (
 # standard error? 4. In what can two Hessians with equal traces differ? 5. What does the block between two encoders say? 6. Which mode of
 # batch normalisation was used, and does it matter? 7. Which half of M-SAM's claim does section 3 test, and which not?
 #
-# **Limits.** Small networks, 300 samples, three seeds: the intervals of section 3 are those of three runs.
+# **Limits.** One small data set with synthesised speech, small networks, 300 samples, three seeds: the intervals of section 3 are those of three runs.
 #
 # **Next:** [07 · Does flat mean general?](07_does_flat_mean_general.ipynb)
 #

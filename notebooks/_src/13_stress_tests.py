@@ -13,7 +13,7 @@
 #
 # **You will** compare methods under wrong training labels, remove modalities at test time, and disturb them with noise.
 # **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** 1 minute on two cores. **Regenerates** the label-noise figure
-# (20 to 60 %) of the MASAM paper on the embedded data.
+# (20 to 60 %) of the MASAM paper on `digits`.
 
 # %%
 import os
@@ -101,7 +101,8 @@ data = ml.load_dataset("digits")
 
 
 def train(name):
-    experiment = ml.Experiment.preset(PRESET, method=name, method_options=METHODS[name])
+    changes = {"dataset": "digits", "method": name, "method_options": METHODS[name]}
+    experiment = ml.Experiment.preset(PRESET, **changes)
     return ml.run_experiment(experiment, STORE, progress=False)
 
 
@@ -196,7 +197,7 @@ print(f"{TITLES[sturdy]}: {100 * missing[sturdy]['any'][5]:.0f} %")
 # %% tags=["exercise"]
 # Exercise 13.2: {modality: accuracy}.
 # solution
-experiment = ml.Experiment.preset(PRESET, absent="mean")
+experiment = ml.Experiment.preset(PRESET, dataset="digits", absent="mean")
 history = ml.run_experiment(experiment, STORE, progress=False).history()
 history.keep_until(10**6)
 alone = {m: history.last("accuracy", modality=m) for m in data.modalities}
@@ -234,7 +235,7 @@ assert abs(expected - missing["joint"]["any"][3]) < 1e-6, (
 # **Questions.** 1. Why are the test labels kept correct? 2. Which methods lead on clean, which on noisy labels? 3. Why need nothing be sampled for
 # missing modalities? 4. What does the right end of a curve show? 5. Why is noise worse than absence for late fusion? 6. What does "absent" mean to a network?
 #
-# **Limits.** Embedded data; label noise is uniform; one seed in parts 2 and 3.
+# **Limits.** One small data set with synthesised speech; label noise is uniform; one seed in parts 2 and 3.
 #
 # **Next:** [99 · All figures](99_all_figures.ipynb).
 #

@@ -26,7 +26,7 @@ class FinishedRun:
 
     def __init__(self, path) -> None:
         self.path = path
-        experiment = Experiment(width=2, encoder="mlp", modalities=("audio", "visual"))
+        experiment = Experiment(dataset="digits", width=2, encoder="mlp")
         self.config = experiment.config()
 
     def load(self, name, device="cpu"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.errors import MsamError
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.measurements import collect, preset_of, run_directories
@@ -34,7 +35,7 @@ KEPT: dict[str, tuple[str, ...]] = {
 
 def freeze_runs(
     runs: str | os.PathLike[str] | Iterable[Any],
-    name: str | os.PathLike[str] = "digits",
+    name: str | os.PathLike[str] = DEFAULT_DATASET,
     folder: str | os.PathLike[str] = "figures/data",
     *,
     metrics: Mapping[str, Sequence[str]] = KEPT,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msam_lib._utils.processes import process_count
+from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.experiments.freeze.landscapes import freeze_landscapes
 from msam_lib.experiments.freeze.runs import freeze_runs
 from msam_lib.experiments.freeze.sharpness import freeze_sharpness
@@ -19,7 +20,7 @@ def freeze_suite(
     preset: str = "teach",
     seeds: Sequence[int] = SEEDS,
     *,
-    dataset: str = "digits",
+    dataset: str = DEFAULT_DATASET,
     store: str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] = "figures/data",
     jobs: int | None = None,
@@ -41,9 +42,9 @@ def freeze_suite(
     jobs = process_count(jobs)
     runs = run_all(suite(preset, seeds, dataset), store, jobs=jobs, on=on, cluster=cluster)
     yield freeze_runs(runs, dataset, folder)
-    # One seed of the runs that a figure shows.
-    traced = [r for r in runs if r.config.get("traces") and r.config["seed"] == seeds[0]]
+    # Landscapes and sharpness belong to rows of the late-fusion table, the former for one seed.
+    names = {e.name for e in table_experiments("late", preset, seeds, dataset)}
+    tabled = [r for r in runs if r.name in names]
+    traced = [r for r in tabled if r.config.get("traces") and r.config["seed"] == seeds[0]]
     yield freeze_landscapes(traced, folder=folder)
-    # Sharpness belongs to the rows of the late-fusion table.
-    tabled = {e.name for e in table_experiments("late", preset, seeds, dataset)}
-    yield freeze_sharpness([r for r in runs if r.name in tabled], folder=folder, jobs=jobs)
+    yield freeze_sharpness(tabled, folder=folder, jobs=jobs)
