@@ -31,7 +31,7 @@ figures: $(STAMP) ## train on the embedded data, draw every figure and table
 	$(BIN)/python -m msam_lib figures
 
 test: $(STAMP) ## run the tests and the examples in the docstrings
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 mutants: $(STAMP) ## put faults into copies of the library: do the tests notice?
 	$(BIN)/python -m tools.mutants
