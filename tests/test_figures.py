@@ -16,7 +16,7 @@ from msam_lib.figures.registry import ITEMS, build_all
 from msam_lib.plots import style
 from msam_lib.plots import table as tables
 from msam_lib.results.frozen import load, write_frozen
-from msam_lib.results.rows import roles
+from msam_lib.results.rows import roles, traced_rows
 from tests import fabricated
 
 DATA = Path(__file__).resolve().parent.parent / "figures" / "data"
@@ -126,6 +126,14 @@ def test_tables_leave_out_the_strong_versus_weak_runs():
     rows = ITEMS["table_maxout"].build(frames).rows
     assert rows[0].name == "Unimodal" and rows[0].cells[0].text == "—"
     assert rows[0].cells[0].note.startswith("needs per-modality logits")
+
+
+def test_traces_leave_out_the_strong_versus_weak_runs():
+    frame = fabricated.everything().assign(metric="hessian_trace")
+    assert {label for label in frame["label"] if label.startswith("sam")} > {"sam:rho=0.1"}
+    shown = set(traced_rows(frame)["label"])
+    assert "sam:rho=0.1" in shown
+    assert shown.isdisjoint(set(fabricated.EXTRA))
 
 
 def test_one_sam_serves_both_comparisons():

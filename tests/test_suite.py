@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.errors import MsamError
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.runner import run_all
@@ -43,6 +44,12 @@ def test_the_suite_runs_every_experiment_once():
     # On digits the table's SAM has the radius of the strong-versus-weak comparison.
     names = [e.name for e in suite(seeds=(0, 1), dataset="digits")]
     assert len(names) == len(set(names)) == 34
+
+
+def test_the_default_data_set_is_the_same_everywhere():
+    experiments = suite()
+    assert {e.dataset for e in experiments} == {DEFAULT_DATASET} == {Experiment().dataset}
+    assert {e.fusion for e in experiments if e.traces} == {"late"}
 
 
 def test_no_processes_are_refused(tmp_path):

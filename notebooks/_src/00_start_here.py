@@ -40,7 +40,7 @@ from msam_lib.data.avmnist_mini import original
 from msam_lib.plots.samples import degraded_grid
 
 data = ml.load_dataset("avmnist_mini")
-chosen = [8, 15, 17, 7, 9, 11]  # of the test split
+chosen = [8, 15, 37, 7, 100, 11]  # of the test split
 originals = [original(data, "test", index) for index in chosen]
 figure = degraded_grid(originals, {m: x[chosen] for m, x in data.test.inputs.items()})
 show(
