@@ -60,8 +60,8 @@ def test_the_epoch_slider_changes_the_picture(page):
     handle.focus()
     for _ in range(5):
         handle.press("ArrowLeft")
-    assert "after epoch 20" in before
-    place.locator("img[alt*='after epoch 15']").wait_for(timeout=MINUTE)
+    assert "after epoch 30" in before
+    place.locator("img[alt*='after epoch 25']").wait_for(timeout=MINUTE)
     shoot(page, "epoch_slider")
 
 

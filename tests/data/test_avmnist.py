@@ -63,7 +63,7 @@ def test_a_truncated_gzip_is_refused(tmp_path):
 def test_a_missing_file_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("MSAM_DATA", str(tmp_path))
     monkeypatch.setenv("MSAM_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(DatasetMissing, match="dataset='digits'"):
+    with pytest.raises(DatasetMissing, match="dataset='avmnist_mini'"):
         load_dataset("avmnist", **SMALL)
 
 
