@@ -16,11 +16,9 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from step_cost import PRESETS  # its neighbour: this file is run as a script
+from step_cost import PRESETS, preset  # its neighbour: this file is run as a script
 
-from msam_lib.data import Batch, Modality
-from msam_lib.methods import base, build_method
-from msam_lib.models import build_model
+from msam_lib.methods import _ranks, build_method
 
 TARGET = 0.02
 
@@ -28,26 +26,18 @@ TARGET = 0.02
 @contextmanager
 def unchecked() -> Iterator[None]:
     """Inside, steps are not checked."""
-    parts, step = base.check_parts, base.checked_step
-    base.check_parts = lambda *arguments: None
-    base.checked_step = lambda *arguments: nullcontext()
+    parts, step = _ranks.check_parts, _ranks.checked_step
+    _ranks.check_parts = lambda *arguments: None
+    _ranks.checked_step = lambda *arguments: nullcontext()
     try:
         yield
     finally:
-        base.check_parts, base.checked_step = parts, step
+        _ranks.check_parts, _ranks.checked_step = parts, step
 
 
-def share(preset: str, name: str, pairs: int, size: int = 64) -> dict[str, Any]:
-    """{"share", "step_us", "checks_us", "first_us"} of a method on a preset's network; batches of
-    `size` samples.
-    """
-    torch.manual_seed(0)
-    kinds, classes, fusion, encoder, width = PRESETS[preset]
-    specs = {f"x{i}": Modality(*k) for i, k in enumerate(kinds)}
-    options = {"hidden": (128, 64)} if fusion == "maxout" else {}
-    model = build_model(specs, fusion, classes=classes, encoder=encoder, width=width, **options)
-    inputs = {m: torch.randn(size, *spec.shape) for m, spec in specs.items()}
-    batch = Batch(inputs, torch.randint(classes, (size,)))
+def share(network: str, name: str, pairs: int) -> dict[str, Any]:
+    """{"share", "step_us", "checks_us", "first_us"} of a method on a preset's network."""
+    model, batch = preset(network)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
 
     def timed(method: Any) -> float:
@@ -90,12 +80,12 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = {}
-    for preset in args.presets:
+    for network in args.presets:
         for name in args.methods:
-            row = rows[f"{preset} {name}"] = share(preset, name, args.pairs)
+            row = rows[f"{network} {name}"] = share(network, name, args.pairs)
             if not args.json:
                 print(
-                    f"{preset:16} {name:8} {100 * row['share']:5.2f} % of {row['step_us']:7.0f} µs"
+                    f"{network:16} {name:8} {100 * row['share']:5.2f} % of {row['step_us']:7.0f} µs"
                     f" (checks {row['checks_us']:5.1f} µs, at the first step"
                     f" {row['first_us']:6.0f} µs more)"
                 )

@@ -220,7 +220,12 @@ def main() -> None:
     torch.set_num_threads(1)
     # Memory first: the peak of a process never falls again.
     rows = memory() + traces(arguments.rounds) + planes(arguments.rounds)
-    if arguments.json:
+    report(rows, as_json=arguments.json)
+
+
+def report(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Print the rows as JSON or as a table."""
+    if as_json:
         print(json.dumps(rows, indent=1))
         return
     for r in rows:

@@ -12,15 +12,12 @@ Contestants take turns in one process on one thread; the ratio is the median ove
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from diagnostics import report, row, speed_up  # its neighbour: this file is run as a script
 from torch import Tensor, nn
 
 from msam_lib._utils.progress import progress_bar
@@ -73,20 +70,6 @@ class VisionLanguage(nn.Module):
         return self.head(torch.cat([self.vision(x["image"]), self.text(x["text"]).mean(1)], 1))
 
 
-def ratio(ours: Callable[[], Any], by_hand: Callable[[], Any], rounds: int) -> float:
-    """Median over rounds of the CPU time of `ours` divided by that of `by_hand`, in turn."""
-    ours(), by_hand()
-    found = []
-    for k in range(rounds):
-        times = {}
-        for name, call in (("ours", ours), ("hand", by_hand))[:: 1 if k % 2 else -1]:
-            start = time.process_time()
-            call()
-            times[name] = time.process_time() - start
-        found.append(times["ours"] / times["hand"])
-    return statistics.median(found)
-
-
 def loop_by_hand(experiment: Experiment) -> list[float]:
     """What somebody would write for joint training; returns the test accuracies."""
     trainer = build_trainer(experiment, None, progress=False)  # its parts, not its loop
@@ -129,7 +112,7 @@ def trainings(rounds: int) -> list[dict[str, Any]]:
             continue
         if not same:
             raise SystemExit(f"{dataset}: the two loops give different accuracies; nothing timed.")
-        value = ratio(ours, lambda e=experiment: loop_by_hand(e), rounds)
+        value = speed_up(ours, lambda e=experiment: loop_by_hand(e), rounds)
         setting = f"teach: {dataset}, late, joint training, 2 epochs"
         out.append(row("Trainer", "loop by hand", setting, value, 1.15))
     return out
@@ -166,18 +149,8 @@ def wrapped_plane(rounds: int) -> list[dict[str, Any]]:
     if error > 1e-5:
         raise SystemExit(f"The two planes differ by {error:.2g}; nothing was timed.")
     setting = f"vision-language module, {STEPS}x{STEPS}, 64 samples; differs by {error:.1e}"
-    value = ratio(ours, by_hand, rounds)
+    value = speed_up(ours, by_hand, rounds)
     return [row("plane of a wrapped module", "loop by hand", setting, value, 1.1)]
-
-
-def row(name: str, against: str, setting: str, value: float, target: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "against": against,
-        "setting": setting,
-        "ratio": round(value, 3),
-        "target": target,
-    }
 
 
 def main() -> None:
@@ -188,11 +161,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = [*trainings(args.rounds), *wrapped_plane(args.rounds)]
-    if args.json:
-        print(json.dumps(rows, indent=1))
-        return
-    for r in rows:
-        print(f"{r['name']:28} / {r['against']:13} {r['ratio']:.3f}  {r['target']}  {r['setting']}")
+    report(rows, as_json=args.json)
 
 
 if __name__ == "__main__":

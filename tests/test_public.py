@@ -47,3 +47,13 @@ def test_no_name_is_a_function_first_and_a_module_later(package):
     assert not modules & set(home.__all__)
     for name in home.__all__:
         assert getattr(home, name) is getattr(home, name)
+
+
+def test_training_needs_no_package_that_only_some_metrics_need():
+    """Each takes about a second to import, at every start and in every worker."""
+    code = "import sys, msam_lib.methods, msam_lib.data; print([m for m in {} if m in sys.modules])"
+    slow = ["sklearn", "scipy.stats", "pandas", "matplotlib", "distributed", "transformers"]
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(slow)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from msam_lib._utils import cluster
+from msam_lib._utils import cluster, extras
 from msam_lib._utils.cluster import check_place, finished_on, slurm_cluster
 from msam_lib.cli.main import main
 from msam_lib.errors import MsamError, RunsFailed
@@ -132,7 +132,7 @@ def test_places_are_checked_before_anything_is_trained(tmp_path, monkeypatch, ca
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(cluster, "import_module", missing)
+    monkeypatch.setattr(extras, "import_module", missing)
     for on, package in (("dask", "distributed"), ("slurm", "dask_jobqueue"), ("tcp://a:1", "dist")):
         with pytest.raises(MsamError, match=rf"needs {package}.*pip install 'msam-lib\[cluster\]'"):
             check_place(on)

@@ -32,6 +32,7 @@ def options_of(target: Callable[..., Any]) -> dict[str, Option]:
 @functools.cache
 def _read(target: Any) -> dict[str, Option]:
     hinted = target.__init__ if inspect.isclass(target) else target
+    hinted = hinted.func if isinstance(hinted, functools.partial) else hinted
     try:
         hints = typing.get_type_hints(hinted, include_extras=True)
     except NameError:  # a name that is imported for type checkers only

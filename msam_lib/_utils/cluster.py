@@ -10,9 +10,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from importlib import import_module
 from typing import Any, TypeVar
 
+from msam_lib._utils.extras import optional
 from msam_lib._utils.processes import RETRIES, finished, one_thread
 from msam_lib.errors import MsamError, WorkerDied
 
@@ -40,7 +40,7 @@ def check_place(on: str) -> None:
             f"on={on!r}; use 'local' (processes here), 'dask' (dask workers here), 'slurm', or the "
             "address of a dask scheduler such as 'tcp://host:8786'."
         )
-    _optional("dask_jobqueue" if on == "slurm" else "distributed", on)
+    _needed("dask_jobqueue" if on == "slurm" else "distributed", on)
 
 
 def finished_on(
@@ -76,14 +76,14 @@ def finished_on(
     if on == "local":
         yield from finished(task, items, jobs=jobs)
         return
-    distributed = _optional("distributed", on)
+    distributed = _needed("distributed", on)
     with ExitStack() as stack:
         # Set before the scheduler starts: one task per thread, so that a death concerns one.
         limits = {
             "distributed.scheduler.allowed-failures": options.pop("allowed_failures", RETRIES),
             "distributed.scheduler.worker-saturation": 1.0,
         }
-        stack.enter_context(import_module("dask").config.set(limits))
+        stack.enter_context(optional("dask", "cluster").config.set(limits))
         client = stack.enter_context(_client(distributed, on, jobs, options, stack))
         print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
         several = list(items)
@@ -107,11 +107,11 @@ def slurm_cluster(jobs: int, options: Mapping[str, Any]) -> Any:
         jobs: number of workers.
         options: of `SLURMCluster`.
     """
-    config = import_module("dask").config
+    config = optional("dask", "cluster").config
     usual = {"cores": 1, "memory": "4GB"}
     usual = {k: v for k, v in usual.items() if config.get(f"jobqueue.slurm.{k}", None) is None}
     try:
-        cluster = _optional("dask_jobqueue", "slurm").SLURMCluster(**(usual | dict(options)))
+        cluster = _needed("dask_jobqueue", "slurm").SLURMCluster(**(usual | dict(options)))
     except (TypeError, ValueError) as error:
         raise MsamError(f"on='slurm' with {dict(options)}: {error}") from error
     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
@@ -165,12 +165,6 @@ def _alone(task: Callable[[Item], object], item: Item) -> None:
         task(item)
 
 
-def _optional(package: str, on: str) -> Any:
+def _needed(package: str, on: str) -> Any:
     """A package of the extra `cluster`."""
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise MsamError(
-            f"on={on!r} needs {package}, which is not installed: pip install 'msam-lib[cluster]'. "
-            "on='local' works without it."
-        ) from error
+    return optional(package, "cluster", f"on={on!r}", "on='local' works without it.")

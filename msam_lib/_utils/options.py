@@ -81,14 +81,27 @@ class Choice:
         """Whether it is one of the names."""
         if not isinstance(value, str) or value in self.names:
             return True
-        if self.pairs and "=" in value:
-            return all(self.allows(part.partition("=")[2]) for part in value.split(","))
+        if self.pairs and (pairs := pairs_of(value)):
+            return all(map(self.allows, pairs.values()))
         return bool(self.prefix) and value.startswith(self.prefix) and value != self.prefix
 
     def __str__(self) -> str:
         more = f", or {self.prefix}..." if self.prefix else ""
         each = ", or MODALITY=NAME,..." if self.pairs else ""
         return f"one of {', '.join(self.names)}{more}{each}"
+
+
+def pairs_of(text: str) -> dict[str, str]:
+    """{key: name} of a text such as `key=name,key=name`; empty where it is one name, which may have
+    "=" behind a colon.
+
+    >>> pairs_of("text=hf:folder, image=resnet18"), pairs_of("hf:a=b")
+    ({'text': 'hf:folder', 'image': 'resnet18'}, {})
+    """
+    if "=" not in text.partition(":")[0]:
+        return {}
+    parts = (part.partition("=") for part in text.split(","))
+    return {key.strip(): name.strip() for key, _, name in parts}
 
 
 AtLeastZero = Annotated[float, Range(0)]

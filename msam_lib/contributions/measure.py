@@ -112,11 +112,19 @@ def phi_and_shares(
     """Shapley values (M,) and shares (M,) from the logits (2^M, N, C) of every coalition; an
     accuracy's are exact.
     """
+    played = _played(logits, targets, value, task)
     if counted(value, task):
-        counts = world.sum(correct_counts(logits, targets))
-        return accuracy_shares(counts, world.count(len(targets)), contribution)
-    values = world.mean(double(value_function(value, task)(full(logits), targets)))
-    return value_shares(values, contribution)
+        return accuracy_shares(played, world.count(len(targets)), contribution)
+    return value_shares(played, contribution)
+
+
+def _played(logits: Tensor, targets: Tensor, value: str | ValueFunction, task: Task) -> Tensor:
+    """Phi (K,) from the logits (K, N, C), of all ranks' samples; right answers are counted, and
+    divided by their number last, for whole numbers have no rounding.
+    """
+    if counted(value, task):
+        return world.sum(correct_counts(logits, targets))
+    return world.mean(double(value_function(value, task)(full(logits), targets)))
 
 
 def shapley_contributions(
@@ -160,17 +168,11 @@ def shapley_contributions(
     check_batch(model, batch, task)
     check_values(model, batch, task)
     m = len(model.modalities)
-    whole_numbers = counted(value, task)
-    # right answers are counted and divided last: whole numbers have no rounding
-    size = world.count(len(targets)) if whole_numbers else 1
-
-    def game(logits: Tensor) -> Tensor:
-        if whole_numbers:
-            return double(world.sum(correct_counts(logits, targets)))
-        return world.mean(double(value_function(value, task)(full(logits), targets)))
+    size = world.count(len(targets)) if counted(value, task) else 1
 
     def play(masks: Tensor) -> Tensor:
-        return game(coalition_logits(model, inputs, masks, features))
+        logits = coalition_logits(model, inputs, masks, features)
+        return double(_played(logits, targets, value, task))
 
     if m <= EXACT_LIMIT:
         with explained(model, batch, task):
@@ -180,7 +182,8 @@ def shapley_contributions(
             logits, targets, value=value, task=task, contribution=contribution
         )
         # the first coalition is nobody, the last everybody
-        error, (empty, whole) = torch.zeros_like(phi), game(logits[[0, -1]])
+        empty, whole = double(_played(logits[[0, -1]], targets, value, task))
+        error = torch.zeros_like(phi)
         return Contributions(
             tuple(model.modalities), phi, weights, whole / size, empty / size, error
         )

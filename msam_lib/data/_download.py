@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from msam_lib._utils.files import write_atomically
+from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.errors import DatasetCorrupt, DatasetMissing
 
 T = TypeVar("T")
+INSTEAD = f"To continue without it: dataset={DEFAULT_DATASET!r}."
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def fetch(source: Source) -> Path:
     if not path.is_file():
         raise DatasetMissing(
             f"{path} is not there (MSAM_DATA={folder}). Put the file there, or unset MSAM_DATA "
-            f"to download it from {source.url}. To continue without it: dataset='avmnist_mini'."
+            f"to download it from {source.url}. {INSTEAD}"
         )
     if not source.members and sha256_of(path) != source.sha256:
         raise _wrong(path, sha256_of(path), source.sha256)
@@ -180,7 +182,7 @@ def _download(source: Source) -> Path:
         raise DatasetMissing(
             f"{source.url} could not be downloaded ({type(error).__name__}: {error}). Set "
             f"MSAM_DATA to a folder that holds {source.path}, or try again with a network. "
-            "To continue without it: dataset='avmnist_mini'."
+            + INSTEAD
         ) from error
     return Path(path)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from msam_lib.data._tabular import PARTS, stratified
 from msam_lib.data.containers import MultimodalDataset
 from msam_lib.data.prepared import Prepared, Row
-from msam_lib.data.transforms import AS_STORED, Transform
+from msam_lib.data.transforms import AS_STORED, Images, Transform
 from msam_lib.errors import DatasetCorrupt, unknown_name
 
 LIMIT = float(np.finfo(np.float16).max)
@@ -66,6 +66,11 @@ def stored_parts(
         )
         for p in PARTS
     }
+
+
+def pictures(size: int, modality: str = "visual") -> Look:
+    """Of this modality pictures of `size` pixels, varied in the training part; others as stored."""
+    return lambda m, part: Images(size, part == "train") if m == modality else AS_STORED
 
 
 def need_classes(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from msam_lib.data.media import need
-
 FIRST, LAST = 32, 126  # printable ASCII
 VOCABULARY = LAST - FIRST + 3  # 0 is padding, the last one any other character
 
@@ -18,9 +16,10 @@ def hashed_words(text: str, size: int) -> np.ndarray:
         text: any; upper and lower case are the same.
         size: number of places.
     """
-    hashing = need("sklearn.feature_extraction.text").HashingVectorizer(
-        n_features=size, alternate_sign=False
-    )
+    # imported here, since it takes a second
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = HashingVectorizer(n_features=size, alternate_sign=False)
     return np.asarray(hashing.transform([text]).todense(), np.float32)[0]
 
 

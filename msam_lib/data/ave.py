@@ -117,9 +117,7 @@ def load(
     check_arguments(load, locals())
     names = choose_modalities(modalities, list(SIZES))
     recipe = _recipe(unit, duplicates)
-    given = {"unit": (unit, "clip"), "duplicates": (duplicates, False)}
-    options = " ".join(f"{k}={v}" for k, (v, default) in given.items() if v != default)
-    done = open_prepared("ave", recipe, options and f" --data-options {options}")
+    done = open_prepared("ave", recipe, prepare, unit=unit, duplicates=duplicates)
     events = sorted({s["label"] for s in done.samples} - {BACKGROUND})
     classes = events if unit == "clip" else [*events, BACKGROUND]
     labels = [classes.index(s["label"]) for s in done.samples]

@@ -41,12 +41,12 @@ from msam_lib.data._cremad_source import (
     published_digests,
     test_clips,
 )
+from msam_lib.data._parts import pictures, stored_parts
 from msam_lib.data._tabular import PARTS, stratified
-from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
+from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.data.media import read_frames, read_sound
 from msam_lib.data.prepared import Plan, Prepared, Row, open_prepared
 from msam_lib.data.prepared import prepare as write_prepared
-from msam_lib.data.transforms import AS_STORED, Images
 from msam_lib.errors import DatasetCorrupt, MsamError
 
 RATE, SECONDS, WINDOW, HOP = 22_050, 3, 512, 353
@@ -139,20 +139,11 @@ def load(
     check_arguments(load, locals())
     names = choose_modalities(modalities, ["audio", "visual"])
     recipe = _recipe(frames, side)
-    given = {"frames": (frames, 1), "side": (side, 256)}
-    options = " ".join(f"{k}={v}" for k, (v, default) in given.items() if v != default)
-    prepared = open_prepared("cremad", recipe, options and f" --data-options {options}")
+    prepared = open_prepared("cremad", recipe, prepare, frames=frames, side=side)
     rows = split_clips(prepared.samples, split, val_share, seed, drop_bad)
     codes = list(EMOTIONS)
     targets = torch.tensor([codes.index(s["label"]) for s in prepared.samples])
-
-    def part(name: str) -> MultimodalDataset:
-        images = Images(size, augment=name == "train")
-        index = torch.from_numpy(rows[name])
-        inputs = {m: prepared.array(m, images if m == "visual" else AS_STORED) for m in names}
-        return MultimodalDataset(inputs, targets).subset(index)
-
-    parts = {p: part(p) for p in PARTS}
+    parts = stored_parts(prepared, names, targets, rows, pictures(size))
     kinds = {"audio": "spectrogram", "visual": "image" if frames == 1 else "video"}
     replaced = int((np.load(prepared.folder / "replaced.npy") > 0).sum())
     return DataSplits(

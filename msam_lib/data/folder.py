@@ -31,14 +31,13 @@ from msam_lib._utils.arguments import check_arguments
 from msam_lib._utils.options import Count, Positive, Range
 from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._audio import centre, log_mel, resample
-from msam_lib.data._parts import table_parts
-from msam_lib.data._tabular import PARTS
-from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
+from msam_lib.data._parts import stored_parts, table_parts
+from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.data.media import content, kind_of, read_array, read_frames, read_image, read_sound
 from msam_lib.data.prepared import Plan, Row, prepare
 from msam_lib.data.stored import StoredArray
 from msam_lib.data.tables import numbers, read_rows
-from msam_lib.data.transforms import AS_STORED, Images, Numbers
+from msam_lib.data.transforms import AS_STORED, Images, Numbers, Transform
 from msam_lib.errors import DatasetCorrupt, MsamError
 
 VERSION = 1  # of the recipe: raised when the same options would give other arrays
@@ -112,14 +111,10 @@ def load(
     scales = {m: _standardised(x.view(fit)) if x.shape[1:] and len(x.shape) == 2 else AS_STORED
                for m, x in stored.items()}  # fmt: skip
 
-    def data(part: str) -> MultimodalDataset:
-        images = Images(size, augment=part == "train")
-        inputs = {
-            m: done.array(m, images if kinds[m] in ("image", "video") else scales[m]) for m in names
-        }
-        return MultimodalDataset(inputs, targets).subset(torch.from_numpy(where[part]))
+    def look(m: str, part: str) -> Transform:
+        return Images(size, part == "train") if kinds[m] in ("image", "video") else scales[m]
 
-    parts = {p: data(p) for p in PARTS}
+    parts = stored_parts(done, names, targets, where, look)
     shapes = {m: tuple(x.shape[1:]) for m, x in parts["train"].inputs.items()}
     return DataSplits(
         name="folder",

@@ -29,13 +29,12 @@ import torch
 from msam_lib._utils.arguments import check_arguments
 from msam_lib._utils.options import Count, Range
 from msam_lib._utils.settings import Names, Seed
-from msam_lib.data._parts import need_classes, stored_parts, with_validation
+from msam_lib.data._parts import need_classes, pictures, stored_parts, with_validation
 from msam_lib.data._texts import VOCABULARY, characters, hashed_words
 from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.data.media import content, read_image
 from msam_lib.data.prepared import Plan, Prepared, Row, open_prepared
 from msam_lib.data.prepared import prepare as write_prepared
-from msam_lib.data.transforms import AS_STORED, Images
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError, unknown_name
 
 COLUMNS = ("Image_path", "text", "label")
@@ -129,17 +128,12 @@ def load(
     check_arguments(load, locals())
     names = choose_modalities(modalities, ["visual", "text"])
     recipe = _recipe(text, words, side)
-    given = {"text": (text, "words"), "words": (words, 4096), "side": (side, 256)}
-    options = " ".join(f"{k}={v}" for k, (v, default) in given.items() if v != default)
-    done = open_prepared("food101", recipe, options and f" --data-options {options}")
+    done = open_prepared("food101", recipe, prepare, text=text, words=words, side=side)
     classes = tuple(sorted({s["label"] for s in done.samples}))
     labels = [classes.index(s["label"]) for s in done.samples]
     where = with_validation(done.samples, labels, val_share, seed)
     need_classes("UPMC Food-101", classes, labels, where)
-    parts = stored_parts(
-        done, names, torch.tensor(labels), where,
-        lambda m, p: Images(size, p == "train") if m == "visual" else AS_STORED,
-    )  # fmt: skip
+    parts = stored_parts(done, names, torch.tensor(labels), where, pictures(size))
     kinds = {
         "visual": Modality("image", (3, size, size)),
         "text": Modality("vector", (words,))

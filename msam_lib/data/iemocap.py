@@ -101,7 +101,7 @@ def load(*, seed: Seed = 0, modalities: Names | None = None, fold: Count = 1) ->
     check_arguments(load, locals())
     names = choose_modalities(modalities, list(FILES))
     recipe = _recipe(fold)
-    done = open_prepared("iemocap", recipe, f" --data-options fold={fold}" if fold != 1 else "")
+    done = open_prepared("iemocap", recipe, prepare, fold=fold)
     labels = [int(s["label"]) for s in done.samples]
     classes = tuple(f"emotion {c}" for c in range(EMOTIONS))
     where = named_parts(done.samples)

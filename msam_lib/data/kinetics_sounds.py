@@ -34,7 +34,7 @@ from msam_lib._utils.arguments import check_arguments
 from msam_lib._utils.options import Count, Range
 from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._fbank import fbank
-from msam_lib.data._parts import need_classes, stored_parts, with_validation
+from msam_lib.data._parts import need_classes, pictures, stored_parts, with_validation
 from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.data.media import (
     SOUND,
@@ -47,7 +47,6 @@ from msam_lib.data.media import (
 )
 from msam_lib.data.prepared import Plan, Prepared, Row, open_prepared
 from msam_lib.data.prepared import prepare as write_prepared
-from msam_lib.data.transforms import AS_STORED, Images
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
 
 LISTS = {"train": "my_train.txt", "test": "my_test.txt"}
@@ -133,18 +132,13 @@ def load(
     check_arguments(load, locals())
     names = choose_modalities(modalities, ["audio", "visual"])
     recipe = _recipe(frames, side)
-    given = {"frames": (frames, 3), "side": (side, 256)}
-    options = " ".join(f"{k}={v}" for k, (v, default) in given.items() if v != default)
-    done = open_prepared("kinetics_sounds", recipe, options and f" --data-options {options}")
+    done = open_prepared("kinetics_sounds", recipe, prepare, frames=frames, side=side)
     numbers = sorted({int(s["label"]) for s in done.samples})
     labels = [numbers.index(int(s["label"])) for s in done.samples]
     classes = tuple(f"class {c}" for c in numbers)
     where = with_validation(done.samples, labels, val_share, seed)
     need_classes("Kinetics-Sounds", classes, labels, where)
-    parts = stored_parts(
-        done, names, torch.tensor(labels), where,
-        lambda m, p: Images(size, p == "train") if m == "visual" else AS_STORED,
-    )  # fmt: skip
+    parts = stored_parts(done, names, torch.tensor(labels), where, pictures(size))
     kinds = {"audio": "spectrogram", "visual": "image" if frames == 1 else "video"}
     return DataSplits(
         name="kinetics_sounds",

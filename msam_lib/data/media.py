@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from msam_lib._utils.extras import optional
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
 
 LFS_POINTER = b"version https://git-lfs"
@@ -25,13 +25,7 @@ def need(module: str) -> Any:
     Raises:
         MsamError: it is not installed.
     """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise MsamError(
-            f"This needs the package {module.partition('.')[0]!r} ({error}). Install it: "
-            "pip install 'msam-lib[media]'"
-        ) from error
+    return optional(module, "media")
 
 
 def content(path: Path) -> bytes:

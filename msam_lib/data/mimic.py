@@ -118,9 +118,7 @@ def load(
         raise unknown_name("task", task, TASKS)
     names = choose_modalities(modalities, ["ehr", "cxr"])
     recipe = _recipe(fold, side)
-    given = {"fold": (fold, 1), "side": (side, 256)}
-    options = " ".join(f"{k}={v}" for k, (v, default) in given.items() if v != default)
-    done = open_prepared("mimic", recipe, options and f" --data-options {options}")
+    done = open_prepared("mimic", recipe, prepare, fold=fold, side=side)
     columns = [c for c in done.samples[0] if c.startswith("phenotype:")]
     columns = ["mortality"] if task == "mortality" else columns
     labels = [c.removeprefix("phenotype:") for c in columns]

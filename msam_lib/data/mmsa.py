@@ -23,12 +23,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._download import sha256_of
 from msam_lib.data._mmsa_source import (
     ALONE,
@@ -53,7 +55,13 @@ SIGNS = {-1.0: "negative", 0.0: "neutral", 1.0: "positive"}
 
 
 def prepare_corpus(
-    name: str, source: Path, cache: Path | None, jobs: int, variant: str, file: str
+    name: str,
+    source: Path,
+    cache: Path | None = None,
+    *,
+    jobs: int = 1,
+    variant: str | None = None,
+    file: str = "published",
 ) -> Prepared:
     """Convert a pickle once, to float16.
 
@@ -62,7 +70,7 @@ def prepare_corpus(
         source: the file, or a folder that holds it, directly or in `Processed`.
         cache: see `msam_lib.data.prepared`.
         jobs: threads.
-        variant: which of the published files.
+        variant: which of the published files; by default the corpus's first in `CORPORA`.
         file: `"published"`, or `"other"` to accept one with another digest, with a warning.
 
     Raises:
@@ -70,6 +78,7 @@ def prepare_corpus(
         DatasetMissing, DatasetCorrupt: what is missing or damaged.
     """
     recipe = _recipe(name, variant, file)
+    variant = recipe["variant"]
     path = find_pickle(source, f"{variant}.pkl")
     expected = CORPORA[name].digests[variant]
     if (digest := sha256_of(path)) != expected:
@@ -103,12 +112,19 @@ def prepare_corpus(
 
 
 def load_corpus(
-    name: str, modalities: Sequence[str] | None, variant: str, file: str, loss: str
+    name: str,
+    *,
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    variant: str | None = None,
+    file: str = "published",
+    loss: str = "l1",
 ) -> DataSplits:
     """A corpus as prepared: sequences text (T, 768), audio and visual; a number per sample.
 
     Args:
         name: one of `CORPORA`.
+        seed: without effect; the parts are the published ones.
         modalities: from "text", "audio" and "visual", all by default.
         variant, file: as prepared.
         loss: see `msam_lib.tasks.Regression`.
@@ -121,9 +137,7 @@ def load_corpus(
     corpus = CORPORA[name]
     names = choose_modalities(modalities, list(KEYS))
     recipe = _recipe(name, variant, file)
-    given = {"variant": (variant, next(iter(corpus.digests))), "file": (file, FILES[0])}
-    options = " ".join(f"{k}={v}" for k, (v, default) in given.items() if v != default)
-    done = open_prepared(name, recipe, options and f" --data-options {options}")
+    done = open_prepared(name, recipe, prepare_corpus, variant=variant, file=file)
     targets = torch.tensor([float(s["target"]) for s in done.samples])
     where = named_parts(done.samples)
     need_samples(corpus.title, where)
@@ -141,8 +155,8 @@ def load_corpus(
         classes=(),
         provenance=(
             f"{corpus.title} (real; {corpus.reference}; for research), features as published with "
-            f"MMSA, file {variant} ({checked}): {len(targets)} utterances, of the training part "
-            f"{counts}."
+            f"MMSA, file {recipe['variant']} ({checked}): {len(targets)} utterances, of the "
+            f"training part {counts}."
         ),
         recipe=recipe | {"modalities": names, "loss": loss},
         other_task=Regression(loss, scale or 1.0, corpus.limits),
@@ -163,82 +177,16 @@ def people(samples: Sequence[Row]) -> dict[str, float]:
     return out
 
 
-def _recipe(name: str, variant: str, file: str) -> dict[str, Any]:
+def _recipe(name: str, variant: str | None, file: str) -> dict[str, Any]:
     """The options that determine the prepared arrays."""
-    if variant not in CORPORA[name].digests:
-        raise unknown_name("variant", variant, CORPORA[name].digests)
+    digests = CORPORA[name].digests
+    variant = next(iter(digests)) if variant is None else variant
+    if variant not in digests:
+        raise unknown_name("variant", variant, digests)
     if file not in FILES:
         raise unknown_name("file", file, FILES)
     return {"version": VERSION, "variant": variant, "file": file}
 
 
-def load_mosi(
-    *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    variant: str = "aligned_50",
-    file: str = "published",
-    loss: str = "l1",
-) -> DataSplits:
-    """CMU-MOSI; see `load_corpus`. `seed` is without effect: the parts are the published ones."""
-    return load_corpus("mosi_regression", modalities, variant, file, loss)
-
-
-def load_mosei(
-    *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    variant: str = "aligned_50",
-    file: str = "published",
-    loss: str = "l1",
-) -> DataSplits:
-    """CMU-MOSEI; see `load_corpus`. `seed` is without effect: the parts are the published ones."""
-    return load_corpus("mosei", modalities, variant, file, loss)
-
-
-def load_sims(
-    *,
-    seed: int = 0,
-    modalities: Sequence[str] | None = None,
-    variant: str = "unaligned_39",
-    file: str = "published",
-    loss: str = "l1",
-) -> DataSplits:
-    """CH-SIMS; see `load_corpus`. `seed` is without effect: the parts are the published ones."""
-    return load_corpus("sims", modalities, variant, file, loss)
-
-
-def prepare_mosi(
-    source: Path,
-    cache: Path | None = None,
-    *,
-    jobs: int = 1,
-    variant: str = "aligned_50",
-    file: str = "published",
-) -> Prepared:
-    """CMU-MOSI; see `prepare_corpus`."""
-    return prepare_corpus("mosi_regression", source, cache, jobs, variant, file)
-
-
-def prepare_mosei(
-    source: Path,
-    cache: Path | None = None,
-    *,
-    jobs: int = 1,
-    variant: str = "aligned_50",
-    file: str = "published",
-) -> Prepared:
-    """CMU-MOSEI; see `prepare_corpus`."""
-    return prepare_corpus("mosei", source, cache, jobs, variant, file)
-
-
-def prepare_sims(
-    source: Path,
-    cache: Path | None = None,
-    *,
-    jobs: int = 1,
-    variant: str = "unaligned_39",
-    file: str = "published",
-) -> Prepared:
-    """CH-SIMS; see `prepare_corpus`."""
-    return prepare_corpus("sims", source, cache, jobs, variant, file)
+load_mosi, load_mosei, load_sims = (partial(load_corpus, name) for name in CORPORA)
+prepare_mosi, prepare_mosei, prepare_sims = (partial(prepare_corpus, name) for name in CORPORA)

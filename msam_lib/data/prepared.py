@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import inspect
 import json
 import os
 import shutil
@@ -17,15 +18,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
 from msam_lib._utils.files import write_text
 from msam_lib._utils.progress import progress_bar
+from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.data._download import cache_folder, sha256_of
-from msam_lib.data.stored import StoredArray
+from msam_lib.data.stored import StoredArray, as_stored, opened_array
 from msam_lib.data.transforms import AS_STORED, Transform
 from msam_lib.errors import DatasetCorrupt, DatasetMissing
 
@@ -81,13 +83,15 @@ def folder_name(name: str, recipe: Mapping[str, Any]) -> str:
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def open_prepared(name: str, recipe: Mapping[str, Any], options: str = "") -> Prepared:
+def open_prepared(
+    name: str, recipe: Mapping[str, Any], prepare: Callable[..., Prepared], **options: Any
+) -> Prepared:
     """The folder of a recipe, under `$MSAM_DATA` or in the cache; lengths of files are checked.
 
     Args:
         name: of the data set.
         recipe: its options.
-        options: how `prepare` gets them, for the error.
+        prepare, **options: what makes the folder; the error names options other than its defaults.
 
     Raises:
         DatasetMissing: it has not been prepared.
@@ -100,11 +104,14 @@ def open_prepared(name: str, recipe: Mapping[str, Any], options: str = "") -> Pr
     for folder in folders:
         if (folder / "manifest.json").is_file():
             return _checked(folder, name)
+    usual = inspect.signature(prepare).parameters
+    changed = [f"{k}={v}" for k, v in options.items() if v != usual[k].default]
+    further = " ".join([" --data-options", *changed]) if changed else ""
     raise DatasetMissing(
         f"{name} has not been prepared with these options: there is no "
         f"{' and no '.join(map(str, folders))}. Run: python -m msam_lib prepare {name} --source "
-        f"FOLDER{options} (FOLDER: the official distribution), with MSAM_CACHE as it is now, or "
-        "continue without it: dataset='avmnist_mini'."
+        f"FOLDER{further} (FOLDER: the official distribution), with MSAM_CACHE as it is now, or "
+        f"continue without it: dataset={DEFAULT_DATASET!r}."
     )
 
 
@@ -161,7 +168,7 @@ def _write_arrays(plan: Plan, partial: Path, digest: str, jobs: int) -> None:
     elif partial.exists():
         shutil.rmtree(partial)  # begun from other samples
     partial.mkdir(exist_ok=True)
-    files = {m: _opened(partial / f"{m}.npy", len(plan.samples), *a, done)
+    files = {m: opened_array(partial / f"{m}.npy", len(plan.samples), *a, done)
              for m, a in plan.arrays.items()}  # fmt: skip
     bar = progress_bar(total=len(plan.samples), initial=done, desc=f"prepare {plan.name}")
     try:
@@ -170,7 +177,7 @@ def _write_arrays(plan: Plan, partial: Path, digest: str, jobs: int) -> None:
                 block = plan.samples[done : done + BLOCK]
                 for arrays in pool.map(plan.read, block):
                     for m, file in files.items():
-                        file.write(_as_stored(arrays[m], *plan.arrays[m]))
+                        file.write(as_stored(arrays[m], *plan.arrays[m]))
                     bar.update()
                 for file in files.values():
                     file.flush()
@@ -181,22 +188,6 @@ def _write_arrays(plan: Plan, partial: Path, digest: str, jobs: int) -> None:
     finally:
         for file in files.values():
             file.close()
-
-
-def _opened(path: Path, n: int, shape: tuple[int, ...], dtype: str, done: int) -> BinaryIO:
-    """The .npy file of n samples, open behind the first `done` of them."""
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
-    file = path.open("r+b" if path.exists() else "w+b")
-    np.lib.format.write_array_header_1_0(file, header | {"shape": (n, *shape)})
-    file.seek(done * int(np.prod(shape)) * np.dtype(dtype).itemsize, os.SEEK_CUR)
-    return file
-
-
-def _as_stored(x: np.ndarray, shape: tuple[int, ...], dtype: str) -> bytes:
-    """The bytes of one sample."""
-    if x.shape != shape:
-        raise DatasetCorrupt(f"A sample has shape {x.shape} where {shape} is expected.")
-    return np.ascontiguousarray(x, dtype=dtype).tobytes()
 
 
 def _write_manifest(plan: Plan, partial: Path, digest: str) -> None:

@@ -7,12 +7,13 @@ array nor the pages read before count towards the memory of the process.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -119,3 +120,19 @@ class StoredArray:
             raise DatasetCorrupt(
                 f"{self.path} cannot be read ({error}): it is missing or truncated."
             ) from error
+
+
+def opened_array(path: Path, n: int, shape: tuple[int, ...], dtype: str, done: int) -> BinaryIO:
+    """The .npy file of n samples, open behind the first `done` of them."""
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
+    file = path.open("r+b" if path.exists() else "w+b")
+    np.lib.format.write_array_header_1_0(file, header | {"shape": (n, *shape)})
+    file.seek(done * int(np.prod(shape)) * np.dtype(dtype).itemsize, os.SEEK_CUR)
+    return file
+
+
+def as_stored(x: np.ndarray, shape: tuple[int, ...], dtype: str) -> bytes:
+    """The bytes of one sample."""
+    if x.shape != shape:
+        raise DatasetCorrupt(f"A sample has shape {x.shape} where {shape} is expected.")
+    return np.ascontiguousarray(x, dtype=dtype).tobytes()

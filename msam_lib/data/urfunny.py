@@ -84,7 +84,7 @@ def load(*, seed: Seed = 0, modalities: Names | None = None) -> DataSplits:
     """
     check_arguments(load, locals())
     names = choose_modalities(modalities, list(SIZES))
-    done = open_prepared("urfunny", RECIPE)
+    done = open_prepared("urfunny", RECIPE, prepare)
     labels = [int(s["label"]) for s in done.samples]
     where = named_parts(done.samples)
     need_classes("UR-FUNNY", CLASSES, labels, where)

@@ -47,7 +47,7 @@ def _first_step(
     with ExitStack() as stack:
         stack.enter_context(explained(model, batch, method.task))
         check_values(model, batch, method.task)
-        check_encoders(method, model)
+        method.check(model)  # again, since encoders may have been frozen or shared meanwhile
         check_optimizer(method, model, optimizer)
         # no error may come between two steps; on a GPU a class that is none ends the process
         unknown = not isinstance(model, MultimodalModel) and batch.targets.device.type != "cpu"
@@ -75,34 +75,6 @@ def check_parts(model: Any, batch: Any, task: Task) -> None:
         )
     for part in batch:
         check_batch(model, part, task)
-
-
-def check_encoders(method: Any, model: Model) -> None:
-    """Raise where encoders are frozen or shared and the method cannot train such a model.
-
-    Raises:
-        UnsupportedSetting: with what to do.
-    """
-    if not (method.trained_encoders or method.separate_encoders):
-        return
-    if len(model.blocks()) != len(model.modalities) + 1:
-        return  # which parameters belong to a modality is not known
-    owner: dict[int, str] = {}
-    for m in model.modalities:
-        own = model.parameters_of(m)
-        if method.trained_encoders and own and not any(p.requires_grad for p in own):
-            raise UnsupportedSetting(
-                f"{method!r} compares the gradients of the encoders, and that of {m!r} is frozen. "
-                "Unfreeze a part of it (requires_grad_(True)), or use another method, for example "
-                "'joint'."
-            )
-        for p in own if method.separate_encoders else ():
-            if owner.setdefault(id(p), m) != m:
-                raise UnsupportedSetting(
-                    f"{method!r} treats each modality's encoder by itself, and {owner[id(p)]!r} and"
-                    f" {m!r} share one. Give each a copy (copy.deepcopy), or use another method, "
-                    "for example 'joint'."
-                )
 
 
 def check_optimizer(method: Any, model: Model, optimizer: Optimizer | None) -> None:

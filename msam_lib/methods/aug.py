@@ -59,11 +59,10 @@ class AUG(Method):
         variant: see above.
     """
 
-    separate_encoders = True
     reference = "Jiang et al., NeurIPS 2025"
     several_steps = True
     passes = "1 forward, 1 backward; M + 1 optimizer steps"
-    requires = frozenset({"features"})
+    requires = frozenset({"features", "separate_encoders"})
     fusions = ("late",)
     ordered = True
     caveat = "written after the released code's description; the paper's text was not at hand"

@@ -20,7 +20,7 @@ from msam_lib.data.containers import Batch
 from msam_lib.errors import UnsupportedSetting
 from msam_lib.methods._gradients import backward, forget
 from msam_lib.methods._ranks import averaged, one_step, refuse_wrapped
-from msam_lib.methods.requirements import ADVICE, capabilities
+from msam_lib.methods.requirements import advice, capabilities
 from msam_lib.models.base import Model, Output
 from msam_lib.models.fusions.registry import FUSIONS
 from msam_lib.tasks import CLASSIFICATION, Task
@@ -38,9 +38,8 @@ class Method(nn.Module):
     `tasks`, `paper_options` ({data set: {option: value}} as published), `ordered` (the order of the
     modalities is part of the method), `caveat` (what its sources leave uncertain), `tabled` (False
     where they leave too much open for a table), `several_steps` (a batch takes several steps of the
-    optimizer), `graph_use` (see `_compiled`), `trained_encoders`, `separate_encoders` (whether
-    encoders may not be frozen, or shared by modalities) and `neutral` (options at which a step must
-    equal joint training's).
+    optimizer), `graph_use` (see `_compiled`) and `neutral` (options at which a step must equal
+    joint training's).
 
     >>> from msam_lib.methods import build_method
     >>> build_method("sam", rho=0.1)
@@ -59,8 +58,6 @@ class Method(nn.Module):
     tabled: ClassVar[bool] = True
     several_steps: ClassVar[bool] = False
     graph_use: ClassVar[str] = "once"
-    trained_encoders: ClassVar[bool] = False
-    separate_encoders: ClassVar[bool] = False
     neutral: ClassVar[dict[str, Any] | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -81,7 +78,7 @@ class Method(nn.Module):
         """Raise `UnsupportedSetting`, with advice, where the model lacks what this method needs."""
         refuse_wrapped(self, model)
         for need in sorted(self.needs() - capabilities(model)):
-            raise UnsupportedSetting(f"{self!r} {ADVICE[need]}.")
+            raise UnsupportedSetting(f"{self!r} {advice(need, model)}.")
         fusion = type(getattr(model, "fusion", None))
         if self.fusions and fusion not in {FUSIONS[f] for f in self.fusions}:
             raise UnsupportedSetting(

@@ -56,7 +56,6 @@ class CGGM(Method):
     """
 
     tasks = KINDS
-    trained_encoders = True
     reference = "Guo et al., NeurIPS 2024, arXiv 2411.01409"
     passes = "1 forward, 1 backward; once more through the fusion and the classifiers"
     requires = frozenset({"features", "trained_encoders"})

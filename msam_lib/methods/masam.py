@@ -59,7 +59,6 @@ class MASAM(Method):
     """
 
     tasks = KINDS
-    trained_encoders = True
     reference = "MASAM, ICLR 2026"
     graph_use = "twice"
     passes = "1 forward, 2 backward, and one of each for the displaced encoder"

@@ -61,11 +61,10 @@ class MLA(Method):
         variant: `"paper"`, or `"released"` without the projection.
     """
 
-    separate_encoders = True
     reference = "Zhang et al., CVPR 2024, arXiv 2311.10707"
     several_steps = True
     passes = "1 forward, 1 backward; M steps of the head"
-    requires = frozenset({"unimodal_logits", "features"})
+    requires = frozenset({"unimodal_logits", "features", "separate_encoders"})
     fusions = ("late",)
     ordered = True
     caveat = (

@@ -44,7 +44,6 @@ class MMPareto(Method):
     """
 
     tasks = KINDS
-    trained_encoders = True
     reference = "Wei and Hu, ICML 2024, arXiv 2405.17730"
     graph_use = "twice"
     passes = "1 forward, 2 backward"

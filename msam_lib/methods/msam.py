@@ -85,7 +85,7 @@ class MSAM(Method):
     """
 
     tasks = KINDS
-    separate_encoders = True
+    requires = frozenset({"separate_encoders"})
     reference = "Nowdeh et al., NeurIPS 2025, arXiv 2510.24919"
     passes = "2 forward, 2 backward; with ascent='momentum' 1 and 1"
     neutral: ClassVar = {"rho": 0.0}
@@ -114,7 +114,8 @@ class MSAM(Method):
         self.dominance = Dominance(value, contribution, smoothing, features)
 
     def needs(self) -> frozenset[str]:
-        return frozenset({"encoders", "trained_encoders"} if self.reading == "encoder" else ())
+        confined = self.reading == "encoder"
+        return self.requires | ({"encoders", "trained_encoders"} if confined else set())
 
     def setup(self, model: Model, task: Task | None = None) -> None:
         super().setup(model, task)

@@ -14,11 +14,18 @@ ADVICE = {
     "or name them: wrap(model, modalities, encoders={...})",
     "features": "needs the features of each modality. Use a MultimodalModel: a wrapped module "
     "cannot be split",
-    "trained_encoders": "follows or perturbs every modality's encoder, and one of them has no "
-    "parameter that is trained. Leave its last layers trained "
-    "(encoder_options={'MODALITY.trainable': 'last:1'}), or use joint training, SAM or M-SAM's "
-    "reading='literal'",
+    "trained_encoders": "follows or perturbs every modality's encoder, and that of {0!r} is "
+    "frozen. Leave its last layers trained (encoder_options={{'MODALITY.trainable': 'last:1'}}, or "
+    "requires_grad_(True)), or use joint training, SAM or M-SAM's reading='literal'",
+    "separate_encoders": "treats each modality's encoder by itself, and {0!r} and {1!r} share one. "
+    "Give each a copy (copy.deepcopy), or use another method, for example 'joint'",
 }
+
+
+def advice(need: str, model: Model) -> str:
+    """What a method needs that the model lacks, and what to do."""
+    where = {"trained_encoders": _frozen, "separate_encoders": _shared}.get(need)
+    return ADVICE[need] if where is None else ADVICE[need].format(*where(model))
 
 
 def at_least_two(method: object, model: Model) -> None:
@@ -43,8 +50,23 @@ def capabilities(model: Model) -> frozenset[str]:
             out.add("unimodal_logits")
     elif len(model.blocks()) == len(model.modalities) + 1:
         out.add("encoders")
-    if "encoders" in out and all(
-        any(p.requires_grad for p in model.parameters_of(m)) for m in model.modalities
-    ):
-        out.add("trained_encoders")
+    # taken for granted where it is not known which parameters belong to a modality
+    known = "encoders" in out
+    out |= set() if known and _frozen(model) else {"trained_encoders"}
+    out |= set() if known and _shared(model) else {"separate_encoders"}
     return frozenset(out)
+
+
+def _frozen(model: Model) -> list[str]:
+    """The modalities whose encoders have no parameter that is trained."""
+    return [m for m in model.modalities if not any(p.requires_grad for p in model.parameters_of(m))]
+
+
+def _shared(model: Model) -> list[str]:
+    """Two modalities whose encoders share a parameter; empty where there are none."""
+    owner: dict[int, str] = {}
+    for m in model.modalities:
+        for p in model.parameters_of(m):
+            if owner.setdefault(id(p), m) != m:
+                return [owner[id(p)], m]
+    return []

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.options import pairs_of
 from msam_lib.data.containers import Modality
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.models.contexts import evaluating
@@ -61,10 +62,7 @@ def kinds_of(encoder: str | Mapping[str, str], modalities: Mapping[str, Any]) ->
         MsamError: a modality that is not there.
     """
     if isinstance(encoder, str):
-        if "=" not in encoder.partition(":")[0]:
-            return dict.fromkeys(modalities, encoder)
-        pairs = [part.partition("=") for part in encoder.split(",")]
-        encoder = {m.strip(): kind.strip() for m, _, kind in pairs}
+        encoder = pairs_of(encoder) or dict.fromkeys(modalities, encoder)
     for m in encoder:
         _known(m, modalities)
     return {m: encoder.get(m, "auto") for m in modalities}

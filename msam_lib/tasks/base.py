@@ -15,14 +15,12 @@ class Task:
     or modalities, N samples, C output units.
 
     Class attributes: `kind`, `headline` (the metric that tables, tuning and figures take, as the
-    papers do), `higher_is_better`, and `bounded` (whether the headline lies in [0, 1] and is shown
-    in percent).
+    papers do) and `higher_is_better`.
     """
 
     kind: ClassVar[str]
     headline: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
-    bounded: ClassVar[bool] = True
     outputs: int  # C; 0 leaves it to the network
 
     def losses(self, z: Tensor, y: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from msam_lib.errors import MsamError
@@ -70,6 +69,9 @@ class Multilabel(Task):
         """`auprc` and `auroc` (macro means over the labels that have positives and negatives here),
         `labels_counted` (how many those are), `brier` and `label_accuracy`.
         """
+        # imported here: scikit-learn takes a second, and every use of the library imports tasks
+        from sklearn.metrics import average_precision_score, roc_auc_score
+
         probability, truth = z.double().sigmoid().cpu(), y.double().cpu()
         mixed = [k for k in range(self.labels) if 0 < truth[:, k].sum() < len(truth)]
         pairs = [(truth[:, k].numpy(), probability[:, k].numpy()) for k in mixed]

@@ -6,8 +6,6 @@ import math
 from typing import ClassVar
 
 import torch
-from scipy.stats import pearsonr
-from sklearn.metrics import f1_score
 from torch import Tensor
 
 from msam_lib.errors import MsamError, unknown_name
@@ -34,7 +32,6 @@ class Regression(Task):
     kind: ClassVar = "regression"
     headline: ClassVar = "mae"
     higher_is_better: ClassVar = False
-    bounded: ClassVar = False
     outputs = 1
 
     def __init__(
@@ -79,6 +76,8 @@ class Regression(Task):
         guess, truth = z.squeeze(-1).double().cpu(), y.double().cpu()
         out = {"mae": float((guess - truth).abs().mean()), "correlation": 0.0}
         if len(truth) > 1 and guess.std() > 0 and truth.std() > 0:
+            from scipy.stats import pearsonr  # here, as SciPy takes a while to import
+
             out["correlation"] = float(pearsonr(guess.numpy(), truth.numpy())[0])
         if self.limits is None:
             return out
@@ -121,6 +120,8 @@ def _signs(guess: Tensor, truth: Tensor, suffix: str) -> dict[str, float]:
     """Accuracy and weighted F1 score of two classes."""
     if not len(truth):
         return {}
+    from sklearn.metrics import f1_score  # as above
+
     f1 = f1_score(truth.numpy(), guess.numpy(), average="weighted", zero_division=0)
     return {
         f"acc2{suffix}": float((guess == truth).double().mean()),

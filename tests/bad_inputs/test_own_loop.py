@@ -119,14 +119,18 @@ def test_an_optimizer_over_a_part_of_the_model_is_allowed():
     assert build_method("joint").step(model, B, optimizer)["loss"] > 0
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].trained_encoders])
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS if "trained_encoders" in METHODS[m].requires]
+)
 def test_frozen_encoders_are_refused_where_their_gradients_are_compared(method):
     model = model_for(method, {}, "late", 2)
     model.encoders["x1"].requires_grad_(False)
     refused(lambda: build_method(method).step(model, B, sgd(model)), "'x1'", "frozen", "joint")
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].separate_encoders])
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS if "separate_encoders" in METHODS[m].requires]
+)
 def test_shared_encoders_are_refused_where_they_are_treated_apart(method):
     encoder, dims = MLP(5, 8), {"x1": 8, "x2": 8}
     model = MultimodalModel(dict.fromkeys(dims, encoder), build_fusion("late", dims, CLASSES))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from msam_lib._utils.extras import optional
 from msam_lib.data.containers import Modality
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.models.contexts import evaluating
@@ -189,13 +189,7 @@ def _load(name: str, attention: str) -> Any:
 
 def _from_pretrained(kind: str, name: str, **options: Any) -> Any:
     """Something of transformers by name or folder, from this machine alone."""
-    try:
-        package = import_module("transformers")
-    except ImportError as error:
-        raise MsamError(
-            f"encoder='hf:{name}' needs the package 'transformers' ({error}). Install it: "
-            "pip install 'msam-lib[hf]'"
-        ) from error
+    package = optional("transformers", "hf", f"encoder='hf:{name}'")
     folder = Path(name).expanduser()
     source = str(folder) if folder.is_dir() else name
     try:

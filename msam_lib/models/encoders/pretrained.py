@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from msam_lib._utils.extras import optional
 from msam_lib.errors import MsamError
 from msam_lib.models.encoders.convolutional import ResNet18
 
@@ -88,13 +88,11 @@ def _read(path: Path) -> dict[str, Tensor]:
         )
     try:
         if path.suffix == ".safetensors":
-            content: Any = import_module("safetensors.torch").load_file(path)
+            content: Any = optional("safetensors.torch", "hf", str(path)).load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except ImportError as error:
-        raise MsamError(
-            f"{path} needs the package 'safetensors'. Install it: pip install 'msam-lib[hf]'"
-        ) from error
+    except MsamError:
+        raise
     except Exception as error:  # of many classes: pickle's, zipfile's, safetensors' own
         reason = str(error).strip().split("\n")[0][:200]
         raise MsamError(
