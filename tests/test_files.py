@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from msam_lib._utils.files import locked, sweep_temporary, write_atomically, write_bytes
+from msam_lib._utils import files
+from msam_lib._utils.files import alive, locked, sweep_temporary, write_atomically, write_bytes
 from msam_lib.errors import CannotWrite, RunBusy
 from msam_lib.experiments.search import _store
 
@@ -39,9 +40,9 @@ with locked(Path(sys.argv[1]), "The run"):
 """
 
 
-def python(script: str, *arguments: object) -> subprocess.Popen:
+def python(script: str, *arguments: object, **options) -> subprocess.Popen:
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, **options)
 
 
 def test_two_writers_of_one_file_lose_nothing(tmp_path):
@@ -108,6 +109,29 @@ def test_only_what_dead_processes_left_is_swept(tmp_path):
         path.write_bytes(b"")
     assert sweep_temporary(tmp_path) == [theirs]
     assert mine.exists() and elsewhere.exists() and not theirs.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="zombies are seen in /proc")
+def test_a_process_that_nobody_has_waited_for_is_dead(tmp_path):
+    # Where nothing adopts orphans, a killed worker stays a zombie as long as the machine runs.
+    zombie = python("import sys; sys.stdin.read()", stdin=subprocess.PIPE)
+    number, name = zombie.pid, f".a.{files._HOST}-{zombie.pid}-01234567.tmp"
+    (tmp_path / name).write_bytes(b"")
+    assert alive(number) and sweep_temporary(tmp_path) == []
+    zombie.kill()
+    os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT)
+    assert not alive(number) and sweep_temporary(tmp_path) == [tmp_path / name]
+    zombie.communicate()
+
+
+def test_what_was_left_is_swept_at_the_end_too(tmp_path, monkeypatch):
+    # The dying writer's lock may be free a moment before its process is gone.
+    left = tmp_path / f".a.{files._HOST}-{os.getpid()}-01234567.tmp"
+    left.write_bytes(b"")
+    with locked(tmp_path, "The run"):
+        assert left.exists()
+        monkeypatch.setattr(files, "alive", lambda process: False)
+    assert not left.exists()
 
 
 def test_a_second_writer_is_refused_until_the_first_dies(tmp_path):

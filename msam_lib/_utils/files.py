@@ -96,7 +96,10 @@ def sweep_temporary(folder: Path) -> list[Path]:
 
 
 def alive(process: int) -> bool:
-    """Whether a process with this number runs on this machine; True where that is unknown."""
+    """Whether a process with this number runs on this machine; True where that is unknown.
+
+    One that has ended and whom its parent has not asked for yet (a zombie) does not run.
+    """
     if os.name == "nt":  # there, signal 0 is Ctrl-C
         return True
     try:
@@ -105,7 +108,11 @@ def alive(process: int) -> bool:
         return False
     except OSError:  # somebody else's
         return True
-    return True
+    try:  # the state follows the name, which is in brackets and may have any character
+        state = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2]
+    except OSError:  # no Linux, or gone meanwhile
+        return True
+    return state.split()[:1] not in (["Z"], ["X"])
 
 
 @contextmanager
@@ -139,7 +146,9 @@ def locked(folder: Path, what: str, *, wait: float = 0.0) -> Iterator[None]:
         write_text(sign, f"process {os.getpid()} on {socket.gethostname()}")
         yield
     finally:
+        # A process frees its lock a moment before it is gone: look once more.
         with suppress(OSError):
+            sweep_temporary(folder)
             sign.unlink(missing_ok=True)
         lock.release()
 

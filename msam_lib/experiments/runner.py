@@ -83,6 +83,8 @@ def run_all(
                 bar.set_postfix_str(f"{experiment.label}, {experiment.fusion}", refresh=False)
                 bar.update()
             missing = _free_again(busy, runs)
+    for run in runs.values():  # one that another process finished, and died right after
+        sweep_temporary(run.path)
     if failed:
         label = {e.name: f"{e.label} {e.fusion} seed {e.seed}" for e in experiments}
         causes = "\n".join(
@@ -117,9 +119,7 @@ def _prepare(experiments: Sequence[Experiment]) -> None:
 
 def _run_one(experiment: Experiment, *, folder: Path, progress: bool) -> None:
     """Run an experiment and write its time (seconds) to `timing.json` in the run's directory."""
-    done = Run(folder / experiment.name)
-    if done.finished:  # by another process meanwhile, or by one that died right after
-        sweep_temporary(done.path)
+    if Run(folder / experiment.name).finished:  # by another process meanwhile
         return
     start = time.perf_counter()
     run = run_experiment(experiment, folder, progress=progress)
