@@ -17,11 +17,13 @@ from msam_lib.data import describe, list_datasets, load_dataset
 from msam_lib.errors import MsamError
 from msam_lib.experiments import comparison
 from msam_lib.experiments.build import run_experiment, trained_model
+from msam_lib.experiments.cases import cases
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.freeze.comparison import freeze_comparison
 from msam_lib.experiments.measurements import collect
 from msam_lib.experiments.runner import run_all
-from msam_lib.experiments.search import trials, tune
+from msam_lib.experiments.search import tune
+from msam_lib.experiments.trials import coarse
 from msam_lib.figures.build import build
 from msam_lib.labels import Case, Comparison, display_names
 from msam_lib.methods import METHODS, build_method
@@ -178,7 +180,7 @@ def test_the_command_line_lists_them(what, name, title, toy, capsys):
 
 
 def test_the_search_varies_its_option(toy, tmp_path):
-    assert trials(Case("scaled", {}), 0.3, 6) == [
+    assert coarse(Case("scaled", {}), 0.3, 6) == [
         (lr, {"strength": v}) for lr in (0.6, 0.3, pytest.approx(0.1)) for v in (0.5, 0.75)
     ]
     store, cases = tmp_path / "runs", [Case("joint", {}), Case("scaled", {})]
@@ -193,8 +195,8 @@ def test_the_search_varies_its_option(toy, tmp_path):
 
 
 def test_it_is_a_row_of_the_comparison(toy):
-    assert Case("scaled", {}) in comparison.cases(2, "largest")
-    assert Case("unimodal", {}) not in comparison.cases(2, "largest")
+    assert Case("scaled", {}) in cases(2, "largest")
+    assert Case("unimodal", {}) not in cases(2, "largest")
 
 
 def test_it_trains_from_the_command_line(toy, tmp_path, capsys):

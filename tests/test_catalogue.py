@@ -12,7 +12,7 @@ import pytest
 from msam_lib.catalogue import CORRECTED, DATASETS, FUSIONS, METHODS, VERSION
 from msam_lib.data import LOADERS
 from msam_lib.experiments import Experiment
-from msam_lib.experiments.search import trials
+from msam_lib.experiments.trials import coarse
 from msam_lib.labels import Case
 from msam_lib.methods import METHODS as CLASSES
 from msam_lib.methods import Method
@@ -41,7 +41,7 @@ def test_a_method_is_what_its_row_says(name):
 def test_the_middle_value_is_tried_first():
     for name, row in METHODS.items():
         if row.option:
-            assert {o[row.option] for _, o in trials(Case(name, {}), 0.1, 3)} == {row.values[1]}
+            assert {o[row.option] for _, o in coarse(Case(name, {}), 0.1, 3)} == {row.values[1]}
 
 
 def test_one_method_has_one_title_and_all_kinds_are_there():

@@ -11,6 +11,7 @@ from msam_lib import results
 from msam_lib.cli.main import main
 from msam_lib.errors import MsamError
 from msam_lib.experiments import comparison
+from msam_lib.experiments.cases import cases
 from msam_lib.experiments.freeze.comparison import freeze_comparison, summarise
 from msam_lib.experiments.freeze.search import freeze_search
 from msam_lib.experiments.runner import run_all
@@ -36,7 +37,7 @@ SMALL = {"n_train": 120, "n_val": 40, "n_test": 40}
 
 @pytest.mark.parametrize(("m", "fusion"), [(2, "late"), (3, "late"), (2, "maxout")])
 def test_rows_are_the_methods_that_apply(m, fusion):
-    rows = {c.label for c in comparison.cases(m, fusion)}
+    rows = {c.label for c in cases(m, fusion)}
     assert {"joint", "sam", "msam", "msam:reading=encoder", "agm"} <= rows
     assert "x_sam" in rows and "amco" not in rows
     assert ("mla" in rows, "unimodal" in rows) == (fusion == "late", fusion == "late")

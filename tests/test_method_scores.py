@@ -14,7 +14,7 @@ from torch import nn
 from msam_lib.contributions import coalition_masks
 from msam_lib.data import Batch, BatchLoader, load_dataset
 from msam_lib.errors import UnsupportedSetting
-from msam_lib.experiments.search import needs_heads
+from msam_lib.experiments.cases import needs_heads
 from msam_lib.labels import Case
 from msam_lib.methods import METHODS, build_method
 from msam_lib.methods._scores import mono_modal

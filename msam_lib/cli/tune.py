@@ -25,9 +25,16 @@ def add_parsers(commands: Commands) -> None:
     p.add_argument(
         "--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="all that apply"
     )
-    p.add_argument("--budget", type=int, default=9, help="trials per method: 3, 6 or 9 (default)")
     p.add_argument(
-        "--seeds", nargs="+", type=allowed(Seed), default=[100], help="of the trials (100)"
+        "--budget", type=int, default=9, help="trials of the coarse grid: 3, 6 or 9 (default)"
+    )
+    p.add_argument("--coarse", action="store_true", help="the coarse grid alone")
+    p.add_argument(
+        "--seeds",
+        nargs="+",
+        type=allowed(Seed),
+        default=[100, 101, 102],
+        help="of the trials, at most 3 (100 101 102)",
     )
     add_workers(p)
     p.add_argument("--out", type=folder, help="folder of the choices (the package's own)")
@@ -37,8 +44,9 @@ def add_parsers(commands: Commands) -> None:
 
 def _tune(args: argparse.Namespace) -> None:
     from msam_lib.experiments.build import check_experiment, load_data
-    from msam_lib.experiments.comparison import cases
-    from msam_lib.experiments.search import FOLDER, needs_heads, tune
+    from msam_lib.experiments.cases import cases, needs_heads
+    from msam_lib.experiments.choices import FOLDER
+    from msam_lib.experiments.search import tune
 
     changes = chosen(args)
     dataset, fusion = changes.pop("dataset", DEFAULT_DATASET), changes.pop("fusion", "late")
@@ -58,6 +66,7 @@ def _tune(args: argparse.Namespace) -> None:
         rows,
         preset=args.preset,
         budget=args.budget,
+        refine=not args.coarse,
         seeds=args.seeds,
         store=args.store,
         folder=args.out or FOLDER,

@@ -7,18 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msam_lib.experiments.build import load_data
+from msam_lib.experiments.cases import case_experiment, cases
+from msam_lib.experiments.choices import FOLDER, tuned
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.experiments.search import FOLDER, needs_heads, tuned
 from msam_lib.labels import Case
-from msam_lib.methods import METHODS, build_method
+from msam_lib.methods import build_method
 
 SEEDS = (0, 1, 2)
-# Rows of the comparison besides every method with its defaults.
-VARIANTS = (
-    Case("msam", {"reading": "encoder"}),
-    Case("msam", {"reading": "unimodal_loss"}),
-    Case("msam", {"ascent": "momentum"}),
-)
 NOISES = (0.0, 0.2, 0.4, 0.6)
 NOISY = (
     Case("joint", {}),
@@ -47,33 +42,6 @@ class PlannedRow(NamedTuple):
     experiments: Sequence[Experiment]
 
 
-def cases(modalities: int, fusion: str = "late") -> list[Case]:
-    """The rows of the comparison: every method that this fusion and number of modalities allow.
-
-    Where the fusion has no per-modality logits, methods that need them get unimodal heads, and
-    unimodal training is left out, for it would train no fusion.
-
-    Args:
-        modalities: their number M.
-        fusion: its name.
-    """
-    named = [Case(name, {}) for name in METHODS]
-    # Variants come as rows of their own, beside the method's defaults.
-    named += [Case(c.method, dict(c.options)) for c in VARIANTS if c.method in METHODS]
-    return [c for c in named if _applies(c, modalities, fusion)]
-
-
-def _applies(case: Case, modalities: int, fusion: str) -> bool:
-    """Whether a method can be trained with this fusion and number of modalities."""
-    cls = METHODS[case.method]
-    return (
-        cls.tabled
-        and cls.modalities in ("any", str(modalities))
-        and (not cls.fusions or fusion in cls.fusions)
-        and not (case.method == "unimodal" and needs_heads(case, fusion))
-    )
-
-
 def experiment(
     case: Case,
     dataset: str,
@@ -95,17 +63,7 @@ def experiment(
         **changes: other fields of `Experiment`.
     """
     choice = tuned(dataset, fusion, folder).get(case.label, {})
-    heads = {"unimodal_heads": True} if needs_heads(case, fusion) else {}
-    untuned = Experiment.preset(
-        preset,
-        dataset=dataset,
-        fusion=fusion,
-        method=case.method,
-        method_options=case.options,
-        seed=seed,
-        **heads,
-        **changes,
-    )
+    untuned = case_experiment(case, dataset, fusion, preset=preset, seed=seed, **changes)
     # Not tuned: the preset's values.
     if not choice:
         return untuned

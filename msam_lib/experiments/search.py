@@ -1,65 +1,60 @@
-"""A small search with the same number of trials for every method, by validation accuracy.
+"""The search: the same rule and the same number of trials for every method, by validation accuracy.
 
-A trial is a learning rate and a value of the method's main option (see `msam_lib.catalogue`). The
-choice is stored in `tuned/<dataset>-<fusion>.json`, which `comparison.experiment` reads. The seeds
-of the trials are not those of the tables, and the test split is not used.
+Three rounds (`experiments.trials`): a coarse grid, at most twice a step beyond the edges at which
+the best trial lies, and a finer grid around it. Within a round, trials race: all of them are
+trained with the first seed, the better 5/9 with the second, the better third with the third
+(successive halving: Jamieson and Talwalkar, AISTATS 2016). Of the trials that were trained with all
+seeds, the one with the best mean is chosen.
+
+The choice is stored in `tuned/<dataset>-<fusion>.json`, which `comparison.experiment` reads. The
+seeds of the trials are not those of the tables, and no choice looks at the test split.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from msam_lib._utils.files import locked, write_text
-from msam_lib.catalogue import METHODS
-from msam_lib.errors import MsamError, NonFiniteLoss, RunsFailed, unknown_name
+from msam_lib.errors import MsamError, NonFiniteLoss, RunsFailed
+from msam_lib.experiments import trials
+from msam_lib.experiments.cases import case_experiment
+from msam_lib.experiments.choices import FOLDER, store_choices
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.runner import run_all
+from msam_lib.experiments.trials import Trial
 from msam_lib.labels import Case
-from msam_lib.methods import build_method
-from msam_lib.models.fusions.registry import FUSIONS
 from msam_lib.results.headline import headline_of
 from msam_lib.training import Run, default_store
 
-FOLDER = Path(__file__).parent / "tuned"
-BUDGET, SEED = 9, 100
+SEEDS = (100, 101, 102)
+SHARES = (1.0, 5 / 9, 1 / 3)  # of a round's trials that are trained with each seed
+ROUNDS = ("coarse", "beyond", "beyond", "finer")
 
 
-def trials(case: Case, lr: float, budget: int = BUDGET) -> list[tuple[float, dict[str, Any]]]:
-    """(learning rate, method options) of every trial; equally many for each method.
-
-    Every method is tried at the same three learning rates (2 lr, lr, lr / 3), with one, two or
-    three values of its main option; a method without one gets further learning rates between and
-    below them.
+@dataclass
+class Tried:
+    """A trial in a search.
 
     Args:
-        case: the method and its fixed options.
-        lr: the preset's learning rate.
-        budget: number of trials: 3, 6 or 9.
-
-    Raises:
-        MsamError: the budget is not 3, 6 or 9.
+        trial: the learning rate and the options.
+        experiment: with any seed.
+        round: in which it was tried.
+        scores: its validation score with each seed so far.
     """
-    method, options = case
-    if budget not in (3, 6, 9):
-        raise MsamError(f"budget={budget}; give 3, 6 or 9, the trials per method.")
-    rates = (2 * lr, lr, lr / 3)
-    row = METHODS[method]
-    # Nothing else to search: the whole budget goes into learning rates.
-    if not row.option or row.option in options:
-        further = (1.2 * lr, 0.6 * lr, 0.2 * lr, 1.6 * lr, 0.8 * lr, 0.45 * lr)
-        return [(rate, dict(options)) for rate in (*rates, *further)[:budget]]
-    several = [(rate, v) for rate in rates for v in _spread(row.values, budget // 3)]
-    return [(rate, options | {row.option: v}) for rate, v in several]
 
+    trial: Trial
+    experiment: Experiment
+    round: str
+    scores: list[float] = field(default_factory=list)
 
-def _spread(values: Sequence[Any], count: int) -> list[Any]:
-    """The first `count` of middle, last and first of three values, in the values' order."""
-    return [values[k] for k in sorted((1, 2, 0)[:count])]
+    @property
+    def mean(self) -> float:
+        """The mean of its scores."""
+        return sum(self.scores) / len(self.scores)
 
 
 def tune(
@@ -68,8 +63,9 @@ def tune(
     cases: Iterable[Case],
     *,
     preset: str = "teach",
-    budget: int = BUDGET,
-    seeds: Sequence[int] = (SEED,),
+    budget: int = trials.COARSE,
+    refine: bool = True,
+    seeds: Sequence[int] = SEEDS,
     store: str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] = FOLDER,
     jobs: int | None = None,
@@ -77,7 +73,7 @@ def tune(
     cluster: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> dict[str, dict[str, Any]]:
-    """Run every trial of every case and store the best by validation accuracy.
+    """Search for every case and store its best trial by validation accuracy.
 
     What is stored depends on the finished runs alone. The choices of cases that are not among
     `cases` stay in the file, also where several searches write to it at the same time. Runs are
@@ -87,8 +83,9 @@ def tune(
         dataset, fusion: what the cases are tuned for.
         cases: the methods with the options that are not searched.
         preset: size of the runs.
-        budget: trials per case: 3, 6 or 9.
-        seeds: of the trials.
+        budget: trials of the coarse grid per case: 3, 6 or 9.
+        refine: go on beyond the grid's edges, and to the finer grid.
+        seeds: of the trials; at most 3.
         store: folder of runs; `runs/tune` by default.
         folder: where the choices are kept.
         jobs: processes.
@@ -96,142 +93,155 @@ def tune(
         **changes: fields of `Experiment` for all trials, e.g. a smaller part of the data.
 
     Returns:
-        {label of the case: {"lr", "method_options", "val_accuracy", "trials"}} of these cases.
+        {label of the case: {"lr", "method_options", "val_accuracy", "edges", "trials"}} of these
+        cases; `edges` names what still lies at the end of all that was tried.
 
     Raises:
         RunsFailed: a trial was not completed for another reason than a diverging loss, which makes
             it a bad trial; the cases without such a trial are stored before.
+        MsamError: no seeds, or more than 3.
     """
+    if not 1 <= len(seeds) <= len(SHARES):
+        raise MsamError(f"seeds={list(seeds)}; give one to {len(SHARES)} seeds for the trials.")
     store = default_store() / "tune" if store is None else Path(store)
-    # The trials are spread around the preset's learning rate.
+    # Trials are spread around the preset's learning rate.
     lr = Experiment.preset(preset, dataset=dataset, fusion=fusion).lr
-    # All trials are planned first, so that the processes share one pool of runs.
-    plans = {
-        c.label: [
-            _trial(preset, dataset, fusion, Case(c.method, options), rate, changes)
-            for rate, options in trials(c, lr, budget)
-        ]
-        for c in cases
+    named = {c.label: c for c in cases}
+    like = {
+        label: case_experiment(c, dataset, fusion, preset=preset, **changes)
+        for label, c in named.items()
     }
-    runs = [e.replace(seed=s) for plan in plans.values() for e in plan for s in seeds]
-    lost: set[str] = set()
-    failure: RunsFailed | None = None
-    try:
-        run_all(runs, store, jobs=jobs, on=on, cluster=cluster)
-    except RunsFailed as error:  # a trial that diverges is a bad trial, not the end of the search
-        print(error)
-        lost = {n for n, e in error.failures.items() if not isinstance(e, NonFiniteLoss)}
-        failure = error
-    done = {e.name: Run(Path(store) / e.name) for e in runs}
+    found: dict[str, list[Tried]] = {label: [] for label in named}
+    failures: dict[str, Exception] = {}
+    for round_ in ROUNDS if refine else ROUNDS[:1]:
+        new: dict[str, list[Tried]] = {}
+        for label, case in named.items():
+            if label not in failures:
+                new[label] = [
+                    Tried(t, like[label].replace(lr=t.lr, method_options=t.options), round_)
+                    for t in _planned(round_, case, lr, budget, found[label], len(seeds))
+                ]
+        # All cases at once, so that the processes share one pool of runs.
+        for share, seed in zip(SHARES, seeds, strict=False):
+            racing = {label: _first(plan, share) for label, plan in new.items()}
+            failures |= _race(racing, seed, store, jobs=jobs, on=on, cluster=cluster)
+        for label, plan in new.items():
+            found[label] += plan
     chosen = {
-        label: _choice(plan, seeds, done)
-        for label, plan in plans.items()
-        if lost.isdisjoint(e.replace(seed=s).name for e in plan for s in seeds)
+        label: _choice(named[label], plan, seeds, store)
+        for label, plan in found.items()
+        if label not in failures
     }
     settings = {"preset": preset, "budget": budget, "seeds": list(seeds), "changes": changes}
-    _store(Path(folder) / f"{dataset}-{fusion}.json", chosen, settings)
-    if failure is not None and lost:
-        raise failure
+    store_choices(Path(folder) / f"{dataset}-{fusion}.json", chosen, settings)
+    if failures:
+        raise RunsFailed(
+            f"{len(failures)} of {len(named)} searches could not be completed; the others are "
+            "stored. " + "; ".join(f"{label}: {error}" for label, error in failures.items()),
+            failures,
+        )
     return chosen
 
 
-def _choice(
-    plan: Sequence[Experiment], seeds: Sequence[int], done: Mapping[str, Run]
-) -> dict[str, Any]:
-    """Of one case the trial with the best validation accuracy, averaged over seeds, and of equal
-    ones the first; with all its trials and the commits that they were trained with.
+def _planned(
+    round_: str, case: Case, lr: float, budget: int, found: Sequence[Tried], seeds: int
+) -> list[Trial]:
+    """The trials of one round of one case."""
+    if round_ == "coarse":
+        return trials.coarse(case, lr, budget)
+    tried, best = [t.trial for t in found], _best(found, seeds).trial
+    return (trials.beyond if round_ == "beyond" else trials.finer)(case, tried, best)
+
+
+def _first(plan: Sequence[Tried], share: float) -> list[Tried]:
+    """The better share of a round's trials, at least one, among those with most seeds so far; of
+    equal ones the first.
     """
-    runs = [[done[e.replace(seed=s).name] for s in seeds] for e in plan]
-    scores = [sum(map(_score, of_seeds)) / len(seeds) for of_seeds in runs]
-    best = max(range(len(plan)), key=lambda k: (scores[k], -k))
+    count = math.ceil(len(plan) * share - 1e-9)
+    return sorted(plan, key=lambda t: (-len(t.scores), -t.mean if t.scores else 0))[:count]
+
+
+def _race(
+    racing: Mapping[str, Sequence[Tried]], seed: int, store: Path, **where: Any
+) -> dict[str, Exception]:
+    """Train all these trials with one seed and add their scores; returns the failures by case."""
+    try:
+        run_all(
+            [t.experiment.replace(seed=seed) for r in racing.values() for t in r], store, **where
+        )
+        lost = {}
+    except RunsFailed as error:  # a trial that diverges is a bad trial, not the end of the search
+        print(error)
+        lost = {n: e for n, e in error.failures.items() if not isinstance(e, NonFiniteLoss)}
+    failures = {}
+    for label, plan in racing.items():
+        for tried in plan:
+            name = tried.experiment.replace(seed=seed).name
+            tried.scores.append(_scores(Run(store / name))[0])
+            if name in lost:
+                failures[label] = lost[name]
+    return failures
+
+
+def _best(found: Sequence[Tried], seeds: int) -> Tried:
+    """Of the trials with all seeds the one with the best mean, and of equal ones the first."""
+    whole = [t for t in found if len(t.scores) == seeds]
+    return max(whole, key=lambda t: t.mean)
+
+
+def _choice(
+    case: Case, found: Sequence[Tried], seeds: Sequence[int], store: Path
+) -> dict[str, Any]:
+    """What is stored of one case: the best trial, with all its trials and the commits that they
+    were trained with.
+    """
+    best = _best(found, len(seeds))
+    runs = [
+        [Run(store / t.experiment.replace(seed=s).name) for s in seeds[: len(t.scores)]]
+        for t in found
+    ]
     commits = {r.environment.get("commit", "unknown") for several in runs for r in several}
     return {
-        "lr": plan[best].lr,
-        "method_options": plan[best].method_options,
-        "val_accuracy": _shown(scores[best]),
+        "lr": best.experiment.lr,
+        "method_options": best.experiment.method_options,
+        "val_accuracy": _shown(best.mean),
+        "edges": trials.edges(case, [t.trial for t in found], best.trial),
         "trials": [
-            {"lr": e.lr, "method_options": e.method_options, "val_accuracy": _shown(v)}
-            for e, v in zip(plan, scores, strict=True)
+            {
+                "lr": t.experiment.lr,
+                "method_options": t.experiment.method_options,
+                "round": t.round,
+                "val_accuracy": _shown(t.mean),
+                "val": [_shown(v) for v in t.scores],
+                # Not chosen by: it tells how much a choice made with other seeds would change.
+                "test": [_shown(_scores(r)[1]) for r in several],
+            }
+            for t, several in zip(found, runs, strict=True)
         ],
         "commit": ", ".join(sorted(commits)),
     }
 
 
-def _trial(
-    preset: str, dataset: str, fusion: str, case: Case, lr: float, changes: Mapping[str, Any]
-) -> Experiment:
-    """The experiment of one trial; the case's options replace those of the preset."""
-    return Experiment.preset(
-        preset,
-        dataset=dataset,
-        fusion=fusion,
-        method=case.method,
-        **({"unimodal_heads": True} if needs_heads(case, fusion) else {}),
-        **changes,
-    ).replace(lr=lr, method_options=case.options)
-
-
-def needs_heads(case: Case, fusion: str) -> bool:
-    """Whether the model needs unimodal heads beside this fusion for this method."""
-    wanted = build_method(case.method, **case.options).needs()
-    if fusion not in FUSIONS:
-        raise unknown_name("fusion", fusion, FUSIONS)
-    return "unimodal_logits" in wanted and not FUSIONS[fusion].additive
-
-
-def _score(run: Run) -> float:
+def _scores(run: Run) -> tuple[float, float]:
     """The best fused validation accuracy over epochs (for another task its headline metric, errors
-    with a minus sign); minus infinity for a run that has not finished.
+    with a minus sign), and the same on the test split at that epoch; minus infinity for a run that
+    has not finished.
     """
     if not run.finished:
-        return -math.inf
+        return -math.inf, -math.inf
     rows = run.metrics()
-    rows = rows[(rows["split"] == "val") & (rows["modality"] == "fused")]
+    rows = rows[rows["modality"] == "fused"]
     headline = headline_of(rows)
-    value = headline.best(rows[rows["metric"] == headline.metric]["value"])
-    return (value if headline.higher_is_better else -value) if math.isfinite(value) else -math.inf
+    rows = rows[rows["metric"] == headline.metric]
+    val = rows[rows["split"] == "val"].set_index("epoch")["value"]
+    best = headline.best(val)
+    if not math.isfinite(best):
+        return -math.inf, -math.inf
+    test = rows[(rows["split"] == "test") & (rows["epoch"] == val[val == best].index[0])]["value"]
+    sign = 1 if headline.higher_is_better else -1
+    return sign * best, sign * float(test.iloc[0])
 
 
 def _shown(score: float) -> float:
     """A score as it is stored; 0 for a trial that has not finished."""
     return round(score, 4) if math.isfinite(score) else 0.0
-
-
-def _store(path: Path, chosen: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Add the choices, with the settings of the search, to the file; others in it are kept."""
-    # Several searches may end at the same time: each adds to what the others have written.
-    with locked(path.parent, "The folder of choices", wait=60):
-        record = _choices(path) if path.exists() else {}
-        record |= {label: choice | dict(settings) for label, choice in chosen.items()}
-        text = json.dumps(dict(sorted(record.items())), indent=1, default=list)
-        write_text(path, text + "\n")
-
-
-def _choices(path: Path) -> dict[str, Any]:
-    """The content of a file of choices.
-
-    Raises:
-        MsamError: it is damaged.
-    """
-    try:
-        record = json.loads(path.read_bytes())
-        if isinstance(record, dict) and all(isinstance(c, dict) for c in record.values()):
-            return record
-        error: object = "not a dictionary of choices"
-    except (OSError, ValueError) as caught:
-        error = caught
-    raise MsamError(
-        f"{path} is damaged ({error}). Rename it and give the same `python -m msam_lib tune` again:"
-        " it is written from the finished runs, which are kept."
-    )
-
-
-def tuned(dataset: str, fusion: str, folder: str | os.PathLike[str] = FOLDER) -> dict[str, Any]:
-    """{label of the case: choice} that `tune` stored for this data set and fusion, or for late
-    fusion where this fusion was not tuned; empty where nothing was.
-    """
-    for name in (f"{dataset}-{fusion}.json", f"{dataset}-late.json"):
-        path = Path(folder) / name
-        if path.exists():
-            return _choices(path)
-    return {}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from msam_lib.experiments.choices import FOLDER
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.experiments.search import FOLDER
 from msam_lib.labels import parse
 from msam_lib.results.frame import COLUMNS
 from msam_lib.results.frozen import sha256, write_frame
