@@ -185,7 +185,16 @@ def test_the_search_varies_its_option(toy, tmp_path):
     ]
     store, cases = tmp_path / "runs", [Case("joint", {}), Case("scaled", {})]
     found = tune(
-        "pairs", "largest", cases, preset="smoke", budget=3, store=store, folder=tmp_path, jobs=1
+        "pairs",
+        "largest",
+        cases,
+        preset="smoke",
+        budget=3,
+        seeds=(1,),
+        refine=False,
+        store=store,
+        folder=tmp_path,
+        jobs=1,
     )
     assert len(found["scaled"]["trials"]) == 3 and found["scaled"]["val_accuracy"] > 0.5
     made = comparison.experiment(

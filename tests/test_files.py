@@ -16,7 +16,7 @@ import pytest
 from msam_lib._utils import files
 from msam_lib._utils.files import alive, locked, sweep_temporary, write_atomically, write_bytes
 from msam_lib.errors import CannotWrite, RunBusy
-from msam_lib.experiments.search import _store
+from msam_lib.experiments.choices import store_choices
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -155,7 +155,7 @@ def test_searches_that_end_together_keep_each_others_choices(tmp_path):
 
     def add(name):
         for k in range(8):
-            _store(path, {f"{name}{k}": {"lr": 0.1}}, {"budget": 3})
+            store_choices(path, {f"{name}{k}": {"lr": 0.1}}, {"budget": 3})
 
     threads = [threading.Thread(target=add, args=(name,)) for name in "ab"]
     for thread in threads:

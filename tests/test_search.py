@@ -12,13 +12,13 @@ import pytest
 
 from msam_lib.errors import MsamError
 from msam_lib.experiments import comparison, search
+from msam_lib.experiments.choices import FOLDER, tuned
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.freeze.search import freeze_search
-from msam_lib.experiments.search import FOLDER, _score, trials, tune, tuned
+from msam_lib.experiments.search import _scores, tune
 from msam_lib.figures.registry import ITEMS
 from msam_lib.figures.search import describe_search, searches
 from msam_lib.labels import Case, Comparison
-from msam_lib.methods import METHODS, build_method
 from msam_lib.plots.search import best_by_rate, search_alt, search_curves
 from msam_lib.results.frozen import load
 from msam_lib.training import Record, Run
@@ -26,34 +26,6 @@ from msam_lib.training import Record, Run
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"n_train": 120, "n_val": 40, "n_test": 40}
 FAST = {"preset": "smoke", "data_options": SMALL}
-
-
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("budget", [3, 6, 9])
-def test_every_method_gets_as_many_trials(name, budget):
-    found = trials(Case(name, {}), 0.1, budget)
-    assert len(found) == budget == len({json.dumps(t, sort_keys=True) for t in found})
-    for lr, options in found:
-        assert 0 < lr <= 0.2
-        build_method(name, **options)
-
-
-def test_trials_by_hand():
-    third = pytest.approx(0.1)
-    assert trials(Case("sam", {}), 0.3, 3) == [
-        (0.6, {"rho": 0.05}), (0.3, {"rho": 0.05}), (third, {"rho": 0.05})
-    ]  # fmt: skip
-    assert trials(Case("joint", {}), 0.3, 3) == [(0.6, {}), (0.3, {}), (third, {})]
-    kept = trials(Case("msam", {"reading": "encoder"}), 0.1, 6)
-    assert all(options["reading"] == "encoder" for _, options in kept)
-    with pytest.raises(MsamError, match="budget=4"):
-        trials(Case("sam", {}), 0.1, 4)
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_meets_the_same_learning_rates(name):
-    rates = {rate for rate, _ in trials(Case(name, {}), 0.1, 6)}
-    assert {0.2, 0.1, 0.1 / 3} <= rates
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda p: p.stem)
@@ -64,7 +36,9 @@ def test_stored_choices_are_the_best_trials_of_a_search_that_the_table_describes
     frames = {name: load(name) for name in item.sources}
     words, notes = describe_search(frames["search"], Comparison(dataset, fusion))
     for label, choice in choices.items():
-        assert choice["val_accuracy"] == max(t["val_accuracy"] for t in choice["trials"]), label
+        most = max(len(t.get("val", [0])) for t in choice["trials"])
+        whole = [t for t in choice["trials"] if len(t.get("val", [0])) == most]
+        assert choice["val_accuracy"] == max(t["val_accuracy"] for t in whole), label
         assert any(str(len(choice["trials"])) == word for word in words.split()), label
     preset = Experiment.preset("teach", dataset=dataset, fusion=fusion)
     met = {2 * preset.lr in {t["lr"] for t in c["trials"]} for c in choices.values()}
@@ -80,7 +54,9 @@ def test_an_uneven_search_is_described():
     def frozen_search(**rates):
         same = {"dataset": "toy", "fusion": "late"}
         rows = [
-            same | {"label": label, "lr": r} for label, several in rates.items() for r in several
+            same | {"label": label, "lr": r, "run": f"{label}-{r}"}
+            for label, several in rates.items()
+            for r in several
         ]
         return pd.DataFrame(rows)
 
@@ -97,19 +73,67 @@ def test_an_uneven_search_is_described():
 def test_tuning_takes_the_best_on_validation_and_is_used(tmp_path):
     case = Case("sam", {})
     chosen = tune(
-        "synthetic", "late", [case, Case("joint", {})], budget=3, store=tmp_path / "runs",
-        folder=tmp_path, jobs=1, **FAST,
+        "synthetic", "late", [case, Case("joint", {})], budget=3, refine=False, seeds=(7,),
+        store=tmp_path / "runs", folder=tmp_path, jobs=1, **FAST,
     )  # fmt: skip
     best = max(t["val_accuracy"] for t in chosen["sam"]["trials"])
     assert chosen["sam"]["val_accuracy"] == best
     stored = tuned("synthetic", "late", tmp_path)
-    assert stored["sam"]["budget"] == 3 and stored["sam"]["seeds"] == [100]
+    assert stored["sam"]["budget"] == 3 and stored["sam"]["seeds"] == [7]
     assert tuned("synthetic", "maxout", tmp_path) == stored  # falls back to late fusion
     made = comparison.experiment(case, "synthetic", "late", preset="smoke", folder=tmp_path, seed=1)
     assert (made.lr, made.method_options) == (stored["sam"]["lr"], stored["sam"]["method_options"])
     assert made.seed == 1
     untuned = comparison.experiment(Case("asam", {}), "synthetic", "late", folder=tmp_path)
     assert untuned.method_options == {}
+    with pytest.raises(MsamError, match="one to 3 seeds"):
+        tune("synthetic", "late", [case], seeds=(1, 2, 3, 4), store=tmp_path, folder=tmp_path)
+
+
+def begun(experiments, store, **options):
+    """In place of `run_all`: runs that are never trained."""
+    for e in experiments:
+        Run.create(Path(store) / e.name, e.config(), {})
+
+
+def searched(tmp_path, monkeypatch, score, **options):
+    """The choice for SAM where a run's validation score is `score(its configuration)`."""
+    monkeypatch.setattr(search, "run_all", begun)
+    monkeypatch.setattr(search, "_scores", lambda run: (score(run.config), run.config["seed"]))
+    where = {"store": tmp_path / "runs", "folder": tmp_path}
+    return tune("synthetic", "late", [Case("sam", {})], **where, **FAST, **options)["sam"]
+
+
+def test_trials_of_a_round_race_over_the_seeds(tmp_path, monkeypatch):
+    # The first seed is lucky for the largest rates, the others tell the truth.
+    def score(config):
+        lr = config["lr"]
+        return 0.5 + lr if config["seed"] == 100 else 0.2 - 2 * abs(lr - 0.05)
+
+    found = searched(tmp_path, monkeypatch, score, refine=False)
+    counts = sorted(len(t["val"]) for t in found["trials"])
+    assert counts == [1] * 4 + [2] * 2 + [3] * 3
+    assert found["lr"] == pytest.approx(0.05)
+    assert found["val_accuracy"] == pytest.approx((0.55 + 0.2 + 0.2) / 3, abs=1e-4)
+    assert [t["test"] for t in found["trials"] if len(t["val"]) == 3] == [[100, 101, 102]] * 3
+    # Only those go on that were among the better ones before, whatever one seed said of others.
+    assert all(t["lr"] > 0.04 for t in found["trials"] if len(t["val"]) > 1)
+
+
+def test_the_search_goes_beyond_an_edge_and_ends_between_neighbours(tmp_path, monkeypatch):
+    # The best rate, 0.3, lies beyond the grid of 0.1, 0.05, 0.0167; the best radius within it.
+    def score(config):
+        rate, rho = math.log(config["lr"] / 0.3), math.log(config["method_options"]["rho"] / 0.05)
+        return 1 - rate**2 / 100 - rho**2 / 100
+
+    found = searched(tmp_path, monkeypatch, score)
+    rounds = [t["round"] for t in found["trials"]]
+    assert rounds == ["coarse"] * 9 + ["beyond"] * 2 + ["finer"] * 4
+    assert found["lr"] == pytest.approx(0.1 * 2 * math.sqrt(2)) and found["edges"] == []
+    assert found["method_options"] == {"rho": 0.05}
+    # Where the score rises for ever, the record says so.
+    found = searched(tmp_path / "rising", monkeypatch, lambda config: config["lr"])
+    assert "lr" in found["edges"]
 
 
 def test_a_trial_is_judged_by_its_best_epoch_on_validation():
@@ -121,24 +145,17 @@ def test_a_trial_is_judged_by_its_best_epoch_on_validation():
         for modality in ("fused", "x1")
     ]
     frame = pd.DataFrame(rows, columns=list(Record._fields))
-    assert _score(SimpleNamespace(finished=True, metrics=lambda: frame)) == 0.6
-    assert _score(SimpleNamespace(finished=False, metrics=lambda: frame)) == -math.inf
+    assert _scores(SimpleNamespace(finished=True, metrics=lambda: frame)) == (0.6, 0.8)
+    assert _scores(SimpleNamespace(finished=False, metrics=lambda: frame))[0] == -math.inf
     errors = frame.assign(metric="mae")
-    assert _score(SimpleNamespace(finished=True, metrics=lambda: errors)) == -0.4
+    assert _scores(SimpleNamespace(finished=True, metrics=lambda: errors)) == (-0.4, -0.95)
 
 
 def test_the_best_trial_is_kept_and_the_first_of_equals(tmp_path, monkeypatch):
-    def begun(experiments, store, **options):  # and never trained
-        for e in experiments:
-            Run.create(Path(store) / e.name, e.config(), {})
-
-    monkeypatch.setattr(search, "run_all", begun)
-    case = Case("sam", {})
-    monkeypatch.setattr(search, "_score", lambda run: run.config["lr"])
-    found = tune("synthetic", "late", [case], store=tmp_path, folder=tmp_path, **FAST)["sam"]
+    one = {"seeds": (100,), "refine": False}
+    found = searched(tmp_path, monkeypatch, lambda config: config["lr"], **one)
     assert found["lr"] == max(t["lr"] for t in found["trials"])
-    monkeypatch.setattr(search, "_score", lambda run: 0.0)
-    found = tune("synthetic", "late", [case], store=tmp_path, folder=tmp_path, **FAST)["sam"]
+    found = searched(tmp_path, monkeypatch, lambda config: 0.0, **one)
     assert {t["val_accuracy"] for t in found["trials"]} == {0.0}
     first = found["trials"][0]
     assert (found["lr"], found["method_options"]) == (first["lr"], first["method_options"])
@@ -146,8 +163,8 @@ def test_the_best_trial_is_kept_and_the_first_of_equals(tmp_path, monkeypatch):
 
 def test_a_trial_that_diverges_loses(tmp_path, capsys):
     found = tune(
-        "synthetic", "late", [Case("joint", {})], budget=3, store=tmp_path / "runs",
-        folder=tmp_path, jobs=1, clip_norm=0.0, weight_decay=1e30, **FAST,
+        "synthetic", "late", [Case("joint", {})], budget=3, seeds=(1,), refine=False,
+        store=tmp_path / "runs", folder=tmp_path, jobs=1, clip_norm=0.0, weight_decay=1e30, **FAST,
     )  # fmt: skip
     assert found["joint"]["val_accuracy"] == 0.0
     assert "NonFiniteLoss" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from msam_lib._utils import cluster, extras
 from msam_lib._utils.cluster import check_place, finished_on, slurm_cluster
 from msam_lib.cli.main import main
 from msam_lib.errors import MsamError, RunsFailed
-from msam_lib.experiments import runner, search
+from msam_lib.experiments import choices, runner, search
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.runner import run_all
 from msam_lib.labels import Case
@@ -72,7 +72,8 @@ def test_a_run_that_another_command_trains_is_left_to_it_and_waited_for(tmp_path
 
 
 def test_what_is_tuned_depends_on_the_finished_runs_alone(tmp_path, monkeypatch):
-    same = {"budget": 3, "store": tmp_path / "runs", "jobs": 1, "preset": "smoke"}
+    same = {"budget": 3, "seeds": (100,), "refine": False}
+    same |= {"store": tmp_path / "runs", "jobs": 1, "preset": "smoke"}
     same |= {"data_options": SMALL}
     cases = [Case("joint", {}), Case("sam", {})]
     search.tune("synthetic", "late", cases, folder=tmp_path / "a", **same)
@@ -94,7 +95,7 @@ def test_what_is_tuned_depends_on_the_finished_runs_alone(tmp_path, monkeypatch)
 def test_a_damaged_file_of_choices_is_explained(tmp_path):
     (tmp_path / "digits-late.json").write_text("[1]")
     with pytest.raises(MsamError, match=r"digits-late\.json is damaged .*tune` again"):
-        search.tuned("digits", "late", tmp_path)
+        choices.tuned("digits", "late", tmp_path)
 
 
 def test_dask_takes_up_the_tasks_of_a_killed_worker(tmp_path, capsys):

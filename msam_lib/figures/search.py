@@ -33,8 +33,8 @@ def describe_search(search: pd.DataFrame, where: Comparison) -> tuple[str, list[
     if rows.empty:
         return "no trials: the preset's values", []
     # Trials per method, and each method's largest learning rate: unequal ones favour some methods.
-    trials = rows.groupby("label")["lr"]
-    counts, largest = trials.size(), trials.max()
+    trials = rows.drop_duplicates("run").groupby("label")
+    counts, largest = trials.size(), trials["lr"].max()
     number = " to ".join(str(c) for c in sorted({counts.min(), counts.max()}))
     top, least = largest.max(), largest.min()
     if top == least:

@@ -20,8 +20,9 @@ def freeze_search(
 ) -> Path:
     """Write every trial of every search to `search.csv.gz`, and return its path.
 
-    Columns are those of all frozen results, and lr, preset_lr (the preset's) and option (the value
-    of the method's main option; "" for methods without one).
+    A row per trial, seed and split (`val`, by which trials were chosen; `test`, at the same epoch,
+    where the search kept it). Columns are those of all frozen results, and lr, preset_lr (the
+    preset's), option (the value of the method's main option; "" for methods without one) and round.
 
     Args:
         out: folder of the frozen results.
@@ -36,15 +37,21 @@ def freeze_search(
             commits.add(choice["commit"])
             method, fixed = parse(label)
             usual = Experiment.preset(choice["preset"], dataset=dataset, fusion=fusion).lr
+            same = {"dataset": dataset, "fusion": fusion, "method": method, "label": label}
+            same |= {"preset": choice["preset"], "epoch": 0, "step": 0, "modality": "fused"}
+            same |= {"metric": "accuracy", "preset_lr": usual}
             for k, trial in enumerate(choice["trials"]):
                 main = [str(v) for n, v in trial["method_options"].items() if n not in fixed]
-                rows.append(
-                    {"dataset": dataset, "fusion": fusion, "method": method}
-                    | {"label": label, "seed": choice["seeds"][0], "preset": choice["preset"]}
-                    | {"run": f"{path.stem}-{label}-{k}", "epoch": 0, "step": 0, "split": "val"}
-                    | {"modality": "fused", "metric": "accuracy", "value": trial["val_accuracy"]}
-                    | {"lr": round(trial["lr"], 6), "preset_lr": usual, "option": ",".join(main)}
-                )
-    frame = pd.DataFrame(rows)[[*COLUMNS, "lr", "preset_lr", "option"]]
+                same |= {"run": f"{path.stem}-{label}-{k}", "option": ",".join(main)}
+                same |= {"lr": round(trial["lr"], 6), "round": trial.get("round", "coarse")}
+                # Searches with one seed kept its validation accuracy alone.
+                values = {"val": trial.get("val", [trial["val_accuracy"]])}
+                values["test"] = trial.get("test", [])
+                rows += [
+                    same | {"split": split, "seed": seed, "value": value}
+                    for split, several in values.items()
+                    for seed, value in zip(choice["seeds"], several, strict=False)
+                ]
+    frame = pd.DataFrame(rows)[[*COLUMNS, "lr", "preset_lr", "option", "round"]]
     record = {"made from": sources, "commit": sorted(commits)}
     return write_frame(Path(out) / "search.csv.gz", frame, record, float_format=None)
