@@ -7,6 +7,9 @@ from pathlib import Path
 
 from msam_lib._utils.settings import Seed
 from msam_lib.cli.options import Commands, add_store, add_workers, allowed, folder, workers
+from msam_lib.errors import MsamError
+
+REFERENCE, OWN = Path("figures"), Path("figures/own")
 
 
 def add_parsers(commands: Commands) -> None:
@@ -24,7 +27,11 @@ def add_parsers(commands: Commands) -> None:
     p.add_argument("--seeds", nargs="+", type=allowed(Seed), default=[0, 1, 2])
     add_workers(p)
     add_store(p)
-    p.add_argument("--out", type=folder, default=Path("figures"))
+    p.add_argument(
+        "--out",
+        type=folder,
+        help="figures/own (not the repository's reference) after training, else figures",
+    )
     group = p.add_mutually_exclusive_group()
     group.add_argument("--frozen", action="store_true", help="train nothing, draw what is stored")
     group.add_argument("--check", action="store_true", help="draw nothing: fail where one is stale")
@@ -46,18 +53,37 @@ def _freeze(args: argparse.Namespace) -> None:
 def _figures(args: argparse.Namespace) -> int:
     from msam_lib.figures.registry import build_all
 
+    stored = args.frozen or args.check
+    out = args.out or (REFERENCE if stored else OWN)
     # Train and freeze first, unless only drawing or checking was asked for.
-    if not (args.frozen or args.check):
+    if not stored:
         from msam_lib.experiments.freeze.suite import freeze_suite
 
-        data = args.out / "data"
         for path in freeze_suite(
-            args.preset, args.seeds, store=args.store, folder=data, **workers(args)
+            args.preset, args.seeds, store=args.store, folder=out / "data", **workers(args)
         ):
             print(f"frozen: {path}")
-    names = build_all(args.names or None, out=args.out, check=args.check)
+    names = build_all(args.names or None, out=out, check=args.check)
     if args.check:
         print("\n".join(f"stale: {n}" for n in names) or "All figures and tables are up to date.")
         return 1 if names else 0
-    print(f"{len(names)} figures and tables drawn in {args.out}")
+    print(f"{len(names)} figures and tables drawn in {out}")
+    if not stored and out != REFERENCE:
+        _compare(out)
     return 0
+
+
+def _compare(out: Path) -> None:
+    """Print and write what was measured here beside the reference, where that is there."""
+    from msam_lib._utils.files import write_text
+    from msam_lib.catalogue import DEFAULT_DATASET
+    from msam_lib.results.frozen import find, load
+    from msam_lib.results.reference import against_reference, reference_text
+
+    try:
+        find(DEFAULT_DATASET)
+    except MsamError:  # the package alone, without the repository
+        return
+    table = against_reference(load(DEFAULT_DATASET, out / "data"), load(DEFAULT_DATASET))
+    path = write_text(out / "against_reference.md", reference_text(table))
+    print(f"\n{path.read_text(encoding='utf-8')}\nAlso in {path}.")

@@ -96,7 +96,7 @@ pd.DataFrame({k: {x: v.get(x, "—") for x in shown} for k, v in sorted(facts.it
 # paper? 4. How do you add a figure? (`CONTRIBUTING.md` describes it.)
 #
 # **Limits.** Drawing again shows that the figures match the stored results, not that the results can be reproduced; for that, delete `runs/` and run
-# `make figures`.
+# `make figures`, which ends with your numbers beside these.
 #
 # **Next:** [00 · Start here](00_start_here.ipynb).
 #

@@ -1,0 +1,102 @@
+"""The tables of gains over tuned joint training, with the luck of the search in every interval."""
+
+from __future__ import annotations
+
+import functools
+
+import pandas as pd
+
+from msam_lib.catalogue import FUSIONS, METHODS
+from msam_lib.figures.item import FigureItem
+from msam_lib.labels import Comparison
+from msam_lib.plots.table import Cell, Row, Table
+from msam_lib.results.gains import gains
+
+COMPARISONS = (Comparison("avmnist_mini", "late"),)
+COLUMNS = ("whole model", "p", "weakest modality", "p ", "learning rate", "option", "trials")
+EDGE = "The chosen {} lies at the edge of all that was tried."
+
+
+def gains_table(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> Table:
+    """The table, the largest gain of the whole model first; bold: Holm's p below 0.05."""
+    table = gains(frame, search, where).sort_values("fused", ascending=False)
+    rows = tuple(
+        Row(
+            row.name,
+            (
+                Cell(row.fused, row.fused_half, row.n, rank=int(row.fused_p < 0.05)),
+                Cell(row.fused_p, decimals=3),
+                Cell(row.weakest, row.weakest_half, row.n, rank=int(row.weakest_p < 0.05)),
+                Cell(row.weakest_p, decimals=3),
+                Cell(row.lr, decimals=4, note=_edge(row.edges)),
+                _option(row.option),
+                Cell(row.trials, decimals=0),
+            ),
+        )
+        for row in table.itertuples(index=False)
+    )
+    at_edge = sum(bool(e) for e in table["edges"])
+    notes = (
+        "The main option of each method: "
+        + "; ".join(
+            f"{row.name}: {METHODS[row.label.partition(':')[0]].option}"
+            for row in table.itertuples(index=False)
+            if row.option
+        )
+        + ".",
+        f"{at_edge} of {len(table)} choices lie at an edge of what was tried.",
+    )
+    return Table(_caption(frame, search, where), COLUMNS, rows, notes=notes)
+
+
+def _edge(edges: list[str]) -> str:
+    """The note on edges; "" for none."""
+    words = {"lr": "learning rate", "option": "option"}
+    return EDGE.format(" and ".join(words[e] for e in edges)) if edges else ""
+
+
+def _option(text: str) -> Cell:
+    """The value of a method's main option; a word, or none, is left out."""
+    try:
+        return Cell(float(text), decimals=3)
+    except ValueError:
+        return Cell()
+
+
+def _caption(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> str:
+    return (
+        f"Gains over tuned joint training on {where.dataset}, {FUSIONS[where.fusion].words}, in "
+        "points of test accuracy at the epoch with the best validation accuracy: mean of the "
+        "differences paired by seed ± half-width of the 95 % interval, which includes the luck of "
+        "both searches; p of the paired t test, adjusted by Holm for the number of methods (bold: "
+        "below 0.05). Weakest: the modality that joint training leaves lowest, others absent. "
+        "Then what the search chose, and among how many trials."
+    )
+
+
+def _describe(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> str:
+    table = gains(frame, search, where).sort_values("fused", ascending=False)
+    clear = table[table["fused_p"] < 0.05]
+    said = ", ".join(f"{r.name} {r.fused:+.1f}" for r in clear.itertuples(index=False)) or "none"
+    best, last = table.iloc[0], table.iloc[-1]
+    return (
+        f"Gains of {len(table)} methods over joint training: from {best['name']} "
+        f"{best['fused']:+.1f} to {last['name']} {last['fused']:+.1f} points; clear after Holm's "
+        f"correction: {said}."
+    )
+
+
+def _item(where: Comparison) -> FigureItem:
+    same = {"where": where}
+    return FigureItem(
+        name=f"table_gains_{where.fusion}_{where.dataset}",
+        title=f"Gains over tuned joint training, {where.name}",
+        caption=functools.partial(_caption, **same),
+        needs=f"methods_{where.dataset}",
+        beside=("search",),
+        draw=functools.partial(gains_table, **same),
+        describe=functools.partial(_describe, **same),
+    )
+
+
+ITEMS = tuple(map(_item, COMPARISONS))

@@ -1,0 +1,96 @@
+"""What every method gains over joint training in one comparison, with the luck of both searches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from msam_lib.labels import Comparison, display_names
+from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
+from msam_lib.results.luck import redrawn, with_luck
+from msam_lib.results.statistics import holm, paired
+
+BASELINE = "joint"
+
+
+def chosen_trials(search: pd.DataFrame, where: Comparison) -> pd.DataFrame:
+    """The trial that the search chose for every method: a row per label with columns lr, option,
+    trials (their number) and edges (of lr and option, those whose chosen value is the smallest or
+    the largest of all that was tried).
+
+    Args:
+        search: frozen trials of every search.
+        where: data set and fusion.
+    """
+    rows = search[
+        (search["dataset"] == where.dataset)
+        & (search["fusion"] == where.fusion)
+        & (search["split"] == "val")
+    ]
+    out = {}
+    for label, own in rows.groupby("label", sort=False):
+        runs = own.groupby("run", sort=False)
+        scores = runs["value"].agg(["mean", "count"])
+        # Of the trials with all seeds the best, and of equal ones the first.
+        best = scores[scores["count"] == scores["count"].max()]["mean"].idxmax()
+        trial = own[own["run"] == best].iloc[0]
+        options = pd.to_numeric(own["option"], errors="coerce")
+        here = pd.to_numeric(trial["option"], errors="coerce")
+        ends = {"lr": (own["lr"].min(), own["lr"].max()), "option": (options.min(), options.max())}
+        at = {"lr": trial["lr"], "option": here}
+        edges = [k for k, (low, high) in ends.items() if low < high and at[k] in (low, high)]
+        out[label] = (trial["lr"], trial["option"], len(scores), edges)
+    return pd.DataFrame.from_dict(out, orient="index", columns=["lr", "option", "trials", "edges"])
+
+
+def gains(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> pd.DataFrame:
+    """Test accuracy minus joint training's, paired by seed, of the whole model and of the modality
+    that joint training leaves weakest.
+
+    Half-widths are those of 95 % Student-t intervals over the seeds of the final runs, widened by
+    the luck of both searches (`results.luck`); p values are those of the paired t test, adjusted by
+    Holm for the number of methods.
+
+    Args:
+        frame: frozen rows of the comparison.
+        search: frozen trials of every search.
+        where: data set and fusion.
+
+    Returns:
+        A row per method but joint training: label, name, fused, fused_half, fused_p, weakest,
+        weakest_half, weakest_p (points and p values), n, and the columns of `chosen_trials`. The
+        search looks at the whole model only, so the weakest modality's interval holds the luck of
+        the whole model's accuracy, not its own.
+    """
+    tables = {what: compared(measured(frame), what)[where] for what in (FUSED, WEAKEST)}
+    labels = [k for k in tables[FUSED].index if k != BASELINE]
+    luck = {k: 100 * redrawn(search, where, k) for k in (BASELINE, *labels)}
+    columns = {}
+    for what, short in ((FUSED, "fused"), (WEAKEST, "weakest")):
+        tests = []
+        for label in labels:
+            both = tables[what].reindex([label, BASELINE]).dropna(axis=1)
+            tests.append(paired(both.loc[label], both.loc[BASELINE]))
+        columns[short] = [t.difference for t in tests]
+        columns[f"{short}_half"] = [
+            with_luck(t.high - t.difference, luck[k], luck[BASELINE])
+            for k, t in zip(labels, tests, strict=True)
+        ]
+        columns[f"{short}_p"] = list(holm([t.p_t for t in tests]))
+        columns["n"] = [t.n for t in tests]
+    names = display_names(labels)
+    out = pd.DataFrame({"label": labels, "name": [names[k] for k in labels], **columns})
+    return out.join(chosen_trials(search, where), on="label")
+
+
+def collapsed(frame: pd.DataFrame, where: Comparison, below: float) -> pd.Series:
+    """Share of runs of every method whose fused test accuracy (%) is below a bound: runs that
+    collapse or not by chance are told by their share, not by a mean.
+
+    Args:
+        frame: frozen rows of the comparison.
+        where: data set and fusion.
+        below: the bound in percent, for example the accuracy of the best single modality.
+    """
+    table = compared(measured(frame))[where]
+    return (table < below).sum(axis=1) / np.maximum(1, table.notna().sum(axis=1))
