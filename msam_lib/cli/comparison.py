@@ -1,9 +1,10 @@
-"""`python -m msam_lib comparison`: every method on a data set, with its tuned values."""
+"""`comparison`: every method on a data set, with its tuned values; `evidence`: with the search."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from msam_lib._utils.settings import Seed
@@ -13,22 +14,72 @@ from msam_lib.labels import parse_case
 
 
 def add_parsers(commands: Commands) -> None:
-    """Add the command with its options."""
+    """Add both commands with their options."""
+    p = commands.add_parser(
+        "evidence", help="search for every method, then run and freeze the comparison"
+    )
+    _add_common(p)
+    p.add_argument(
+        "--budget", type=int, default=9, help="trials of the coarse grid: 3, 6 or 9 (default)"
+    )
+    p.add_argument("--choices", type=folder, help="folder of the choices (the package's own)")
+    p.set_defaults(run=_evidence)
+
     p = commands.add_parser(
         "comparison", help="run all methods that apply with the tuned values, freeze the results"
     )
-    p.add_argument("dataset")
-    p.add_argument("--fusions", nargs="+", default=["late", "maxout"], metavar="FUSION")
-    p.add_argument("--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="only these")
-    p.add_argument("--seeds", nargs="+", type=allowed(Seed), default=[0, 1, 2])
-    p.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
-    add_workers(p)
-    add_store(p)
-    p.add_argument("--out", type=folder, default=Path("figures/data"), help="of the frozen results")
+    _add_common(p)
     what = ("methods", "noise", "ablation")
     p.add_argument("--what", choices=what, default="methods", help="all methods (default), or ...")
     p.add_argument("--frozen-only", action="store_true", help="train nothing, freeze what is there")
     p.set_defaults(run=_run)
+
+
+def _add_common(p: argparse.ArgumentParser) -> None:
+    """Add what both commands take."""
+    p.add_argument("dataset")
+    p.add_argument("--fusions", nargs="+", default=["late", "maxout"], metavar="FUSION")
+    p.add_argument("--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="only these")
+    p.add_argument(
+        "--seeds", nargs="+", type=allowed(Seed), default=list(range(10)), help="0 to 9 by default"
+    )
+    p.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
+    add_workers(p)
+    add_store(p)
+    p.add_argument("--out", type=folder, default=Path("figures/data"), help="of the frozen results")
+
+
+def _evidence(args: argparse.Namespace) -> int:
+    """Search, train (or resume) every run, and freeze both."""
+    from msam_lib.experiments.choices import FOLDER
+    from msam_lib.experiments.freeze.evidence import measure_evidence
+
+    return _report(
+        measure_evidence(
+            args.dataset,
+            args.fusions,
+            [parse_case(text) for text in args.methods] if args.methods else None,
+            preset=args.preset,
+            seeds=args.seeds,
+            budget=args.budget,
+            store=args.store,
+            choices=args.choices or FOLDER,
+            folder=args.out,
+            **workers(args),
+        )
+    )
+
+
+def _report(results: Iterable[Path | MsamError]) -> int:
+    """Print each file as it is written, and each error; 1 where there was an error."""
+    status = 0
+    for result in results:
+        if isinstance(result, MsamError):
+            print(result, file=sys.stderr)
+            status = 1
+        else:
+            print(f"frozen: {result}")
+    return status
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -43,18 +94,13 @@ def _run(args: argparse.Namespace) -> int:
     else:
         make = {"noise": noise_plan, "ablation": ablation_plan}[args.what]
         plan = make(args.dataset, **same)
-    status = 0
-    for result in measure_comparison(
-        plan,
-        f"{args.what}_{args.dataset}",
-        store=args.store,
-        folder=args.out,
-        train=not args.frozen_only,
-        **workers(args),
-    ):
-        if isinstance(result, MsamError):
-            print(result, file=sys.stderr)
-            status = 1
-        else:
-            print(f"frozen: {result}")
-    return status
+    return _report(
+        measure_comparison(
+            plan,
+            f"{args.what}_{args.dataset}",
+            store=args.store,
+            folder=args.out,
+            train=not args.frozen_only,
+            **workers(args),
+        )
+    )

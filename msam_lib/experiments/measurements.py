@@ -94,3 +94,11 @@ def preset_of(config: Mapping[str, Any]) -> str:
         if all(config.get(k) == v for k, v in json.loads(json.dumps(fields)).items()):
             return name
     return ""
+
+
+def seconds_of(run: Run) -> float | None:
+    """How long the training of a run took; None where that is not known."""
+    try:
+        return float(run.read_json("timing.json")["seconds"])
+    except (MsamError, KeyError, TypeError, ValueError):
+        return None

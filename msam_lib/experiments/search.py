@@ -24,6 +24,7 @@ from msam_lib.experiments import trials
 from msam_lib.experiments.cases import case_experiment
 from msam_lib.experiments.choices import FOLDER, store_choices
 from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.measurements import seconds_of
 from msam_lib.experiments.runner import run_all
 from msam_lib.experiments.trials import Trial
 from msam_lib.labels import Case
@@ -218,6 +219,7 @@ def _choice(
             }
             for t, several in zip(found, runs, strict=True)
         ],
+        "seconds": round(sum(seconds_of(r) or 0.0 for several in runs for r in several)),
         "commit": ", ".join(sorted(commits)),
     }
 

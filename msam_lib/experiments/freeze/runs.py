@@ -10,9 +10,8 @@ from typing import Any
 import pandas as pd
 
 from msam_lib.catalogue import DEFAULT_DATASET
-from msam_lib.errors import MsamError
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.experiments.measurements import collect, preset_of, run_directories
+from msam_lib.experiments.measurements import collect, preset_of, run_directories, seconds_of
 from msam_lib.results.frame import COLUMNS, reported_epoch
 from msam_lib.results.frozen import path_of, write_frame
 from msam_lib.results.headline import HEADLINES
@@ -92,7 +91,7 @@ def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
     runs = [Run(p) for p in paths]
     configs = {r.name: r.config for r in runs}
     records = [r.environment for r in runs]
-    seconds = {r.name: s for r in runs if (s := _seconds(r)) is not None}
+    seconds = {r.name: s for r in runs if (s := seconds_of(r)) is not None}
     # The settings of each data set, fusion and label; seeds and devices differ within one.
     settings = {}
     for config in configs.values():
@@ -120,11 +119,3 @@ def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
         "runs": sorted(configs),
         "settings": dict(sorted(settings.items())),
     }
-
-
-def _seconds(run: Run) -> float | None:
-    """How long the training of a run took; None where that is not known."""
-    try:
-        return float(run.read_json("timing.json")["seconds"])
-    except (MsamError, KeyError, TypeError, ValueError):
-        return None

@@ -28,12 +28,15 @@ def freeze_search(
         out: folder of the frozen results.
         folder: where `tune` keeps the choices.
     """
-    rows, sources, commits = [], {}, set()
+    rows, sources, commits, seconds = [], {}, set(), {}
     # A file per data set and fusion, in it a choice per method, in that its trials.
     for path in sorted(Path(folder).glob("*.json")):
         dataset, _, fusion = path.stem.rpartition("-")
         sources[path.name] = sha256(path.read_bytes())
-        for label, choice in json.loads(path.read_text()).items():
+        record = json.loads(path.read_text())
+        # Process seconds of all its trials; searches before this was kept have none.
+        seconds[path.stem] = sum(choice.get("seconds", 0) for choice in record.values())
+        for label, choice in record.items():
             commits.add(choice["commit"])
             method, fixed = parse(label)
             usual = Experiment.preset(choice["preset"], dataset=dataset, fusion=fusion).lr
@@ -53,5 +56,6 @@ def freeze_search(
                     for seed, value in zip(choice["seeds"], several, strict=False)
                 ]
     frame = pd.DataFrame(rows)[[*COLUMNS, "lr", "preset_lr", "option", "round"]]
-    record = {"made from": sources, "commit": sorted(commits)}
-    return write_frame(Path(out) / "search.csv.gz", frame, record, float_format=None)
+    known = {name: s for name, s in seconds.items() if s}
+    whole = {"made from": sources, "commit": sorted(commits), "seconds": known}
+    return write_frame(Path(out) / "search.csv.gz", frame, whole, float_format=None)

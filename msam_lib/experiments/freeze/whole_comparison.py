@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msam_lib.errors import MsamError
+from msam_lib.experiments.choices import FOLDER
 from msam_lib.experiments.comparison import PlannedRow
 from msam_lib.experiments.freeze.comparison import freeze_comparison, summarise
 from msam_lib.experiments.freeze.search import freeze_search
@@ -21,6 +22,7 @@ def measure_comparison(
     *,
     store: str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] = "figures/data",
+    choices: str | os.PathLike[str] = FOLDER,
     jobs: int | None = None,
     on: str = "local",
     cluster: Mapping[str, Any] | None = None,
@@ -35,6 +37,7 @@ def measure_comparison(
             searches behind them are written as well.
         store: folder of runs; `$MSAM_RUNS` or `runs` by default.
         folder: of the frozen results.
+        choices: where the search keeps what it chose.
         jobs: processes; one per core, at most 4, by default.
         on, cluster: where the runs are trained; see `run_all`.
         train: False freezes what is there.
@@ -55,4 +58,4 @@ def measure_comparison(
     # The summary reads every frozen comparison, this one included.
     if name.startswith("methods_"):
         yield summarise(folder)
-        yield freeze_search(folder)
+        yield freeze_search(folder, choices)
