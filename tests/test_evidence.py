@@ -23,14 +23,21 @@ def measured(tmp_path_factory):
     place = tmp_path_factory.mktemp("evidence")
     command = "evidence synthetic --fusions late --methods joint sam --preset smoke".split()
     command += "--budget 3 --seeds 0 1 --jobs 1".split()
-    command += ["--store", str(place / "runs"), "--choices", str(place), "--out", str(place)]
+    command += [
+        "--store",
+        str(place / "runs"),
+        "--choices",
+        str(place / "tuned"),
+        "--out",
+        str(place),
+    ]
     assert main(command) == 0
     return command, place
 
 
 def test_search_and_final_runs_are_frozen(measured):
     _, place = measured
-    choices = json.loads((place / "synthetic-late.json").read_text())
+    choices = json.loads((place / "tuned" / "synthetic-late.json").read_text())
     assert set(choices) == {"joint", "sam"} and choices["sam"]["seconds"] >= 0
     assert {t["round"] for t in choices["joint"]["trials"]} >= {"coarse", "finer"}
     frame = load("methods_synthetic", place)
@@ -56,8 +63,8 @@ def test_the_gains_come_from_the_frozen_files(measured):
 
 def test_the_same_command_trains_nothing_again(measured, monkeypatch, capsys):
     command, place = measured
-    before = (place / "synthetic-late.json").read_bytes()
+    before = (place / "tuned" / "synthetic-late.json").read_bytes()
     monkeypatch.setattr(Trainer, "fit", lambda *a, **k: pytest.fail("trained again"))
     assert main(command) == 0
-    assert (place / "synthetic-late.json").read_bytes() == before
+    assert (place / "tuned" / "synthetic-late.json").read_bytes() == before
     assert capsys.readouterr().out.count("frozen:") == 4
