@@ -9,6 +9,7 @@ import pytest
 
 from msam_lib import PUBLIC
 from msam_lib.catalogue import METHODS
+from msam_lib.experiments import comparison, search, trials
 from tools import build_book, build_notebooks
 
 
@@ -46,6 +47,20 @@ def test_figures_come_with_their_caption_and_words(source):
     pictures = re.findall(r"\{figure\} (\S+)\n:alt: (\S.+)\n\n(\S.+)\n", page)
     assert len(pictures) == page.count("{figure}") > 5
     assert all((source / path).exists() for path, _, _ in pictures)
+
+
+def test_the_protocol_says_what_the_code_does_and_what_was_measured(source):
+    page = (source / "protocol.md").read_text()
+    words = {9: "nine", 4: "four", 3: "three", 10: "Ten"}
+    assert f"{words[trials.COARSE]} trials" in page and f"{words[trials.FINER]} trials" in page
+    assert ", ".join(map(str, search.SEEDS[:2])) + f" and {search.SEEDS[2]}" in page
+    assert f"{words[len(comparison.SEEDS)]} seeds, 0 to {comparison.SEEDS[-1]}" in page
+    assert search.SHARES == (1, 5 / 9, 1 / 3) and "better\n5/9 with the second" in page
+    assert (trials.UP, trials.DOWN) == (2, 3) and "times 2 or divided by 3" in page
+    assert search.ROUNDS.count("beyond") == 2 and "at most twice" in page
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| \d+ \| [\d to]+ \| (.+) \|$", page, re.MULTILINE)
+    assert {d for d, _, _ in rows} >= {"avmnist", "digits"} and "{" not in page
+    assert {state for *_, state in rows} <= {"older", "by this protocol"}
 
 
 def test_broken_links_are_found(tmp_path):

@@ -64,6 +64,7 @@ def assemble(source: Path) -> None:
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     _methods(source / "methods")
     _agreement(source / "agreement.md")
+    _protocol(source / "protocol.md")
     _figures(source)
     _api(source / "api")
 
@@ -118,6 +119,28 @@ def _agreement(path: Path) -> None:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("*", "\\*") or "none"
+
+
+def _protocol(path: Path) -> None:
+    """Put the list of what was measured into the page, from the frozen results."""
+    from msam_lib import results
+
+    data = ROOT / "figures" / "data"
+    search = results.load("search", data)
+    seeds = search[search["split"] == "val"].groupby(["dataset", "fusion"])["seed"].nunique()
+    lines = [
+        "| data | fusion | methods | final seeds | search |",
+        "| --- | --- | ---: | ---: | --- |",
+    ]
+    for file in sorted(data.glob("methods_*.csv.gz")):
+        frame = results.load(file.name.removesuffix(".csv.gz"), data)
+        for (dataset, fusion), rows in frame.groupby(["dataset", "fusion"]):
+            number = rows.groupby("label")["seed"].nunique()
+            spread = " to ".join(str(n) for n in sorted({number.min(), number.max()}))
+            state = "by this protocol" if seeds.get((dataset, fusion), 0) > 1 else "older"
+            lines.append(f"| `{dataset}` | {fusion} | {len(number)} | {spread} | {state} |")
+    text = path.read_text(encoding="utf-8").replace("{settings}", "\n".join(lines))
+    path.write_text(text, encoding="utf-8")
 
 
 def _figures(source: Path) -> None:
