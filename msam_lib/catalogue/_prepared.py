@@ -23,9 +23,12 @@ PREPARED: dict[str, DatasetRow] = {
     ),
     "urfunny": DatasetRow(
         ".data.urfunny:load",
-        "UR-FUNNY: real punchlines by picture, voice and words, 2 classes; prepared from humor.pkl",
-        "Hasan et al. 2019, features as published with MultiBench, for research",
-        {},
+        "UR-FUNNY: real punchlines by picture, voice and words, 2 classes; prepared from pickles",
+        "Hasan et al. 2019, features of the authors' version 2 or of MultiBench, for research",
+        {
+            "layout": "multibench: humor.pkl; official: six pickles; auto: what is there (auto)",
+            "context": "sentences before the punchline, official only (0)",
+        },
         ".data.urfunny:prepare",
     ),
     "mosi_regression": DatasetRow(
