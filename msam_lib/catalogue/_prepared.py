@@ -148,6 +148,10 @@ PREPARED: dict[str, DatasetRow] = {
             "size": "side in pixels of a model's images (64)",
             "side": "side in pixels of kept images (128)",
             "seconds": "length of a sound (3)",
+            "text": "columns of texts; those of .txt files need not be named (none)",
+            "tokenizer": "of texts: words: hashed counts; characters; or hf:NAME_OR_FOLDER (words)",
+            "words": "places of hashed words (4096)",
+            "length": "characters or tokens of a text (128)",
         },
     ),
 }
