@@ -17,7 +17,7 @@ from msam_lib.models import build_encoder
 from tests.data.distributions import write_csv
 from tests.huggingface_models import save_models, save_tokenizer
 
-SAID = ["the dog barks", "the owl hoots, and hoots", "a cat\nmeows"]
+SAID = ["the dog barks", "the owl hoots, and hoots and hoots", "a cat\nmeows"]
 N = 18
 
 
@@ -98,7 +98,7 @@ def test_padding_is_the_tokenizer_s(made, transformers, tmp_path, padding):
     transformers.BertModel(config).save_pretrained(tmp_path / "model")
     for kind in ("auto", f"hf:{tmp_path / 'model'}"):
         features = []
-        for length in (9, 20):
+        for length in (11, 20):
             options = {"text": "said", "tokenizer": f"hf:{tmp_path / 'tokenizer'}"}
             data = load(made, length=length, **options)
             ids = data.train[:].inputs["said"]
