@@ -14,8 +14,8 @@ FOLDER`, which finds out what the folder holds:
   modality stays one sequence and any encoder reads it; 0, the punchline alone, is what humor.pkl
   has.
 
-A restricted reader (`msam_lib.data.pickles`) runs nothing of these files. It reads each whole, so
-preparing takes the memory of the largest.
+A restricted reader (`msam_lib.data.pickles`) runs nothing of these files. It reads one after the
+other, each whole: arrays take the memory of the file, lists of numbers about four times that.
 
 Preprocessing as in the code of AGM, for both forms: samples without words are dropped and counted,
 -inf in the audio becomes 0, leading steps without a word are cut, and the rest is padded at the
