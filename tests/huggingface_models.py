@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -35,6 +36,24 @@ def save_models(package, root: Path) -> dict[str, Path]:
         torch.manual_seed(0)
         package.AutoModel.from_config(config).save_pretrained(root / name)
     return {name: root / name for name in configs}
+
+
+def save_tokenizer(package, folder: Path, padding: int = 0, words: str = "") -> None:
+    """A tokenizer of whole words with 30 tokens; [CLS] comes first, [PAD] has the id `padding`."""
+    tokenizers = import_module("tokenizers")
+    every = ["[CLS]", "[UNK]", "[SEP]", *(words or "the a dog cat owl barks meows hoots").split()]
+    every += [f"word{k}" for k in range(len(every), 29)]
+    every.insert(padding, "[PAD]")
+    model = tokenizers.models.WordLevel({w: i for i, w in enumerate(every)}, unk_token="[UNK]")
+    rules = tokenizers.Tokenizer(model)
+    rules.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    special = [("[CLS]", every.index("[CLS]"))]
+    rules.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A", special_tokens=special
+    )
+    package.PreTrainedTokenizerFast(
+        tokenizer_object=rules, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]"
+    ).save_pretrained(folder)
 
 
 def token_ids(n: int = 8, seed: int = 0) -> torch.Tensor:

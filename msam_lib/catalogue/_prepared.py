@@ -23,9 +23,12 @@ PREPARED: dict[str, DatasetRow] = {
     ),
     "urfunny": DatasetRow(
         ".data.urfunny:load",
-        "UR-FUNNY: real punchlines by picture, voice and words, 2 classes; prepared from humor.pkl",
-        "Hasan et al. 2019, features as published with MultiBench, for research",
-        {},
+        "UR-FUNNY: real punchlines by picture, voice and words, 2 classes; prepared from pickles",
+        "Hasan et al. 2019, features of the authors' version 2 or of MultiBench, for research",
+        {
+            "layout": "multibench: humor.pkl; official: six pickles; auto: what is there (auto)",
+            "context": "sentences before the punchline, official only (0)",
+        },
         ".data.urfunny:prepare",
     ),
     "mosi_regression": DatasetRow(
@@ -145,6 +148,10 @@ PREPARED: dict[str, DatasetRow] = {
             "size": "side in pixels of a model's images (64)",
             "side": "side in pixels of kept images (128)",
             "seconds": "length of a sound (3)",
+            "text": "columns of texts; those of .txt files need not be named (none)",
+            "tokenizer": "of texts: words: hashed counts; characters; or hf:NAME_OR_FOLDER (words)",
+            "words": "places of hashed words (4096)",
+            "length": "characters or tokens of a text (128)",
         },
     ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections import Counter
 from pathlib import Path
 
 from msam_lib.cli.options import Commands
@@ -34,5 +35,9 @@ def _prepare(args: argparse.Namespace) -> None:
     done = prepare_dataset(args.name, args.source, args.cache, jobs=args.jobs, **options)
     size = sum(entry["bytes"] for entry in done.manifest["files"].values())
     print(f"{len(done.samples)} samples, {size / 1e6:.1f} MB, verified: {done.folder}")
+    if parts := Counter(row["part"] for row in done.samples if "part" in row):
+        print(", ".join(f"{n} {part}" for part, n in parts.items()))
+    for note in done.notes:
+        print(note)
     if args.cache is not None:
         print(f"To train on it: MSAM_CACHE={args.cache}")

@@ -75,11 +75,6 @@ def find_pickle(source: Path, name: str) -> Path:
     )
 
 
-def leading(x: np.ndarray) -> int:
-    """How many steps of (T, D) before the first with a value; 0 where none has."""
-    return int(np.argmax(x.any(axis=1)))
-
-
 def rows_of(name: str, part: Mapping[str, np.ndarray]) -> list[Row]:
     """A row per sample of a part: place, label, and the labels of single modalities."""
     return [

@@ -119,6 +119,11 @@ def sequence(x: np.ndarray, steps: int, dtype: type = np.float16) -> np.ndarray:
     return out
 
 
+def leading(x: np.ndarray) -> int:
+    """How many steps of (T, D) before the first with a value; 0 where none has."""
+    return int(np.argmax(x.any(axis=1)))
+
+
 def table_parts(
     rows: Sequence[Row], label: str, split: str, group: str, shares: tuple[float, float], seed: int
 ) -> dict[str, np.ndarray]:

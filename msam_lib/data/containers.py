@@ -55,12 +55,14 @@ class Modality:
             `sequence` is (T, D), `characters` is (T,) of integers in [0, vocabulary), `vector` is
             (D,).
         shape: shape of one sample, without the batch dimension.
-        vocabulary: number of symbols, for `characters` only (0 is padding).
+        vocabulary: number of symbols, for `characters` only.
+        padding: the symbol that is none, for `characters` only.
     """
 
     kind: str
     shape: tuple[int, ...]
     vocabulary: int = 0
+    padding: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -1,17 +1,28 @@
 """`folder`: your own samples, from a table with a column per modality and a label.
 
 The table is a csv file with a header, or a jsonl file with an object per line. A cell of a
-modality's column is the path of an image, video, sound or .npy file, seen from the table's folder;
-or numbers, separated by spaces (in jsonl also a list). All columns but label, split and group are
-modalities, unless `modalities` names some.
+modality's column is the path of an image, video, sound, .npy or .txt file, seen from the table's
+folder; or numbers, separated by spaces (in jsonl also a list); or, in the columns that `text`
+names, a text itself. The first row decides what a column holds. All columns but label, split and
+group are modalities, unless `modalities` names some.
 
-    clip,face,voice,age,label,split
-    1,faces/1.jpg,voices/1.wav,31,happy,train
+    face,voice,age,said,label,split
+    faces/1.jpg,voices/1.wav,31,"Well, finally!",happy,train
+
+    load_dataset("folder", source="data.csv", text="said")
 
 Files are decoded once, at the first load, into a prepared folder of the cache; changed files are
 decoded again. Images and the first frame of a video become (3, size, size), cut and mirrored at
 random in training; sounds log-mel spectrograms (1, 64, frames) of `seconds` at 16 kHz; numbers and
 arrays stay what they are, vectors standardised with the training part's statistics.
+
+Texts become what `tokenizer` says, by default counts of their words in `words` hashed places, which
+needs no vocabulary and has none to leak from other parts; or their first `length` characters; or
+with `"hf:NAME"` the first `length` token ids of a Hugging Face tokenizer (extra `hf`), for an
+encoder of the same name, which takes the attention mask from the ids:
+
+    python -m msam_lib train --dataset folder --source data.csv --encoder said=hf:NAME,face=resnet18
+        --data-options text=said tokenizer=hf:NAME length=64
 
 Parts come from the column `split` (train, val, test), or are drawn: by class, or by `group` (a
 person, say), so that no group is in two parts. Without val rows, these are drawn from train.
@@ -19,8 +30,7 @@ person, say), so that no group is in two parts. Without val rows, these are draw
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -28,21 +38,27 @@ import numpy as np
 import torch
 
 from msam_lib._utils.arguments import check_arguments
-from msam_lib._utils.options import Count, Positive, Range
+from msam_lib._utils.huggingface import PREFIX
+from msam_lib._utils.options import Choice, Count, Positive, Range
 from msam_lib._utils.settings import Names, Seed
-from msam_lib.data._audio import centre, log_mel, resample
+from msam_lib.data._cells import (
+    TEXTS,
+    cell_sample,
+    cell_text,
+    check_texts,
+    column_kind,
+    fingerprint,
+)
 from msam_lib.data._parts import stored_parts, table_parts
+from msam_lib.data._texts import CODINGS, coding
 from msam_lib.data.containers import DataSplits, Modality, choose_modalities
-from msam_lib.data.media import content, kind_of, read_array, read_frames, read_image, read_sound
 from msam_lib.data.prepared import Plan, Row, prepare
 from msam_lib.data.stored import StoredArray
-from msam_lib.data.tables import numbers, read_rows
+from msam_lib.data.tables import read_rows
 from msam_lib.data.transforms import AS_STORED, Images, Numbers, Transform
 from msam_lib.errors import DatasetCorrupt, MsamError
 
 VERSION = 1  # of the recipe: raised when the same options would give other arrays
-RATE = 16_000
-MEL = {"n_mels": 64, "window": 400, "hop": 160, "n_fft": 1024}
 
 
 def load(
@@ -58,6 +74,10 @@ def load(
     size: Count = 64,
     side: Count = 128,
     seconds: Positive = 3.0,
+    text: Names = (),
+    tokenizer: Annotated[str, Choice(CODINGS, prefix=PREFIX)] = "words",
+    words: Count = 4096,
+    length: Count = 128,
 ) -> DataSplits:
     """The samples of a table.
 
@@ -72,30 +92,53 @@ def load(
         size: pixels of a side of images.
         side: pixels of a side at which images are kept.
         seconds: of a sound: its middle, or all of it between zeros.
+        text: columns of texts; those of .txt files need not be named.
+        tokenizer: `"words"`, `"characters"`, or `"hf:"` and the name or folder of a tokenizer.
+        words: places of hashed words.
+        length: characters or tokens of a text: its first ones.
 
     Raises:
-        MsamError: no source, or a value that is not allowed.
+        MsamError: no source, a value that is not allowed, a column of another kind, or a tokenizer
+            that cannot be loaded.
         DatasetMissing: the table or one of its files is not there.
-        DatasetCorrupt: a column is missing, a cell or a file cannot be read, or a part has no
-            sample of some class.
+        DatasetCorrupt: a column is missing, a cell or a file cannot be read, a text is empty, or a
+            part has no sample of some class.
     """
     check_arguments(load, locals())
     if not source:
         raise MsamError("source=''; name the table: --source data.csv, or source='data.csv'.")
     table = Path(source)
-    rows = read_rows(table, [label, *([group] if group else []), *(modalities or ())])
+    named = [[x] if isinstance(x, str) else x or () for x in (modalities, text)]
+    rows = read_rows(table, [label, *([group] if group else []), *named[0], *named[1]])
     columns = [c for c in rows[0] if c not in (label, split, group)]
     names = choose_modalities(modalities, columns)
-    kinds = {m: _kind(rows[0][m]) for m in names}
+    said = choose_modalities(named[1], columns) if text else ()
+    kinds = {m: column_kind(m, rows[0][m], m in said) for m in names}
+    texts = [m for m, kind in kinds.items() if kind in TEXTS]
+    if tokenizer != "words" and not (texts or said):
+        raise MsamError(
+            f"tokenizer={tokenizer!r}, but no column holds texts; name those that do: text=COLUMN."
+        )
+    for m in texts:
+        check_texts(table, rows, m, kinds[m])
+    coded = coding(tokenizer if texts else "words", words, length)
 
     def read(row: Row) -> Mapping[str, np.ndarray]:
-        return {m: _sample(table, row, m, kinds[m], side, seconds) for m in names}
+        return {
+            m: coded.code(cell_text(table, row, m, kinds[m]))
+            if m in texts
+            else cell_sample(table, row, m, kinds[m], side, seconds)
+            for m in names
+        }
 
     arrays = {m: (x.shape, x.dtype.str) for m, x in read(rows[0]).items()}
+    arrays |= dict.fromkeys(texts, (coded.modality.shape, coded.dtype))
     recipe = {
         "version": VERSION, "modalities": names, "side": side, "seconds": seconds,
-        "content": _fingerprint(table, rows, kinds),
+        "content": fingerprint(table, rows, kinds),
     }  # fmt: skip
+    if texts:
+        recipe["texts"] = [texts, coded.identity or tokenizer, coded.modality.shape]
     done = prepare(Plan("folder", recipe, rows, arrays, read))
     classes = sorted({row[label] for row in rows})
     targets = torch.tensor([classes.index(row[label]) for row in rows])
@@ -108,7 +151,7 @@ def load(
             )
     fit = torch.from_numpy(where["train"])
     stored = {m: done.array(m) for m in names}
-    scales = {m: _standardised(x.view(fit)) if x.shape[1:] and len(x.shape) == 2 else AS_STORED
+    scales = {m: _standardised(x.view(fit)) if len(x.shape) == 2 and m not in texts else AS_STORED
                for m, x in stored.items()}  # fmt: skip
 
     def look(m: str, part: str) -> Transform:
@@ -121,47 +164,15 @@ def load(
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
-        modalities={m: Modality(_modality(kinds[m], shapes[m]), shapes[m]) for m in names},
+        modalities={
+            m: coded.modality if m in texts else Modality(_modality(kinds[m], shapes[m]), shapes[m])
+            for m in names
+        },
         classes=tuple(classes),
         provenance=f"{len(rows)} samples of {table.name}.",
         recipe=recipe | {"seed": seed, "label": label, "split": split, "group": group}
         | {"val_share": val_share, "test_share": test_share, "size": size},
     )  # fmt: skip
-
-
-def _kind(cell: str) -> str:
-    """numbers, or the kind of file that a cell names."""
-    return "numbers" if numbers(cell) is not None else kind_of(cell)
-
-
-def _sample(table: Path, row: Row, m: str, kind: str, side: int, seconds: float) -> np.ndarray:
-    """The stored form of one cell."""
-    if kind == "numbers":
-        x = numbers(row[m])
-        if x is None or not np.isfinite(x).all():
-            raise DatasetCorrupt(f"{table}: {row[m]!r} in column {m!r} is not finite numbers.")
-        return x
-    path = table.parent / row[m]
-    if kind == "image":
-        return read_image(path, side, side)
-    if kind == "video":
-        return read_frames(path, 1, side, side)[0]
-    if kind == "sound":
-        wave = torch.from_numpy(centre(resample(*read_sound(path), RATE), round(seconds * RATE)))
-        return log_mel(wave[None], RATE, **MEL).numpy().astype(np.float16)
-    return read_array(path).astype(np.float32)
-
-
-def _fingerprint(table: Path, rows: Sequence[Row], kinds: Mapping[str, str]) -> str:
-    """A digest that changes with the table, and with size or time of any of its files."""
-    digest = hashlib.sha256(content(table))
-    for row in rows:
-        for m, kind in kinds.items():
-            path = table.parent / row[m]
-            if kind != "numbers" and path.is_file():  # a missing one is reported when it is read
-                about = path.stat()
-                digest.update(f"{row[m]} {about.st_size} {about.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
 
 
 def _standardised(x: StoredArray) -> Numbers:

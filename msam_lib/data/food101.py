@@ -30,7 +30,7 @@ from msam_lib._utils.arguments import check_arguments
 from msam_lib._utils.options import Count, Range
 from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._parts import need_classes, pictures, stored_parts, with_validation
-from msam_lib.data._texts import VOCABULARY, characters, hashed_words
+from msam_lib.data._texts import CODINGS, coding
 from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.data.media import content, read_image
 from msam_lib.data.prepared import Plan, Prepared, Row, open_prepared
@@ -38,7 +38,6 @@ from msam_lib.data.prepared import prepare as write_prepared
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError, unknown_name
 
 COLUMNS = ("Image_path", "text", "label")
-TEXTS = ("words", "characters")
 LENGTH = 128  # characters
 TOLERATED = 0.01  # share of undecodable pictures
 GREY = 128
@@ -78,6 +77,7 @@ def prepare(
             f"{source / missing[0]} is not there ({len(missing)} of {len(listed)} pictures are "
             "missing). Fetch the complete pictures, or delete their lines in the tables."
         )
+    coded = coding(text, words, LENGTH)
     damaged: list[str] = []  # a list, for threads append to it
 
     def read(row: Row) -> Mapping[str, np.ndarray]:
@@ -92,11 +92,17 @@ def prepare(
                     f"{len(listed)}."
                 ) from error
             picture, replaced = np.full((3, side, side), GREY, np.uint8), 1
-        coded = hashed_words(title, words) if text == "words" else characters(title, LENGTH)
-        return {"visual": picture, "text": coded, "replaced": np.array(replaced, np.uint8)}
+        return {
+            "visual": picture,
+            "text": coded.code(title),
+            "replaced": np.array(replaced, np.uint8),
+        }
 
-    coded = ((words,), "<f2") if text == "words" else ((LENGTH,), "<i2")
-    arrays = {"visual": ((3, side, side), "|u1"), "text": coded, "replaced": ((), "|u1")}
+    arrays = {
+        "visual": ((3, side, side), "|u1"),
+        "text": (coded.modality.shape, coded.dtype),
+        "replaced": ((), "|u1"),
+    }
     return write_prepared(Plan("food101", recipe, listed, arrays, read), cache, jobs=jobs)
 
 
@@ -136,9 +142,7 @@ def load(
     parts = stored_parts(done, names, torch.tensor(labels), where, pictures(size))
     kinds = {
         "visual": Modality("image", (3, size, size)),
-        "text": Modality("vector", (words,))
-        if text == "words"
-        else Modality("characters", (LENGTH,), VOCABULARY),
+        "text": coding(text, words, LENGTH).modality,
     }
     replaced = int(np.load(done.folder / "replaced.npy").sum())
     return DataSplits(
@@ -159,8 +163,8 @@ def load(
 
 def _recipe(text: str, words: int, side: int) -> dict[str, Any]:
     """The options that determine the prepared arrays."""
-    if text not in TEXTS:
-        raise unknown_name("text", text, TEXTS)
+    if text not in CODINGS:
+        raise unknown_name("text", text, CODINGS)
     for name, value in {"words": words, "side": side}.items():
         if value < 1:
             raise MsamError(f"{name}={value}; it must be at least 1.")

@@ -50,6 +50,22 @@ def content(path: Path) -> bytes:
     return data
 
 
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        DatasetMissing: see `content`.
+        DatasetCorrupt: it is empty, or not in UTF-8.
+    """
+    data = content(path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetCorrupt(
+            f"{path} is not a text in UTF-8 ({error}). Save it anew with that encoding."
+        ) from error
+
+
 def read_sound(path: Path) -> tuple[np.ndarray, int]:
     """A sound file (wav, flac, ogg, mp3) as float32 samples (S,) in [-1, 1] and its rate in Hz;
     channels are averaged.
@@ -194,13 +210,14 @@ SOUND = (".wav", ".flac", ".ogg", ".mp3")
 VIDEO = (".flv", ".mp4", ".avi", ".mkv", ".webm", ".mov")
 IMAGE = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 ARRAY = (".npy",)
+TEXT = (".txt",)
 READERS: dict[str, Sequence[str]] = {
-    "sound": SOUND, "video": VIDEO, "image": IMAGE, "array": ARRAY,
+    "sound": SOUND, "video": VIDEO, "image": IMAGE, "array": ARRAY, "text": TEXT,
 }  # fmt: skip
 
 
 def kind_of(name: str) -> str:
-    """sound, video, image or array, by the ending of a file's name.
+    """sound, video, image, array or text, by the ending of a file's name.
 
     >>> kind_of("clips/A.WAV")
     'sound'

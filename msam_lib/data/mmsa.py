@@ -32,16 +32,8 @@ import torch
 
 from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._download import sha256_of
-from msam_lib.data._mmsa_source import (
-    ALONE,
-    CORPORA,
-    KEYS,
-    checked,
-    find_pickle,
-    leading,
-    rows_of,
-)
-from msam_lib.data._parts import named_parts, need_samples, sequence, stored_parts
+from msam_lib.data._mmsa_source import ALONE, CORPORA, KEYS, checked, find_pickle, rows_of
+from msam_lib.data._parts import leading, named_parts, need_samples, sequence, stored_parts
 from msam_lib.data.containers import DataSplits, Modality, choose_modalities
 from msam_lib.data.pickles import read_pickle
 from msam_lib.data.prepared import Plan, Prepared, Row, open_prepared

@@ -14,10 +14,11 @@ from typing import Any
 from msam_lib.data._download import sha256_of
 from msam_lib.errors import DatasetCorrupt, DatasetMissing
 
-# numpy 1 and 2 name the same functions differently.
+# numpy 1 and 2 name the same functions differently. Empty arrays of protocol 2 ask for bytes.
 ALLOWED = {
     ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "bytearray"),
-    ("builtins", "complex"), ("collections", "OrderedDict"), ("_codecs", "encode"),
+    ("builtins", "bytes"), ("builtins", "complex"), ("collections", "OrderedDict"),
+    ("_codecs", "encode"),
     ("numpy", "ndarray"), ("numpy", "dtype"),
     *(
         (f"numpy.{core}.{module}", name)

@@ -45,6 +45,7 @@ class Plan:
         samples: a row per sample.
         arrays: {modality: (shape of a stored sample, type)}.
         read: `read(row) -> {modality: array}`, called in threads.
+        notes: sentences on what was found in the source, kept in the manifest.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Plan:
     samples: Sequence[Row]
     arrays: Mapping[str, tuple[tuple[int, ...], str]]
     read: Callable[[Row], Mapping[str, np.ndarray]]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class Prepared:
     folder: Path
     manifest: Mapping[str, Any]
     samples: Sequence[Row]
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences on what was found in the source."""
+        return list(self.manifest.get("notes", ()))
 
     def array(self, modality: str, transform: Transform = AS_STORED) -> StoredArray:
         """The samples of one modality."""
@@ -208,6 +215,7 @@ def _write_manifest(plan: Plan, partial: Path, digest: str) -> None:
         "samples": len(plan.samples),
         "samples_sha256": digest,
         "files": files,
+        "notes": list(plan.notes),
     }
     write_text(partial / "manifest.json", json.dumps(manifest, indent=1, default=list) + "\n")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from msam_lib.data.media import content
+from msam_lib.data.media import read_text
 from msam_lib.data.prepared import Row
 from msam_lib.errors import DatasetCorrupt, MsamError
 
@@ -24,17 +24,20 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
     Raises:
         DatasetMissing: there is no such file.
-        DatasetCorrupt: a column is missing, or a row has another number of cells.
+        DatasetCorrupt: it is not in UTF-8, a column is missing, or a row has another number of
+            cells.
     """
-    reader = csv.DictReader(io.StringIO(content(path).decode("utf-8-sig")))
-    found = list(reader.fieldnames or ())
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    try:
+        found, rows = list(reader.fieldnames or ()), list(reader)
+    except csv.Error as error:  # such as a cell beyond csv's limit
+        raise DatasetCorrupt(f"{path}, line {reader.line_num}: {error}.") from error
     for column in columns:
         if column not in found:
             raise DatasetCorrupt(
                 f"{path} has no column {column!r}; its header is {found}. Expected: "
                 f"{', '.join(columns)}."
             )
-    rows = list(reader)
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise DatasetCorrupt(f"{path}, line {number}: not {len(found)} cells as in the header.")
@@ -57,12 +60,16 @@ def read_rows(table: Path, needed: Sequence[str]) -> list[Row]:
         rows = read_table(table, needed)
     elif table.suffix.lower() == ".jsonl":
         rows = []
-        for number, line in enumerate(content(table).decode().splitlines(), start=1):
+        # Not splitlines(), for texts may hold what it takes for the end of a line.
+        lines = read_text(table).removesuffix("\n").split("\n")
+        for number, line in enumerate(lines, start=1):
             try:
                 cells = json.loads(line)
                 rows.append({k: _text(v) for k, v in cells.items()})
             except (ValueError, AttributeError) as error:
-                raise DatasetCorrupt(f"{table}, line {number}: no JSON object ({error}).") from None
+                raise DatasetCorrupt(
+                    f"{table}, line {number}: no row of cells ({error})."
+                ) from None
             if rows[-1].keys() != rows[0].keys() or not set(needed) <= rows[0].keys():
                 raise DatasetCorrupt(
                     f"{table}, line {number}: the keys are {list(rows[-1])}; expected in every "
@@ -76,7 +83,13 @@ def read_rows(table: Path, needed: Sequence[str]) -> list[Row]:
 
 
 def _text(value: object) -> str:
-    """A cell of a jsonl file as in a csv file."""
+    """A cell of a jsonl file as in a csv file, where null is an empty one."""
+    if value is None:
+        return ""
+    if isinstance(value, dict) or (
+        isinstance(value, list) and not all(isinstance(x, int | float) for x in value)
+    ):
+        raise ValueError(f"a cell is a text, a number or a list of numbers, not {value}")
     return " ".join(map(repr, value)) if isinstance(value, list) else str(value)
 
 

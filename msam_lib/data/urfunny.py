@@ -1,90 +1,124 @@
 """`urfunny`: UR-FUNNY, punchlines of TED talks, funny or not, by picture, voice and words.
 
-Read from the pickle of MultiBench (`humor.pkl`), which the published comparisons use: {train,
-valid, test: {vision (N, T, 371), audio (N, T, 81), text (N, T, 300), labels, id}}, aligned by word
-and padded with zeros at the front. Prepared once by `python -m msam_lib prepare urfunny --source
-humor.pkl`; the pickle is read by a restricted reader (`msam_lib.data.pickles`), whole, so preparing
-takes the memory of the file.
+Read from either published form, prepared once by `python -m msam_lib prepare urfunny --source
+FOLDER`, which finds out what the folder holds:
 
-Preprocessing as in the code of AGM: samples without words are dropped, -inf in the audio becomes 0,
-leading steps without a word are cut, and the rest is padded at the end, here to T steps, which the
-Transformer leaves out. The class is 1 (funny) where the label is at least 1, so labels of 0/1 and
-of -1/+1 are read alike. The parts are the published ones.
+* `"multibench"`: `humor.pkl` of MultiBench, which the published comparisons use: {train, valid,
+  test: {vision (N, T, 371), audio (N, T, 81), text (N, T, 300), labels, id}}, aligned by word and
+  padded with zeros at the front.
+* `"official"`: the six pickles of UR-FUNNY V2 (github.com/ROC-HCI/UR-FUNNY): `data_folds.pkl`,
+  `language_sdk.pkl`, `openface_features_sdk.pkl`, `covarep_features_sdk.pkl`,
+  `humor_label_sdk.pkl`, `word_embedding_list.pkl`. By id, lists of features of each word of the
+  punchline, (n, 371) and (n, 81), and of the sentences before it; words are places in a list of
+  GloVe vectors. `context=K` puts the K sentences before a punchline before it in time, so that a
+  modality stays one sequence and any encoder reads it; 0, the punchline alone, is what humor.pkl
+  has.
+
+A restricted reader (`msam_lib.data.pickles`) runs nothing of these files. It reads one after the
+other, each whole: arrays take the memory of the file, lists of numbers about four times that.
+
+Preprocessing as in the code of AGM, for both forms: samples without words are dropped and counted,
+-inf in the audio becomes 0, leading steps without a word are cut, and the rest is padded at the
+end, here to T steps, which the Transformer leaves out: those of humor.pkl, or the most words of a
+sample. The class is 1 (funny) where MultiBench's label is at least 1, so labels of 0/1 and of -1/+1
+are read alike. The parts are the published ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
 from msam_lib._utils.arguments import check_arguments
+from msam_lib._utils.options import Choice, Range
 from msam_lib._utils.settings import Names, Seed
-from msam_lib.data._parts import named_parts, need_classes, sequence, stored_parts
+from msam_lib.data._parts import leading, named_parts, need_classes, sequence, stored_parts
+from msam_lib.data._urfunny_official import read_official
+from msam_lib.data._urfunny_source import MULTIBENCH, SIZES, find_layout, read_multibench
 from msam_lib.data.containers import DataSplits, Modality, choose_modalities
-from msam_lib.data.pickles import read_pickle
 from msam_lib.data.prepared import Plan, Prepared, Row, open_prepared
 from msam_lib.data.prepared import prepare as write_prepared
-from msam_lib.errors import DatasetCorrupt
+from msam_lib.errors import DatasetMissing, MsamError
 
-SIZES = {"visual": 371, "audio": 81, "text": 300}
-KEYS = {"visual": "vision", "audio": "audio", "text": "text"}  # in the pickle
-NAMES = {"train": "train", "val": "valid", "test": "test"}
 CLASSES = ("not funny", "funny")
-RECIPE = {"version": 1}
+LAYOUTS = ("multibench", "official")
+SOURCES = {
+    "multibench": "features as published with MultiBench",
+    "official": "features of the authors' version 2",
+}
+VERSION = 1  # of the recipe: raised when the same options would give other arrays
 
 
 def prepare(
-    source: Path, cache: Path | None = None, *, jobs: int = 1, sha256: str = ""
+    source: Path,
+    cache: Path | None = None,
+    *,
+    jobs: int = 1,
+    sha256: str = "",
+    context: int = 0,
 ) -> Prepared:
-    """Convert the pickle once, to float16.
+    """Convert the pickles once, to float16.
 
     Args:
-        source: `humor.pkl`, or the folder that holds it.
+        source: the folder of `humor.pkl`, or of the six official pickles; or, for a folder that
+            has both, `humor.pkl` or one of the six.
         cache: see `msam_lib.data.prepared`.
         jobs: threads.
-        sha256: expected digest of the file; "" accepts any, for nothing in it is run.
+        sha256: expected digest of `humor.pkl`; "" accepts any, for nothing in it is run.
+        context: sentences of the context before a punchline, the nearest ones; official form only.
 
     Raises:
-        DatasetMissing, DatasetCorrupt: what is missing or damaged.
+        MsamError: a value that is not allowed, or that this form does not have.
+        DatasetMissing, DatasetCorrupt: what is missing or damaged, by file and id.
     """
-    path = source / "humor.pkl" if source.is_dir() else source
-    parts = _checked(read_pickle(path, sha256), path)
-    steps = max(part["text"].shape[1] for part in parts.values())
-    rows: list[Row] = []
-    for name, part in parts.items():
-        spoken = part["text"].sum(axis=(1, 2)) != 0
-        for k in np.flatnonzero(spoken):
-            label = int(float(np.ravel(part["labels"][k])[0]) >= 1)
-            rows.append({"part": name, "row": str(k), "label": str(label)})
+    layout, path = find_layout(source)
+    recipe = _recipe(layout, context)
+    if layout == "official":
+        if sha256:
+            raise MsamError(f"sha256 is the digest of {MULTIBENCH}; {path} holds six files.")
+        samples = read_official(path, context)
+    else:
+        samples = read_multibench(path, sha256)
 
     def read(row: Row) -> Mapping[str, np.ndarray]:
-        part, k = parts[row["part"]], int(row["row"])
-        first = int(np.flatnonzero(part["text"][k].any(axis=1))[0])
-        return {m: sequence(part[m][k][first:], steps) for m in SIZES}
+        found = samples.features(row)
+        first = leading(found["text"])
+        return {m: sequence(found[m][first:], samples.steps) for m in SIZES}
 
-    arrays = {m: ((steps, size), "<f2") for m, size in SIZES.items()}
-    return write_prepared(Plan("urfunny", RECIPE, rows, arrays, read), cache, jobs=jobs)
+    arrays = {m: ((samples.steps, size), "<f2") for m, size in SIZES.items()}
+    plan = Plan("urfunny", recipe, samples.rows, arrays, read, samples.notes)
+    return write_prepared(plan, cache, jobs=jobs)
 
 
-def load(*, seed: Seed = 0, modalities: Names | None = None) -> DataSplits:
+def load(
+    *,
+    seed: Seed = 0,
+    modalities: Names | None = None,
+    layout: Annotated[str, Choice((*LAYOUTS, "auto"))] = "auto",
+    context: Annotated[int, Range(0)] = 0,
+) -> DataSplits:
     """UR-FUNNY as prepared: sequences visual (T, 371), audio (T, 81), text (T, 300); two classes.
 
     Args:
         seed: without effect; the parts are the published ones.
         modalities: from "visual", "audio" and "text", all by default.
+        layout: the published form, `"multibench"` or `"official"`; `"auto"` takes the one that is
+            prepared, the first where both are.
+        context: as prepared.
 
     Raises:
-        MsamError: an unknown modality.
+        MsamError: an unknown modality, or a value that is not allowed.
         DatasetMissing: not prepared; the message has the command.
-        DatasetCorrupt: the prepared files are damaged.
+        DatasetCorrupt: the prepared files are damaged, or a part lacks a class.
     """
     check_arguments(load, locals())
     names = choose_modalities(modalities, list(SIZES))
-    done = open_prepared("urfunny", RECIPE, prepare)
+    layout, done = _opened(layout, context)
+    recipe = _recipe(layout, context)
     labels = [int(s["label"]) for s in done.samples]
     where = named_parts(done.samples)
     need_classes("UR-FUNNY", CLASSES, labels, where)
@@ -96,38 +130,39 @@ def load(*, seed: Seed = 0, modalities: Names | None = None) -> DataSplits:
         test=parts["test"],
         modalities={m: Modality("sequence", parts["train"].inputs[m].shape[1:]) for m in names},
         classes=CLASSES,
-        provenance=(
-            "UR-FUNNY (real; Hasan et al., EMNLP-IJCNLP 2019; TED talks, for research), features "
-            f"as published with MultiBench: {len(labels)} samples with words."
+        provenance=" ".join(
+            [
+                "UR-FUNNY (real; Hasan et al., EMNLP-IJCNLP 2019; TED talks, for research), "
+                f"{SOURCES[layout]}: {len(labels)} samples with words.",
+                *done.notes,
+            ]
         ),
-        recipe=RECIPE | {"modalities": names},
+        recipe=recipe | {"modalities": names},
     )
 
 
-def _checked(content: Any, path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """{part: {modality: (N, T, D), labels: (N, ...)}}, after every shape was looked at."""
-    out: dict[str, dict[str, np.ndarray]] = {}
-    for part, key in NAMES.items():
-        if not isinstance(content, dict) or key not in content:
-            found = list(content) if isinstance(content, dict) else type(content).__name__
-            raise DatasetCorrupt(
-                f"{path} holds {found}; expected is a dictionary with {', '.join(NAMES.values())} "
-                "(the pickle of MultiBench)."
-            )
-        there = content[key]
-        out[part] = {}
-        for m, name in (KEYS | {"labels": "labels"}).items():
-            if not isinstance(there, dict) or name not in there:
-                raise DatasetCorrupt(f"{path}: {key} has no {name!r}.")
-            out[part][m] = np.asarray(there[name])
-        n = len(out[part]["labels"])
-        for m, size in SIZES.items():
-            x = out[part][m]
-            if x.ndim != 3 or x.dtype.hasobject or len(x) != n or x.shape[2] != size:
-                raise DatasetCorrupt(
-                    f"{path}: {key}/{KEYS[m]} has shape {x.shape} ({x.dtype}); expected are "
-                    f"numbers ({n}, T, {size})."
-                )
-        if len({out[part][m].shape[1] for m in SIZES}) != 1:
-            raise DatasetCorrupt(f"{path}: the modalities of {key} differ in their steps.")
-    return out
+def _recipe(layout: str, context: int) -> dict[str, Any]:
+    """The options that determine the prepared arrays."""
+    if context < 0:
+        raise MsamError(f"context={context}; it is a number of sentences, 0 or more.")
+    if layout == "official":
+        return {"version": VERSION, "layout": layout, "context": context}
+    if context:
+        raise MsamError(
+            f"context={context}, but {MULTIBENCH} has punchlines alone. Take the six official "
+            "pickles (github.com/ROC-HCI/UR-FUNNY), or context=0."
+        )
+    return {"version": VERSION}
+
+
+def _opened(layout: str, context: int) -> tuple[str, Prepared]:
+    """The form and its prepared folder; of `"auto"`, the first that is there."""
+    every = LAYOUTS[1:] if context else LAYOUTS
+    problems = []
+    for name in every if layout == "auto" else (layout,):
+        try:
+            done = open_prepared("urfunny", _recipe(name, context), prepare, context=context)
+            return name, done
+        except DatasetMissing as problem:
+            problems.append(problem)
+    raise problems[0]

@@ -92,12 +92,13 @@ def test_arrays_and_containers_are_read(tmp_path, protocol):
         "a": np.arange(6, dtype=np.float32).reshape(2, 3),
         "b": [np.float64(1.5), (1, "x"), {2, 3}, None, True, b"y"],
         "c": collections.OrderedDict(k=np.array(["s", "t"], dtype=object)),
+        "d": np.zeros((0, 3)),
     }
     path = tmp_path / "x.pkl"
     path.write_bytes(pickle.dumps(content, protocol))
     found = read_pickle(path)
     assert np.array_equal(found["a"], content["a"]) and found["b"] == content["b"]
-    assert found["c"]["k"].tolist() == ["s", "t"]
+    assert found["c"]["k"].tolist() == ["s", "t"] and found["d"].shape == (0, 3)
 
 
 def test_a_file_of_numpy_1_is_read(tmp_path):

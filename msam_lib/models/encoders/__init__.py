@@ -142,7 +142,8 @@ def _build(
         deep: dict[str, Any] = {"dim": 8 * width, "depth": 4, "heads": 8, "dropout": 0.1}
         return TransformerEncoder(shape[1], **(deep | options))
     if name == "tokens":
-        return TokenEncoder(modality.vocabulary, **({"dim": 4 * width} | options))
+        words = {"dim": 4 * width, "padding": modality.padding}
+        return TokenEncoder(modality.vocabulary, **(words | options))
     if name == "segments":
         places = math.prod(shape[2:]) if len(shape) == 4 else 0
         return SegmentEncoder(shape[1], places, **({"hidden": 2 * width} | options))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from msam_lib._utils.extras import optional
+from msam_lib._utils.huggingface import from_pretrained
 from msam_lib.data.containers import Modality
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.models.contexts import evaluating
@@ -25,6 +24,7 @@ READS = {
 }
 # Parts of published networks that the features do not depend on.
 UNUSED = ("pooler", "masked_spec_embed", "mask_token")
+NEEDED = "a config.json and weights"
 
 
 class HuggingFaceEncoder(Encoder):
@@ -49,7 +49,7 @@ class HuggingFaceEncoder(Encoder):
             of a model in the cache. Nothing is fetched.
         modality: kind and shape of one sample.
         pooling: `"mean"`, or `"first"` for the first token alone ([CLS] where there is one).
-        padding: the token id that is no token.
+        padding: the token id that is no token; by default the modality's.
         attention: `"sdpa"` or `"eager"`, transformers' `attn_implementation`.
 
     Raises:
@@ -63,13 +63,14 @@ class HuggingFaceEncoder(Encoder):
         modality: Modality,
         *,
         pooling: str = "mean",
-        padding: int = 0,
+        padding: int | None = None,
         attention: str = "sdpa",
     ) -> None:
         super().__init__()
         if pooling not in POOLING:
             raise unknown_name("pooling", pooling, POOLING)
-        self.pooling, self.padding = pooling, padding
+        self.pooling = pooling
+        self.padding = modality.padding if padding is None else padding
         network = _part(_load(name, attention), modality.kind)
         config = network.config
         self.reads = str(network.main_input_name)
@@ -167,13 +168,13 @@ class HuggingFaceEncoder(Encoder):
 
 def reads_frames(name: str) -> bool:
     """Whether a model reads several frames at once, by its configuration."""
-    return hasattr(_from_pretrained("AutoConfig", name), "num_frames")
+    return hasattr(from_pretrained("AutoConfig", name, NEEDED), "num_frames")
 
 
 def _load(name: str, attention: str) -> Any:
     """The model, with all its weights from the file."""
     options = {"attn_implementation": attention, "output_loading_info": True}
-    network, info = _from_pretrained("AutoModel", name, **options)
+    network, info = from_pretrained("AutoModel", name, NEEDED, **options)
     used = [k for k in info["missing_keys"] if not {*k.split(".")} & {*UNUSED}]
     if used or info["mismatched_keys"]:
         wrong = [str(k) for k in (*sorted(used), *info["mismatched_keys"])]
@@ -185,23 +186,6 @@ def _load(name: str, attention: str) -> Any:
     network.config.apply_spec_augment = False  # masks drawn outside torch, so not repeatable
     network.config.use_cache = False
     return network.float()
-
-
-def _from_pretrained(kind: str, name: str, **options: Any) -> Any:
-    """Something of transformers by name or folder, from this machine alone."""
-    package = optional("transformers", "hf", f"encoder='hf:{name}'")
-    folder = Path(name).expanduser()
-    source = str(folder) if folder.is_dir() else name
-    try:
-        loader = getattr(package, kind)
-        return loader.from_pretrained(source, local_files_only=True, **options)
-    except Exception as error:  # OSError, ValueError, and those of safetensors
-        reason = str(error).strip().split("\n")[0][:200]
-        raise MsamError(
-            f"hf:{name} cannot be loaded: there is no such folder with a config.json and weights, "
-            f"and no whole model of this name in the cache ({type(error).__name__}: {reason}). "
-            f"Fetch it once, `hf download {name}`, or name a folder that save_pretrained wrote."
-        ) from error
 
 
 def _part(network: Any, kind: str) -> Any:

@@ -71,10 +71,11 @@ class TransformerEncoder(_Transformer):
 
 
 class TokenEncoder(_Transformer):
-    """Transformer over characters or words: (N, T) integers -> (N, dim); 0 is padding.
+    """Transformer over characters or words: (N, T) integers -> (N, dim).
 
     Integers may come as floats (a zeroed input keeps its type); they are rounded to the nearest
-    symbol. Arguments as of `TransformerEncoder`, but `vocabulary`, the number of symbols.
+    symbol. Arguments as of `TransformerEncoder`, but `vocabulary`, the number of symbols, and
+    `padding`, the one that is none.
     """
 
     def __init__(
@@ -85,13 +86,15 @@ class TokenEncoder(_Transformer):
         depth: int = 1,
         heads: int = 4,
         dropout: float = 0.0,
+        padding: int = 0,
     ) -> None:
         super().__init__(dim, depth, heads, dropout)
-        self.embed = nn.Embedding(vocabulary, dim, padding_idx=0)
+        self.padding = padding
+        self.embed = nn.Embedding(vocabulary, dim, padding_idx=padding)
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.round().long() if x.is_floating_point() else x.long()
-        return self.pooled(self.embed(tokens), tokens == 0)
+        return self.pooled(self.embed(tokens), tokens == self.padding)
 
 
 def _sinusoids(steps: int, dim: int) -> Tensor:
