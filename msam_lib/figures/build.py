@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from msam_lib._utils.source import source_commit
 from msam_lib.errors import MsamError, unknown_name
 from msam_lib.figures._code import code_hash
-from msam_lib.figures.item import FigureItem
-from msam_lib.plots import Table, save
+from msam_lib.figures.item import FigureItem, Product
+from msam_lib.plots import save
 from msam_lib.results.frozen import find, load, sha256
 
 
@@ -88,7 +88,7 @@ def _stale(
     return not complete or any(entry.get(k) != v for k, v in made_from.items())
 
 
-def _write(product: Figure | Table, stem: Path, kinds: tuple[str, ...]) -> list[str]:
+def _write(product: Product, stem: Path, kinds: tuple[str, ...]) -> list[str]:
     """Write a figure or table in every format; returns the names of the files."""
     if isinstance(product, Figure):
         return [p.name for p in save(product, stem, kinds)]

@@ -5,15 +5,24 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from msam_lib.labels import radii
-from msam_lib.plots import Table, style, table
+from msam_lib.plots import style, table
 from msam_lib.results.rows import seeds_in_words
 
-Product = Figure | Table
+
+class Text(Protocol):
+    """A product of text, such as a `Table`."""
+
+    def to(self, format: str) -> str:
+        """The text in one of its formats."""
+
+
+Product = Figure | Text
 Frames = Mapping[str, pd.DataFrame]
 
 
@@ -26,6 +35,7 @@ class FigureItem:
         title: a few words.
         caption: what is shown and how it was measured; a text, or called like `draw`.
         paper_reference: the figure or table of the paper that it corresponds to; "" for none.
+        formats: file name endings; by default those of tables, where the name says so, or figures.
         needs: name of the frozen results it is drawn from.
         beside: names of further frozen results that it reads.
         select: all rows of `needs` -> the rows it shows.
@@ -42,6 +52,7 @@ class FigureItem:
     select: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
     beside: tuple[str, ...] = ()
     paper_reference: str = ""
+    formats: tuple[str, ...] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -51,6 +62,8 @@ class FigureItem:
     @property
     def kinds(self) -> tuple[str, ...]:
         """File name endings of its products."""
+        if self.formats:
+            return self.formats
         return table.FORMATS if self.name.startswith("table_") else style.FORMATS
 
     @property

@@ -9,7 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from msam_lib.figures import comparison, costs, embedded, features, paired, search
+from msam_lib.figures import (
+    claims_list,
+    comparison,
+    costs,
+    embedded,
+    features,
+    gains,
+    paired,
+    search,
+)
 from msam_lib.figures.build import build
 from msam_lib.figures.item import FigureItem
 
@@ -19,9 +28,11 @@ ITEMS: dict[str, FigureItem] = {
         *embedded.ITEMS,
         *comparison.ITEMS,
         *paired.ITEMS,
+        *gains.ITEMS,
         search.ITEM,
         costs.ITEM,
         features.ITEM,
+        claims_list.ITEM,
     )
 }
 

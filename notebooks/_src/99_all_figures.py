@@ -17,10 +17,11 @@
 
 # %%
 import pandas as pd
+from matplotlib.figure import Figure
 
 from msam_lib import results
 from msam_lib.figures.registry import ITEMS, build_all
-from msam_lib.plots import Table, show, theme
+from msam_lib.plots import show, theme
 
 theme()
 
@@ -48,7 +49,7 @@ pd.DataFrame(rows).set_index("name")
 needed = {source for item in ITEMS.values() for source in item.sources}
 frames = {source: results.load(source) for source in needed}
 drawn = {name: (item.build(frames), item.alt(frames)) for name, item in ITEMS.items()}
-figures = {k: v for k, v in drawn.items() if not isinstance(v[0], Table)}
+figures = {k: v for k, v in drawn.items() if isinstance(v[0], Figure)}
 print(len(figures), "figures and", len(drawn) - len(figures), "tables")
 
 # %%
@@ -64,7 +65,7 @@ for name, (figure, alt) in figures.items():
 
 # %%
 for name, (table, _) in drawn.items():
-    if isinstance(table, Table):
+    if not isinstance(table, Figure):
         display(Markdown(f"### {ITEMS[name].title}\n\n{table.to('md')}"))
 
 # %% [markdown]

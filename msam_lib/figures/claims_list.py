@@ -1,0 +1,240 @@
+"""The claims of the M-SAM and MASAM papers and of the methods beside them, each with its test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from msam_lib.catalogue import DEFAULT_DATASET
+from msam_lib.figures.claims import SOURCES, Claim, Frames, Ledger, ledger
+from msam_lib.figures.item import FigureItem
+from msam_lib.results import claims as test
+from msam_lib.results.claims import ENCODER, IN_PART, Effect
+
+Test = Callable[[Frames], Sequence[Effect]]
+MSAM, MASAM = "M-SAM (arXiv 2510.24919)", "MASAM (ICLR 2026)"
+PAIRED, WEAK = "table_paired_fused", "table_paired_weakest"
+HOW = "test accuracy of the whole model, paired by seed, both tuned, in every comparison"
+
+
+def _better(*pairs: tuple[str, str], fusion: str = "") -> Test:
+    """Every first method is better than the second."""
+    fusions = (fusion,) if fusion else ("late", "maxout")
+    return lambda f: [e for a, b in pairs for e in test.better(f["methods"], a, b, fusions=fusions)]
+
+
+def _raised(*pairs: tuple[str, str]) -> Test:
+    return lambda f: [e for a, b in pairs for e in test.weaker_raised(f["methods"], a, b)]
+
+
+def _flat(f: Frames) -> list[Effect]:
+    """The weak encoder's trace minus the dominant one's at the end of joint training."""
+    frame = f[DEFAULT_DATASET]
+    strong, weak = (test.traces(frame, "joint", m) for m in test.ends(frame))
+    said = f"trace of the weak - of the dominant encoder, {DEFAULT_DATASET}, late:"
+    return [test.effect(said, (weak - strong).iloc[:, -1], "")]
+
+
+def _dragged(f: Frames) -> list[Effect]:
+    """How much the weak encoder's trace rises from the first to the last measurement."""
+    frame = f[DEFAULT_DATASET]
+    weak = test.traces(frame, "joint", test.ends(frame)[1])
+    said = f"trace of the weak encoder, last epoch - first, {DEFAULT_DATASET}, late:"
+    return [test.effect(said, weak.iloc[:, -1] - weak.iloc[:, 0], "")]
+
+
+def _ablated(f: Frames) -> list[Effect]:
+    """MASAM minus MASAM without each part."""
+    frame = f["ablation_digits"]
+    several = ("masam:aps=False", "masam:mdps=False", "sam")
+    return [e for b in several for e in test.better(frame, "masam", b)]
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "Late fusion: joint training < SAM < M-SAM",
+        f"{MSAM}, Table 1",
+        HOW,
+        _better(("sam", "joint"), ("msam", "sam"), fusion="late"),
+        PAIRED,
+        "08_tables_1_and_2",
+    ),
+    Claim(
+        "Early fusion (MaxOut): joint training < SAM < M-SAM",
+        f"{MSAM}, Table 2",
+        HOW,
+        _better(("sam", "joint"), ("msam", "sam"), fusion="maxout"),
+        PAIRED,
+        "08_tables_1_and_2",
+    ),
+    Claim(
+        "M-SAM “outperforms the latest state-of-the-art optimization and gradient manipulation "
+        "methods”",
+        f"{MSAM}, abstract",
+        f"{HOW}, against AGM, MMPareto and InfoReg",
+        _better(("msam", "agm"), ("msam", "mmpareto"), ("msam", "inforeg")),
+        "methods_ranks",
+        "08_tables_1_and_2",
+    ),
+    Claim(
+        "M-SAM is robust for the dominant modality “while enhancing contributions from others”",
+        f"{MSAM}, abstract",
+        "test accuracy of the modality that joint training leaves weakest, others absent",
+        _raised(("msam", "joint"), (ENCODER, "joint")),
+        WEAK,
+        "08_tables_1_and_2",
+    ),
+    Claim(
+        "SAM applied to all weights favours the dominant modality",
+        f"{MSAM}, introduction and talk",
+        "the dominant modality's Shapley share of the test accuracy, SAM minus joint training",
+        lambda f: test.dominance_raised(f["methods"], "sam", "joint"),
+        "methods_dominance_late_avmnist",
+        "03_sharpness_and_sam",
+    ),
+    Claim(
+        "The dominant modality lands in flat minima",
+        f"{MSAM}, talk",
+        "Hessian traces of both encoders at the end of joint training",
+        _flat,
+        "hessian_traces_late",
+        "06_curvature_per_modality",
+        "On digits the dominant encoder is the sharper one (notebook 06).",
+        most=IN_PART,
+    ),
+    Claim(
+        "In late fusion a modality's encoder is first flat, then dragged into sharp regions",
+        f"{MASAM}, the observation that motivates it",
+        "Hessian trace of the weak encoder over epochs of joint training",
+        _dragged,
+        "hessian_traces_late",
+        "06_curvature_per_modality",
+        "That the other modality drags it there is not tested: traces rise as weights grow.",
+        most=IN_PART,
+    ),
+    Claim(
+        "M-SAM converges more smoothly than joint training",
+        f"{MSAM}, talk",
+        "standard deviation of the change in test accuracy from epoch to epoch, second half",
+        lambda f: [
+            e
+            for name in ("methods_avmnist", DEFAULT_DATASET)
+            for e in test.smoother(f[name], "msam", "joint")
+        ],
+        "methods_convergence_late_avmnist",
+        "08_tables_1_and_2",
+    ),
+    Claim(
+        "Direct SAM gives little in multimodal learning",
+        f"{MASAM}, introduction",
+        "MASAM minus SAM: whole model, paired by seed, both tuned",
+        _better(("masam", "sam")),
+        PAIRED,
+        "11_masam_and_relatives",
+    ),
+    Claim(
+        "MASAM is better than late fusion alone",
+        f"{MASAM}, tables",
+        HOW,
+        _better(("masam", "joint"), fusion="late"),
+        PAIRED,
+        "11_masam_and_relatives",
+    ),
+    Claim(
+        "Each of MASAM's parts helps (APS, MDPS; SAM alone is worse)",
+        f"{MASAM}, ablation",
+        "whole model minus the model without the part, digits, late fusion",
+        _ablated,
+        "table_masam_ablation_digits",
+        "11_masam_and_relatives",
+        "The row that the paper lacks, no perturbation at all but the losses per modality, is in "
+        "notebook 11: it is as good as the whole.",
+    ),
+    Claim(
+        "MASAM withstands 20 to 60 % of wrong training labels",
+        f"{MASAM}, robustness",
+        "fused test accuracy minus joint training's at the same share of wrong labels, digits",
+        lambda f: test.noisy(f["noise_digits"], "masam", "joint"),
+        "label_noise_digits",
+        "13_stress_tests",
+        "Learning rates were tuned without wrong labels, and joint training's in a search that "
+        "offered it larger ones.",
+        most=IN_PART,
+    ),
+    Claim(
+        "M-SAM withstands wrong training labels",
+        "asked here; not a claim of its paper",
+        "fused test accuracy minus joint training's at the same share of wrong labels, digits",
+        lambda f: test.noisy(f["noise_digits"], "msam", "joint"),
+        "label_noise_digits",
+        "13_stress_tests",
+        "Learning rates were tuned without wrong labels, and joint training's in a search that "
+        "offered it larger ones.",
+        most=IN_PART,
+    ),
+    Claim(
+        "Larger normalised gap goes with sharper minima",
+        f"{MSAM}, sharpness section",
+        "Kendall's tau between Keskar's Q and the gap, over the runs of all methods",
+        lambda f: test.gap_follows(f["sharpness"]),
+        "sharpness_against_gap_late",
+        "07_does_flat_mean_general",
+        "Between methods, not within them (notebook 07).",
+        most=IN_PART,
+    ),
+    Claim(
+        "M-SAM (confined to the dominant encoder, as the prose says) is better than as printed",
+        f"{MSAM}, prose against Algorithm 1",
+        HOW,
+        _better((ENCODER, "msam")),
+        PAIRED,
+        "04_msam_line_by_line",
+    ),
+    Claim(
+        "A separate loss for every modality is what helps: MMPareto, MASAM and MNL are better than "
+        "joint training",
+        "asked here",
+        HOW,
+        _better(("mmpareto", "joint"), ("masam", "joint"), ("mnl", "joint")),
+        PAIRED,
+        "10_ways_to_balance",
+    ),
+    Claim(
+        "M-SAM gains with “many modalities”",
+        f"{MSAM}, abstract",
+        "M-SAM minus joint training with M = 3 (signs), 4 (isl) and 6 (mfeat)",
+        lambda f: [
+            e
+            for e in test.better(f["methods"], "msam", "joint")
+            if any(name in e.what for name in ("signs", "isl", "mfeat"))
+        ],
+        PAIRED,
+        "08_tables_1_and_2",
+        "That it trains for any M is tested with all other methods.",
+    ),
+    Claim(
+        "The papers' accuracies on CREMA-D, UR-Funny and AVE",
+        f"{MSAM}, Tables 1 and 2",
+        "data that cannot be handed on; `prepare` and `evidence` run them where they are",
+        None,
+        "",
+        "08_tables_1_and_2",
+    ),
+)
+
+
+def _ledger(*frames: pd.DataFrame) -> Ledger:
+    return ledger(CLAIMS, dict(zip(SOURCES, frames, strict=True)))
+
+
+ITEM = FigureItem(
+    name="claims",
+    title="What the papers claim, and what came out here",
+    caption="Every claim with its test and verdict, generated from the frozen results.",
+    needs=SOURCES[0],
+    beside=SOURCES[1:],
+    formats=("md", "csv", "html"),
+    draw=_ledger,
+    describe=lambda *frames: _ledger(*frames).alt,
+)

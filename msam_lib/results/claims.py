@@ -1,0 +1,206 @@
+"""Testing a claim: effects that it predicts to be positive, and the verdict over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from msam_lib.labels import display_names
+from msam_lib.results.comparison import FUSED, WEAKEST, accuracies, compared, measured
+from msam_lib.results.sharpness import correlations, gaps
+from msam_lib.results.statistics import PairedTest, holm, paired
+
+HOLDS, IN_PART, NOT, UNTESTED = (
+    "holds",
+    "holds in part",
+    "does not hold",
+    "cannot be tested here",
+)
+ENCODER = "msam:reading=encoder"
+
+
+class Effect(NamedTuple):
+    """A number that a claim predicts to be positive, with its 95 % interval over seeds.
+
+    Args:
+        what: what was measured, and where.
+        mean, low, high: in `unit`.
+        n: number of seeds.
+        p: two-sided p value of no effect.
+        unit: such as "points".
+    """
+
+    what: str
+    mean: float
+    low: float
+    high: float
+    n: int
+    p: float
+    unit: str = "points"
+
+    def __str__(self) -> str:
+        digits = ".1f" if self.unit else ".3g"
+        number = f"{self.mean:+{digits}} ± {self.high - self.mean:{digits}} {self.unit}".strip()
+        return f"{self.what} {number} (n = {self.n})"
+
+
+def clear(effects: Sequence[Effect]) -> tuple[int, int]:
+    """How many effects are clearly above 0 and clearly below, at 5 % by Holm's correction for their
+    number.
+    """
+    if not effects:
+        return 0, 0
+    small = holm([e.p for e in effects]) < 0.05
+    signs = np.sign([e.mean for e in effects])
+    return int((small & (signs > 0)).sum()), int((small & (signs < 0)).sum())
+
+
+def verdict(effects: Sequence[Effect]) -> str:
+    """`HOLDS` where every interval lies above 0, `IN_PART` where an effect is clearly above 0 by
+    Holm's correction for their number, `NOT` where none is, `UNTESTED` where nothing was measured.
+    """
+    if not effects:
+        return UNTESTED
+    if all(e.low > 0 for e in effects):
+        return HOLDS
+    return IN_PART if clear(effects)[0] else NOT
+
+
+def better(
+    frame: pd.DataFrame,
+    a: str,
+    b: str,
+    *,
+    what: str = FUSED,
+    fusions: Sequence[str] = ("late", "maxout"),
+) -> list[Effect]:
+    """Test accuracy of method a minus b's, paired by seed, in every comparison that has both.
+
+    Args:
+        frame: the summary of all comparisons.
+        a, b: labels.
+        what: of the whole model, or of the modality that joint training leaves weakest.
+        fusions: whose comparisons.
+    """
+    names = display_names([a, b])
+    effects = []
+    for where, table in compared(measured(frame), what).items():
+        if where.fusion in fusions and {a, b} <= set(table.index):
+            both = table.loc[[a, b]].dropna(axis=1)
+            if both.shape[1] > 1:
+                test = paired(both.loc[a], both.loc[b])
+                said = f"{names[a]} - {names[b]}, {where.name}:"
+                effects.append(_of_test(said, test))
+    return effects
+
+
+def weaker_raised(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
+    """As `better`, of the weakest modality."""
+    return better(frame, a, b, what=WEAKEST)
+
+
+def dominance_raised(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
+    """Share of the dominant modality in the test accuracy (Shapley values, points) under a minus
+    that under b, paired by seed; dominant is the one with the largest share under joint training.
+    """
+    names = display_names([a, b])
+    rows = frame[(frame["metric"] == "contribution") & (frame["split"] == "test")]
+    keys = ["dataset", "fusion"]
+    effects = []
+    for (dataset, fusion), part in rows.groupby(keys, sort=False):
+        table = part.pivot_table(index=["label", "modality"], columns="seed", values="value")
+        if not {a, b, "joint"} <= set(part["label"]):
+            continue
+        m = table.loc["joint"].mean(axis=1).idxmax()
+        both = table.loc[[(a, m), (b, m)]].dropna(axis=1)
+        said = f"share of {m}, {names[a]} - {names[b]}, {dataset}, {fusion}:"
+        effects.append(effect(said, 100 * (both.iloc[0] - both.iloc[1])))
+    return effects
+
+
+def smoother(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
+    """How much smoother a's fused test accuracy moves than b's: the standard deviation of its
+    change from one epoch to the next over the second half of training, b's minus a's, in points,
+    paired by seed.
+
+    Args:
+        frame: rows with every epoch.
+        a, b: methods; of several labels of one, the first.
+    """
+    rows = frame[
+        (frame["split"] == "test")
+        & (frame["metric"] == "accuracy")
+        & (frame["modality"] == "fused")
+        & (frame["epoch"] > frame["epoch"].max() / 2)
+    ]
+    effects = []
+    for (dataset, fusion), part in rows.groupby(["dataset", "fusion"], sort=False):
+        table = part.pivot_table(index=["method", "seed"], columns="epoch", values="value")
+        rough = table.diff(axis=1).std(axis=1)
+        if {a, b} <= set(part["method"]):
+            said = f"roughness of {b} - {a}, {dataset}, {fusion}:"
+            effects.append(effect(said, 100 * (rough[b] - rough[a]).dropna()))
+    return effects
+
+
+def traces(frame: pd.DataFrame, label: str, modality: str) -> pd.DataFrame:
+    """The Hessian's trace in one encoder: a row per seed, a column per epoch that was measured.
+
+    Args:
+        frame: rows with traces (metric `hessian_trace`).
+        label: of the method, with late fusion.
+        modality: whose encoder.
+    """
+    rows = frame[
+        (frame["metric"] == "hessian_trace")
+        & (frame["fusion"] == "late")
+        & (frame["label"] == label)
+        & (frame["modality"] == modality)
+    ]
+    return rows.pivot_table(index="seed", columns="epoch", values="value")
+
+
+def ends(frame: pd.DataFrame) -> tuple[str, str]:
+    """(dominant, weakest) modality of joint training with late fusion, by test accuracy alone."""
+    names = sorted(set(frame["modality"]) - {"fused", "fusion"})
+    alone = {m: float(accuracies(frame, m).xs("late", level="fusion").xs(
+        "joint", level="label").mean(axis=None)) for m in names}  # fmt: skip
+    return max(names, key=alone.__getitem__), min(names, key=alone.__getitem__)
+
+
+def noisy(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
+    """Fused test accuracy of a minus b's with wrong training labels, at every share above 0."""
+    table = accuracies(frame)
+    table.index = table.index.droplevel(["dataset", "fusion"])
+    names = display_names([a, b])
+    effects = []
+    for share in sorted({float(label.partition("@")[2]) for label in table.index} - {0.0}):
+        rows = [f"{a}@{share:g}", f"{b}@{share:g}"]
+        if set(rows) <= set(table.index):
+            both = table.loc[rows].dropna(axis=1)
+            said = f"{names[a]} - {names[b]}, {share:.0%} wrong:"
+            effects.append(effect(said, both.iloc[0] - both.iloc[1]))
+    return effects
+
+
+def gap_follows(frame: pd.DataFrame) -> list[Effect]:
+    """Kendall's tau between Keskar's Q of all weights and the normalised generalisation gap.
+
+    Args:
+        frame: frozen sharpness of many runs.
+    """
+    tau = correlations(gaps(frame))["keskar"]
+    return [Effect("tau of Q and gap:", tau.tau, tau.low, tau.high, tau.runs, tau.p_value, "")]
+
+
+def effect(what: str, differences: Iterable[float], unit: str = "points") -> Effect:
+    """The effect of differences, one per seed."""
+    d = np.asarray(list(differences), float)
+    return _of_test(what, paired(d, np.zeros(len(d))), unit)
+
+
+def _of_test(what: str, test: PairedTest, unit: str = "points") -> Effect:
+    return Effect(what, test.difference, test.low, test.high, test.n, test.p_t, unit)
