@@ -56,6 +56,9 @@ OWN_ONLY = ("data", "methods")  # what these re-export is documented with anothe
 
 def assemble(source: Path) -> None:
     """Write every page into the folder that Sphinx reads."""
+    sys.path.insert(0, str(ROOT))
+    from tools import evidence_pages
+
     shutil.copytree(ROOT / "book", source)
     (source / "notebooks").mkdir()
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
@@ -64,7 +67,8 @@ def assemble(source: Path) -> None:
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     _methods(source / "methods")
     _agreement(source / "agreement.md")
-    _protocol(source / "protocol.md")
+    evidence_pages.protocol(source / "protocol.md")
+    evidence_pages.claims(source / "claims.md")
     _figures(source)
     _api(source / "api")
 
@@ -94,7 +98,6 @@ def _methods(folder: Path) -> None:
 
 def _agreement(path: Path) -> None:
     """The table of what the tests compare every method with, from the tests themselves."""
-    sys.path.insert(0, str(ROOT))
     from msam_lib.catalogue import METHODS
     from tests.reference import agreements
 
@@ -121,33 +124,13 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("*", "\\*") or "none"
 
 
-def _protocol(path: Path) -> None:
-    """Put the list of what was measured into the page, from the frozen results."""
-    from msam_lib import results
-
-    data = ROOT / "figures" / "data"
-    search = results.load("search", data)
-    seeds = search[search["split"] == "val"].groupby(["dataset", "fusion"])["seed"].nunique()
-    lines = [
-        "| data | fusion | methods | final seeds | search |",
-        "| --- | --- | ---: | ---: | --- |",
-    ]
-    for file in sorted(data.glob("methods_*.csv.gz")):
-        frame = results.load(file.name.removesuffix(".csv.gz"), data)
-        for (dataset, fusion), rows in frame.groupby(["dataset", "fusion"]):
-            number = rows.groupby("label")["seed"].nunique()
-            spread = " to ".join(str(n) for n in sorted({number.min(), number.max()}))
-            state = "by this protocol" if seeds.get((dataset, fusion), 0) > 1 else "older"
-            lines.append(f"| `{dataset}` | {fusion} | {len(number)} | {spread} | {state} |")
-    text = path.read_text(encoding="utf-8").replace("{settings}", "\n".join(lines))
-    path.write_text(text, encoding="utf-8")
-
-
 def _figures(source: Path) -> None:
     """Every figure and table with its caption and what it was drawn from."""
     manifest = json.loads((ROOT / "figures" / "manifest.json").read_text(encoding="utf-8"))
     lines = ["# Figures and tables", ""]
     for name, item in manifest.items():
+        if name == "claims":  # a page of its own
+            continue
         lines += [f"## {item['title']}", ""]
         if item["paper"]:
             lines += [f"*Corresponds to {item['paper']} of the paper.*", ""]

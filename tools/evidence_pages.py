@@ -1,0 +1,46 @@
+"""Pages of the site on the evidence: the protocol with what was measured, and the claims."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from msam_lib import results
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def protocol(path: Path) -> None:
+    """Put the list of what was measured into the page, from the frozen results."""
+    data = ROOT / "figures" / "data"
+    search = results.load("search", data)
+    seeds = search[search["split"] == "val"].groupby(["dataset", "fusion"])["seed"].nunique()
+    lines = [
+        "| data | fusion | methods | final seeds | search |",
+        "| --- | --- | ---: | ---: | --- |",
+    ]
+    for file in sorted(data.glob("methods_*.csv.gz")):
+        frame = results.load(file.name.removesuffix(".csv.gz"), data)
+        for (dataset, fusion), rows in frame.groupby(["dataset", "fusion"]):
+            number = rows.groupby("label")["seed"].nunique()
+            spread = " to ".join(str(n) for n in sorted({number.min(), number.max()}))
+            state = "by this protocol" if seeds.get((dataset, fusion), 0) > 1 else "older"
+            lines.append(f"| `{dataset}` | {fusion} | {len(number)} | {spread} | {state} |")
+    text = path.read_text(encoding="utf-8").replace("{settings}", "\n".join(lines))
+    path.write_text(text, encoding="utf-8")
+
+
+def claims(path: Path) -> None:
+    """The ledger of claims, its links turned to the pages of the site."""
+    text = (ROOT / "figures" / "claims.md").read_text(encoding="utf-8")
+    text = re.sub(r"\((table_\w+)\.md\)", "(figures.md)", text)
+    text = re.sub(r"\((\w+\.png)\)", r"(figures/\1)", text)
+    text = text.replace("](../notebooks/", "](notebooks/")
+    head = [
+        "# Claims",
+        "",
+        "What both papers and the methods beside them claim, how it is tested here by the "
+        "[protocol](protocol.md), and what came out.",
+        "",
+    ]
+    path.write_text("\n".join([*head, text]), encoding="utf-8")
