@@ -25,31 +25,48 @@ KIND_STYLES: dict[str, tuple[str, str]] = {
 }
 
 
+def groups(ranks: Sequence[float], critical_difference: float) -> list[tuple[int, int]]:
+    """The largest runs of methods no two of which differ by the critical difference or more, as
+    (first, last) place in the order of ranks; those of one method are left out.
+
+    >>> groups([1, 2, 5, 9], 4.5)
+    [(0, 2), (2, 3)]
+    """
+    sorted_ranks = np.sort(ranks)
+    ends = np.searchsorted(sorted_ranks, sorted_ranks + critical_difference, side="left") - 1
+    found: list[tuple[int, int]] = []
+    for first, last in enumerate(map(int, ends)):
+        if last > first and (not found or last > found[-1][1]):
+            found.append((first, last))
+    return found
+
+
 @styled
 def rank_diagram(
     names: Sequence[str], ranks: Sequence[float], critical_difference: float, blocks: int
 ) -> Figure:
-    """Average rank of every method, best on top, with a bar as long as the critical difference.
-
-    Methods whose ranks lie within the bar of the best one (shaded) cannot be distinguished from it
-    (Nemenyi test at 5 %).
+    """Average rank of every method, best on top; a bar at the side joins methods that cannot be
+    distinguished (Nemenyi test at 5 %; Demsar, JMLR 2006, Figure 1).
 
     Args:
         names, ranks: of the methods.
         critical_difference, blocks: see `statistics.average_ranks`.
     """
     order = np.argsort(ranks)
-    best = float(np.min(ranks))
     figure = Figure(figsize=(TEXT_WIDTH, 0.19 * len(names) + 0.8), layout="constrained")
-    ax = figure.subplots()
+    bars = groups(ranks, critical_difference)
+    ax, side = figure.subplots(1, 2, sharey=True, width_ratios=(5, 0.25 + 0.12 * len(bars)))
     y = np.arange(len(names))
-    ax.axvspan(best, best + critical_difference, color=GREY, alpha=0.18, lw=0)
     ax.hlines(y, 1, np.asarray(ranks)[order], color=GREY, lw=0.6)
     ax.plot(np.asarray(ranks)[order], y, "o", color="#222222", ms=4)
     ax.set_yticks(y, [names[i] for i in order])
     ax.invert_yaxis()
     ax.set(xlabel=f"average rank over {blocks} comparisons (1 is best)", xlim=(1, len(names)))
-    ax.set_title(f"shaded: within the critical difference, {critical_difference:.1f}, of the best")
+    for k, (first, last) in enumerate(bars):
+        side.vlines(k, first - 0.25, last + 0.25, color="#222222", lw=2.5)
+    side.set(xlim=(-1, max(1, len(bars))))
+    side.axis("off")
+    ax.set_title(f"a bar joins methods within the critical difference, {critical_difference:.1f}")
     return figure
 
 
