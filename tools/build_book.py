@@ -134,10 +134,12 @@ def _figures(source: Path) -> None:
         lines += [f"## {item['title']}", ""]
         if item["paper"]:
             lines += [f"*Corresponds to {item['paper']} of the paper.*", ""]
-        if f"{name}.png" in item["files"]:
+        endings = (".png", ".svg")  # the first that there is
+        picture = next((f for e in endings for f in item["files"] if f.endswith(e)), None)
+        if picture:
             alt = item["alt"].replace("\n", " ")
             lines += [
-                f"```{{figure}} figures/{name}.png",
+                f"```{{figure}} figures/{picture}",
                 f":alt: {alt}",
                 "",
                 item["caption"],
@@ -148,8 +150,9 @@ def _figures(source: Path) -> None:
         digests = ", ".join(f"`{k}` (sha256 {v[:12]})" for k, v in item["data"].items())
         lines += ["", f"Drawn from {digests}.", ""]
     (source / "figures.md").write_text("\n".join(lines), encoding="utf-8")
-    for path in (source / "figures").iterdir():  # only pictures are linked
-        if path.suffix != ".png":
+    linked = {line.rpartition("/")[2] for line in lines if line.startswith("```{figure}")}
+    for path in (source / "figures").iterdir():
+        if path.name not in linked:
             path.unlink()
 
 

@@ -17,6 +17,7 @@ from msam_lib.figures import (
     features,
     gains,
     paired,
+    race,
     search,
 )
 from msam_lib.figures.build import build
@@ -33,6 +34,7 @@ ITEMS: dict[str, FigureItem] = {
         costs.ITEM,
         features.ITEM,
         claims_list.ITEM,
+        race.ITEM,
     )
 }
 

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from msam_lib import results
 from msam_lib.figures.registry import ITEMS, build_all
-from msam_lib.plots import show, theme
+from msam_lib.plots import Table, show, theme
 
 theme()
 
@@ -50,10 +50,10 @@ needed = {source for item in ITEMS.values() for source in item.sources}
 frames = {source: results.load(source) for source in needed}
 drawn = {name: (item.build(frames), item.alt(frames)) for name, item in ITEMS.items()}
 figures = {k: v for k, v in drawn.items() if isinstance(v[0], Figure)}
-print(len(figures), "figures and", len(drawn) - len(figures), "tables")
+print(len(figures), "figures and", len(drawn) - len(figures), "tables and others")
 
 # %%
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 
 for name, (figure, alt) in figures.items():
     caption = ITEMS[name].full_caption(frames)
@@ -65,11 +65,22 @@ for name, (figure, alt) in figures.items():
 
 # %%
 for name, (table, _) in drawn.items():
-    if not isinstance(table, Figure):
+    if isinstance(table, Table):
         display(Markdown(f"### {ITEMS[name].title}\n\n{table.to('md')}"))
 
 # %% [markdown]
-# ## 4 · Check
+# ## 4 · What moves, and the claims
+#
+# The two encoders' race towards what each reaches alone, and the ledger of what the papers claim.
+
+# %%
+for name in ("race", "claims"):
+    product, _ = drawn[name]
+    display(Markdown(f"### {ITEMS[name].title}\n\n{ITEMS[name].full_caption(frames)}"))
+    display(HTML(product.to(ITEMS[name].kinds[-1])))
+
+# %% [markdown]
+# ## 5 · Check
 #
 # `figures/manifest.json` holds the digests of the results and of the code that each file was drawn from. `python -m msam_lib figures --check`
 # makes the same check.
@@ -81,7 +92,7 @@ assert not stale, f"Draw again with `python -m msam_lib figures --frozen`: {stal
 print("every file in figures/ matches its results")
 
 # %% [markdown]
-# ## 5 · Where the numbers come from
+# ## 6 · Where the numbers come from
 
 # %%
 facts = {k: f.attrs.get("provenance", {}) for k, f in frames.items()}
