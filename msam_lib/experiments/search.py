@@ -8,7 +8,6 @@ of the trials are not those of the tables, and the test split is not used.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,11 +17,12 @@ from msam_lib._utils.files import locked, write_text
 from msam_lib.catalogue import METHODS
 from msam_lib.errors import MsamError, NonFiniteLoss, RunsFailed, unknown_name
 from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.judging import headline_of_runs, stored
+from msam_lib.experiments.judging import score as _score
 from msam_lib.experiments.runner import run_all
 from msam_lib.labels import Case
 from msam_lib.methods import build_method
 from msam_lib.models.fusions.registry import FUSIONS
-from msam_lib.results.headline import headline_of
 from msam_lib.training import Run, default_store
 
 FOLDER = Path(__file__).parent / "tuned"
@@ -97,6 +97,8 @@ def tune(
 
     Returns:
         {label of the case: {"lr", "method_options", "val_accuracy", "trials"}} of these cases.
+        For another task its headline metric's name stands in place of `accuracy`; a trial without a
+        result has 0, or None where the metric is an error.
 
     Raises:
         RunsFailed: a trial was not completed for another reason than a diverging loss, which makes
@@ -144,13 +146,15 @@ def _choice(
     runs = [[done[e.replace(seed=s).name] for s in seeds] for e in plan]
     scores = [sum(map(_score, of_seeds)) / len(seeds) for of_seeds in runs]
     best = max(range(len(plan)), key=lambda k: (scores[k], -k))
+    headline = headline_of_runs(r for several in runs for r in several)
     commits = {r.environment.get("commit", "unknown") for several in runs for r in several}
     return {
         "lr": plan[best].lr,
         "method_options": plan[best].method_options,
-        "val_accuracy": _shown(scores[best]),
+        f"val_{headline.metric}": stored(scores[best], headline),
         "trials": [
-            {"lr": e.lr, "method_options": e.method_options, "val_accuracy": _shown(v)}
+            {"lr": e.lr, "method_options": e.method_options}
+            | {f"val_{headline.metric}": stored(v, headline)}
             for e, v in zip(plan, scores, strict=True)
         ],
         "commit": ", ".join(sorted(commits)),
@@ -177,24 +181,6 @@ def needs_heads(case: Case, fusion: str) -> bool:
     if fusion not in FUSIONS:
         raise unknown_name("fusion", fusion, FUSIONS)
     return "unimodal_logits" in wanted and not FUSIONS[fusion].additive
-
-
-def _score(run: Run) -> float:
-    """The best fused validation accuracy over epochs (for another task its headline metric, errors
-    with a minus sign); minus infinity for a run that has not finished.
-    """
-    if not run.finished:
-        return -math.inf
-    rows = run.metrics()
-    rows = rows[(rows["split"] == "val") & (rows["modality"] == "fused")]
-    headline = headline_of(rows)
-    value = headline.best(rows[rows["metric"] == headline.metric]["value"])
-    return (value if headline.higher_is_better else -value) if math.isfinite(value) else -math.inf
-
-
-def _shown(score: float) -> float:
-    """A score as it is stored; 0 for a trial that has not finished."""
-    return round(score, 4) if math.isfinite(score) else 0.0
 
 
 def _store(path: Path, chosen: Mapping[str, Any], settings: Mapping[str, Any]) -> None:

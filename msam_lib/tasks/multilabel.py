@@ -67,7 +67,7 @@ class Multilabel(Task):
 
     def metrics(self, z: Tensor, y: Tensor) -> dict[str, float]:
         """`auprc` and `auroc` (macro means over the labels that have positives and negatives here),
-        `labels_counted` (how many those are), `brier` and `label_accuracy`.
+        `labels_counted` (how many those are, of `labels`), `brier` and `label_accuracy`.
         """
         # imported here: scikit-learn takes a second, and every use of the library imports tasks
         from sklearn.metrics import average_precision_score, roc_auc_score
@@ -79,6 +79,7 @@ class Multilabel(Task):
             "auprc": mean_or_nan([float(average_precision_score(*pair)) for pair in pairs]),
             "auroc": mean_or_nan([float(roc_auc_score(*pair)) for pair in pairs]),
             "labels_counted": float(len(mixed)),
+            "labels": float(self.labels),
             "brier": float((probability - truth).square().mean()),
             "label_accuracy": float(self.credit(z, y).double().mean()),
         }

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.judging import judged_by
 from msam_lib.experiments.search import FOLDER
 from msam_lib.labels import parse
 from msam_lib.results.frame import COLUMNS
@@ -35,6 +36,7 @@ def freeze_search(
         for label, choice in json.loads(path.read_text()).items():
             commits.add(choice["commit"])
             method, fixed = parse(label)
+            metric = judged_by(choice)
             usual = Experiment.preset(choice["preset"], dataset=dataset, fusion=fusion).lr
             for k, trial in enumerate(choice["trials"]):
                 main = [str(v) for n, v in trial["method_options"].items() if n not in fixed]
@@ -42,7 +44,7 @@ def freeze_search(
                     {"dataset": dataset, "fusion": fusion, "method": method}
                     | {"label": label, "seed": choice["seeds"][0], "preset": choice["preset"]}
                     | {"run": f"{path.stem}-{label}-{k}", "epoch": 0, "step": 0, "split": "val"}
-                    | {"modality": "fused", "metric": "accuracy", "value": trial["val_accuracy"]}
+                    | {"modality": "fused", "metric": metric, "value": trial[f"val_{metric}"]}
                     | {"lr": round(trial["lr"], 6), "preset_lr": usual, "option": ",".join(main)}
                 )
     frame = pd.DataFrame(rows)[[*COLUMNS, "lr", "preset_lr", "option"]]
