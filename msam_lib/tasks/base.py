@@ -111,8 +111,3 @@ def checked_outputs(outputs: int, what: str) -> int:
     if isinstance(outputs, bool) or not isinstance(outputs, int) or outputs < 1:
         raise MsamError(f"{what}={outputs!r}; a whole number of at least 1 is needed.")
     return outputs
-
-
-def mean_or_nan(values: list[float]) -> float:
-    """The mean, NaN of nothing."""
-    return float(torch.tensor(values, dtype=torch.float64).mean())
