@@ -23,7 +23,14 @@ TOY = Comparison("toy", "late")
 def search(**methods):
     """A frozen search: {label: [(lr, option, validation scores, test accuracies), ...]}."""
     rows = [
-        {"dataset": "toy", "fusion": "late", "label": label, "run": f"{label}-{k}", "split": split}
+        {
+            "dataset": "toy",
+            "fusion": "late",
+            "label": label,
+            "run": f"{label}-{k}",
+            "split": split,
+            "metric": "accuracy",
+        }
         | {"lr": lr, "option": option, "seed": 100 + s, "value": value}
         for label, trials in methods.items()
         for k, (lr, option, val, test) in enumerate(trials)

@@ -15,7 +15,8 @@ from msam_lib.experiments import comparison, search
 from msam_lib.experiments.choices import FOLDER, tuned
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.freeze.search import freeze_search
-from msam_lib.experiments.search import _scores, tune
+from msam_lib.experiments.judging import scores
+from msam_lib.experiments.search import tune
 from msam_lib.figures.registry import ITEMS
 from msam_lib.figures.search import describe_search, searches
 from msam_lib.labels import Case, Comparison
@@ -99,7 +100,7 @@ def begun(experiments, store, **options):
 def searched(tmp_path, monkeypatch, score, **options):
     """The choice for SAM where a run's validation score is `score(its configuration)`."""
     monkeypatch.setattr(search, "run_all", begun)
-    monkeypatch.setattr(search, "_scores", lambda run: (score(run.config), run.config["seed"]))
+    monkeypatch.setattr(search, "scores", lambda run: (score(run.config), run.config["seed"]))
     where = {"store": tmp_path / "runs", "folder": tmp_path}
     return tune("synthetic", "late", [Case("sam", {})], **where, **FAST, **options)["sam"]
 
@@ -145,10 +146,10 @@ def test_a_trial_is_judged_by_its_best_epoch_on_validation():
         for modality in ("fused", "x1")
     ]
     frame = pd.DataFrame(rows, columns=list(Record._fields))
-    assert _scores(SimpleNamespace(finished=True, metrics=lambda: frame)) == (0.6, 0.8)
-    assert _scores(SimpleNamespace(finished=False, metrics=lambda: frame))[0] == -math.inf
+    assert scores(SimpleNamespace(finished=True, metrics=lambda: frame)) == (0.6, 0.8)
+    assert scores(SimpleNamespace(finished=False, metrics=lambda: frame))[0] == -math.inf
     errors = frame.assign(metric="mae")
-    assert _scores(SimpleNamespace(finished=True, metrics=lambda: errors)) == (-0.4, -0.95)
+    assert scores(SimpleNamespace(finished=True, metrics=lambda: errors)) == (-0.4, -0.95)
 
 
 def test_the_best_trial_is_kept_and_the_first_of_equals(tmp_path, monkeypatch):

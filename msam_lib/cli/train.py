@@ -44,6 +44,7 @@ def _train(args: argparse.Namespace) -> None:
     from msam_lib._utils.reproducibility import pick_device
     from msam_lib._utils.world import world
     from msam_lib.experiments.build import check_experiment, run_experiment
+    from msam_lib.results.floors import counted
     from msam_lib.results.headline import headline_of
 
     experiment = preset_experiment(args)
@@ -60,10 +61,17 @@ def _train(args: argparse.Namespace) -> None:
     last = history[(history.epoch == history.epoch.max()) & (history.split == "test")]
     headline, people = headline_of(last), run.environment.get("people", {})
     for row in last[last.metric.isin([headline.metric, "contribution"])].itertuples():
-        judged = row.metric == "accuracy" and row.modality in people
+        judged = row.metric == headline.metric == "accuracy" and row.modality in people
         beside = f"   people {100 * people[row.modality]:6.2f}" if judged else ""
-        print(f"  {row.modality:10} {row.metric:13} {100 * row.value:6.2f}{beside}")
-    print(f"  ({headline.words}; contributions in percent)")
+        share = row.metric == "contribution" or headline.factor == 100
+        value = f"{100 * row.value:6.2f}" if share else f"{row.value:6.3f}"
+        print(f"  {row.modality:10} {row.metric:13} {value}{beside}")
+    for value in last[last.metric == headline.floor_metric].value:
+        print(f"  {'floor':10} {headline.metric:13} {headline.text(value, unit=False):>6}"
+              f"   ({headline.floor})")  # fmt: skip
+    print(f"  ({headline.words} {headline.unit}, {headline.better}; contributions in percent)")
+    if labels := counted(last.assign(dataset=experiment.dataset)):
+        print(f"  {labels}")
     print(f"kept in {run.path}")
 
 

@@ -46,7 +46,9 @@ def _tune(args: argparse.Namespace) -> None:
     from msam_lib.experiments.build import check_experiment, load_data
     from msam_lib.experiments.cases import cases, needs_heads
     from msam_lib.experiments.choices import FOLDER
+    from msam_lib.experiments.judging import judged_by
     from msam_lib.experiments.search import tune
+    from msam_lib.results.headline import HEADLINES
 
     changes = chosen(args)
     dataset, fusion = changes.pop("dataset", DEFAULT_DATASET), changes.pop("fusion", "late")
@@ -75,4 +77,8 @@ def _tune(args: argparse.Namespace) -> None:
     )
     for label, choice in best.items():
         options = ", ".join(f"{k}={v}" for k, v in choice["method_options"].items())
-        print(f"{label:28} {100 * choice['val_accuracy']:5.1f} %  lr={choice['lr']:.4g}  {options}")
+        headline = HEADLINES[judged_by(choice)]
+        value = choice[f"val_{headline.metric}"]
+        reached = "—" if value is None else headline.text(value)
+        print(f"{label:28} {headline.metric} {reached:>7}  lr={choice['lr']:.4g}  {options}")
+    print(f"(on the validation split; {headline.better})")

@@ -24,11 +24,11 @@ from msam_lib.experiments import trials
 from msam_lib.experiments.cases import case_experiment
 from msam_lib.experiments.choices import FOLDER, store_choices
 from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.judging import headline_of_runs, scores, stored
 from msam_lib.experiments.measurements import seconds_of
 from msam_lib.experiments.runner import run_all
 from msam_lib.experiments.trials import Trial
 from msam_lib.labels import Case
-from msam_lib.results.headline import headline_of
 from msam_lib.training import Run, default_store
 
 SEEDS = (100, 101, 102)
@@ -95,7 +95,9 @@ def tune(
 
     Returns:
         {label of the case: {"lr", "method_options", "val_accuracy", "edges", "trials"}} of these
-        cases; `edges` names what still lies at the end of all that was tried.
+        cases; `edges` names what still lies at the end of all that was tried. For another task its
+        headline metric's name stands in place of `accuracy`; a trial without a result has 0, or
+        None where the metric is an error.
 
     Raises:
         RunsFailed: a trial was not completed for another reason than a diverging loss, which makes
@@ -178,7 +180,7 @@ def _race(
     for label, plan in racing.items():
         for tried in plan:
             name = tried.experiment.replace(seed=seed).name
-            tried.scores.append(_scores(Run(store / name))[0])
+            tried.scores.append(scores(Run(store / name))[0])
             if name in lost:
                 failures[label] = lost[name]
     return failures
@@ -201,49 +203,25 @@ def _choice(
         [Run(store / t.experiment.replace(seed=s).name) for s in seeds[: len(t.scores)]]
         for t in found
     ]
+    headline = headline_of_runs(r for several in runs for r in several)
     commits = {r.environment.get("commit", "unknown") for several in runs for r in several}
     return {
         "lr": best.experiment.lr,
         "method_options": best.experiment.method_options,
-        "val_accuracy": _shown(best.mean),
+        f"val_{headline.metric}": stored(best.mean, headline),
         "edges": trials.edges(case, [t.trial for t in found], best.trial),
         "trials": [
             {
                 "lr": t.experiment.lr,
                 "method_options": t.experiment.method_options,
                 "round": t.round,
-                "val_accuracy": _shown(t.mean),
-                "val": [_shown(v) for v in t.scores],
+                f"val_{headline.metric}": stored(t.mean, headline),
+                "val": [stored(v, headline) for v in t.scores],
                 # Not chosen by: it tells how much a choice made with other seeds would change.
-                "test": [_shown(_scores(r)[1]) for r in several],
+                "test": [stored(scores(r)[1], headline) for r in several],
             }
             for t, several in zip(found, runs, strict=True)
         ],
         "seconds": round(sum(seconds_of(r) or 0.0 for several in runs for r in several)),
         "commit": ", ".join(sorted(commits)),
     }
-
-
-def _scores(run: Run) -> tuple[float, float]:
-    """The best fused validation accuracy over epochs (for another task its headline metric, errors
-    with a minus sign), and the same on the test split at that epoch; minus infinity for a run that
-    has not finished.
-    """
-    if not run.finished:
-        return -math.inf, -math.inf
-    rows = run.metrics()
-    rows = rows[rows["modality"] == "fused"]
-    headline = headline_of(rows)
-    rows = rows[rows["metric"] == headline.metric]
-    val = rows[rows["split"] == "val"].set_index("epoch")["value"]
-    best = headline.best(val)
-    if not math.isfinite(best):
-        return -math.inf, -math.inf
-    test = rows[(rows["split"] == "test") & (rows["epoch"] == val[val == best].index[0])]["value"]
-    sign = 1 if headline.higher_is_better else -1
-    return sign * best, sign * float(test.iloc[0])
-
-
-def _shown(score: float) -> float:
-    """A score as it is stored; 0 for a trial that has not finished."""
-    return round(score, 4) if math.isfinite(score) else 0.0

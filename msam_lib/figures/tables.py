@@ -11,6 +11,7 @@ from msam_lib.figures.search import describe_search
 from msam_lib.labels import Comparison
 from msam_lib.plots import Table, results_table, table_alt
 from msam_lib.results.frozen import outdated
+from msam_lib.results.headline import headline_of, in_words
 from msam_lib.results.rows import fusion_rows
 
 ABSENT = {"Unimodal": "needs per-modality logits, which MaxOut does not have"}
@@ -66,13 +67,16 @@ def methods_table(where: Comparison) -> FigureItem:
     words = FUSIONS[where.fusion].words
 
     def caption(rows: pd.DataFrame, search: pd.DataFrame) -> str:
+        headline = headline_of(rows)
+        accuracy = headline.metric == "accuracy"
+        metric = "accuracy in percent" if accuracy else in_words({where.dataset: headline})
         return (
-            f"All methods on {where.dataset}, {words}, preset teach: test accuracy in percent, "
+            f"All methods on {where.dataset}, {words}, preset teach: test {metric}, "
             "mean ± half-width of the 95 % Student-t interval over seeds, at the epoch with the "
-            "best validation accuracy; learning rate and main option chosen on the validation "
-            f"split with {describe_search(search, where)[0]}. Modality columns: all other "
-            "modalities absent; (shapley): AGM's definition, the Shapley combination of logits. "
-            "Unimodal: separate models. Bold: best; underlined: second."
+            f"best validation {headline.metric}; learning rate and main option chosen on the "
+            f"validation split with {describe_search(search, where)[0]}. Modality columns: all "
+            "other modalities absent; (shapley): AGM's definition, the Shapley combination of "
+            "logits. Unimodal: separate models. Bold: best; underlined: second."
         )
 
     def draw(rows: pd.DataFrame, search: pd.DataFrame) -> Table:
@@ -83,7 +87,7 @@ def methods_table(where: Comparison) -> FigureItem:
             rows,
             paper=published,
             paper_title=TITLE,
-            second="accuracy_shapley",
+            second="shapley",
             caption=caption(rows, search),
             notes=notes,
         )

@@ -11,32 +11,35 @@ from msam_lib.catalogue import METHODS
 from msam_lib.interactive.explorer import Explorer
 from msam_lib.labels import display_names
 from msam_lib.plots.comparison import dot_chart
-from msam_lib.results.comparison import accuracy_rows
+from msam_lib.results.comparison import accuracy_rows, shown_values
 from msam_lib.results.frame import reported_epoch
+from msam_lib.results.headline import HEADLINES, headlines
 from msam_lib.results.summary import intervals
 
 START = "M-SAM"  # highlighted first
 
 
 def measured(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean and 95 % interval (percent) of every method at its reported epoch: columns comparison,
-    quantity, name, kind, mean, low, high.
+    """Mean and 95 % interval (percent; errors in the unit of the labels) of every method at its
+    reported epoch: columns comparison, quantity, name, kind, mean, low, high, metric.
 
     Args:
         frame: rows of one frozen comparison, one or more fusions.
     """
     keys = ["dataset", "fusion", "label", "method", "modality"]
-    accuracy = accuracy_rows(reported_epoch(frame)).groupby(keys)["value"]
-    rows = intervals(accuracy).reset_index()
+    chosen, accuracy = headlines(frame), accuracy_rows(reported_epoch(frame))
+    accuracy = accuracy.assign(value=shown_values(accuracy, chosen))
+    rows = intervals(accuracy.groupby(keys)["value"]).reset_index()
     return pd.DataFrame(
         {
             "comparison": rows["dataset"] + ", " + rows["fusion"],
             "quantity": rows["modality"],
             "name": rows["label"].map(display_names(rows["label"].unique())),
             "kind": rows["method"].map({name: row.kind for name, row in METHODS.items()}),
-            "mean": 100 * rows["mean"],
-            "low": 100 * rows["low"],
-            "high": 100 * rows["high"],
+            "mean": rows["mean"],
+            "low": rows["low"],
+            "high": rows["high"],
+            "metric": rows["dataset"].map({name: h.metric for name, h in chosen.items()}),
         }
     )
 
@@ -57,7 +60,8 @@ def table_explorer(
     weakest = {}  # {comparison: the modality with the lowest accuracy, averaged over methods}
     for c in comparisons:
         alone = rows[(rows["comparison"] == c) & (rows["quantity"] != "fused")]
-        weakest[c] = str(alone.groupby("quantity")["mean"].mean().idxmin())
+        means = HEADLINES[alone["metric"].iloc[0]].sign * alone.groupby("quantity")["mean"].mean()
+        weakest[c] = str(means.idxmin())
 
     def chosen(comparison: str, sort_by: str) -> tuple[str, pd.DataFrame]:
         quantity = "fused" if sort_by == "fused" else weakest[comparison]
@@ -68,14 +72,21 @@ def table_explorer(
 
     def draw(comparison: str, sort_by: str, highlight: str) -> Figure:
         quantity, selected = chosen(comparison, sort_by)
-        label = f"test accuracy of {quantity} (%), {comparison}"
-        return dot_chart(selected, xlabel=label, marked=(highlight,))
+        headline = HEADLINES[selected["metric"].iloc[0]]
+        unit = " (%)" if headline.factor == 100 else ""
+        label = f"test {headline.metric} of {quantity}{unit}, {comparison}"
+        best_first = {"higher_is_better": headline.higher_is_better}
+        return dot_chart(selected, xlabel=label, marked=(highlight,), **best_first)
 
     def alt(comparison: str, sort_by: str, highlight: str) -> str:
         quantity, selected = chosen(comparison, sort_by)
-        best = selected.sort_values("mean", ascending=False)
-        leaders = ", ".join(f"{r.name} {r.mean:.1f}" for r in best.head(3).itertuples(index=False))
-        text = f"{comparison}, accuracy of {quantity} in percent, best first: {leaders}."
+        headline = HEADLINES[selected["metric"].iloc[0]]
+        best = selected.sort_values("mean", ascending=not headline.higher_is_better)
+        leaders = ", ".join(
+            f"{r.name} {r.mean:.{headline.decimals}f}" for r in best.head(3).itertuples(index=False)
+        )
+        what = f"{headline.metric} of {quantity} {headline.unit}"
+        text = f"{comparison}, {what}, best first: {leaders}."
         if highlight not in set(selected["name"]):
             return f"{text} {highlight} is not in this comparison."
         place = list(best["name"]).index(highlight) + 1

@@ -156,7 +156,9 @@ def pareto(points: pd.DataFrame) -> np.ndarray:
 
 
 @styled
-def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) -> Figure:
+def dot_chart(
+    rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = (), higher_is_better: bool = True
+) -> Figure:
     """One line per method: mean and interval, the best on top.
 
     Args:
@@ -164,13 +166,14 @@ def dot_chart(rows: pd.DataFrame, *, xlabel: str, marked: Sequence[str] = ()) ->
             and, optionally, paper: the number that a paper gives.
         xlabel: what was measured.
         marked: names to highlight.
+        higher_is_better: whether the largest mean is on top.
 
     Raises:
         MsamError: nothing to draw.
     """
     if rows.empty:
         raise MsamError("No methods to draw.")
-    ordered = rows.sort_values("mean", ascending=False).reset_index(drop=True)
+    ordered = rows.sort_values("mean", ascending=not higher_is_better).reset_index(drop=True)
     figure = Figure(figsize=(TEXT_WIDTH, 0.17 * len(ordered) + 0.9), layout="constrained")
     ax = figure.subplots()
     # One errorbar call per kind, so that each kind has one entry in the legend.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from msam_lib.plots import series
 from msam_lib.plots.style import GREY, palette, panels, styled
 from msam_lib.results.frame import reported_epoch
+from msam_lib.results.headline import Headline, headline_of
 from msam_lib.results.rows import choose, metric_rows, seeds_in_words
 from msam_lib.results.summary import summary
 
@@ -22,18 +23,20 @@ def accuracy_curves(
     labels: Sequence[str] | None = None,
     reference: pd.DataFrame | None = None,
     split: str = "test",
-    metric: str = "accuracy",
+    metric: str = "",
     titles: Mapping[str, str] | None = None,
     columns: int = 4,
 ) -> Figure:
-    """Accuracy (%) over epochs, mean and 95 % Student-t band over seeds; all panels on one scale.
+    """Accuracy (%), or another task's headline metric, over epochs: mean and 95 % Student-t band
+    over seeds; all panels on one scale.
 
     Args:
         frame: tidy rows of one data set and one fusion, all epochs.
         labels: methods to draw, in this order; by default all but unimodal training.
         reference: rows of unimodal training: each modality's own model becomes a dashed line.
         split: where accuracy was measured.
-        metric: accuracy, accuracy_head or accuracy_shapley.
+        metric: accuracy, accuracy_head or accuracy_shapley; by default the headline metric
+            (accuracy, AUPRC or MAE).
         titles: {label or method: name}.
         columns: panels side by side, at most.
 
@@ -41,8 +44,12 @@ def accuracy_curves(
         MsamError: nothing to draw, or rows of several data sets or fusions.
     """
     shown = choose(frame, labels, titles, without=["unimodal"])
+    headline = headline_of(frame)
+    metric = metric or headline.metric
     picked = _with_fused(frame[frame["label"].isin(shown)], metric, split)
     points = summary(picked, by=["epoch"])
+    factor, share = headline.factor, headline.factor == 100
+    top = 100 if share else 1.05 * float(points[["mean", "high"]].max().max())
     looks = palette(points["modality"])
     best = unimodal_accuracy(reference, split) if reference is not None else {}
     figure, axes = panels(len(shown), columns=columns, sharex=True, sharey=True)
@@ -51,14 +58,16 @@ def accuracy_curves(
         curves = points[points["label"] == label]
         for m, look in looks.items():
             if m in best:
-                ax.axhline(100 * best[m], color=look.color, lw=0.9, ls=series.DASHED)
+                ax.axhline(factor * best[m], color=look.color, lw=0.9, ls=series.DASHED)
             part = curves[curves["modality"] == m]
             if len(part):
-                series.line(ax, part, look, name=m, bounds=(0, 100))
-        ax.set(title=series.wrap(name), ylim=(0, 100), yticks=range(0, 101, 25))
+                series.line(ax, part, look, name=m, bounds=(0, top), factor=factor)
+        ax.set(title=series.wrap(name), ylim=(0, top))
+        if share:
+            ax.set(yticks=range(0, 101, 25))
         series.count_axis(ax, points["epoch"].max())
     figure.supxlabel("epoch (0: before training)", fontsize=8)
-    figure.supylabel(f"{_words(metric)}, {split} split (%)", fontsize=8)
+    figure.supylabel(f"{_words(metric)}, {split} split{' (%)' if share else ''}", fontsize=8)
     dashed = Line2D([], [], color=GREY, lw=0.9, ls=series.DASHED)
     series.legend(figure, looks, [("trained alone", dashed)] if best else [])
     return figure
@@ -66,7 +75,8 @@ def accuracy_curves(
 
 def unimodal_accuracy(reference: pd.DataFrame, split: str = "test") -> dict[str, float]:
     """{modality: accuracy of its own model, mean over seeds} of unimodal training."""
-    picked = metric_rows(reported_epoch(reference), "accuracy_head", split)
+    head = headline_of(reference).measured[1]
+    picked = metric_rows(reported_epoch(reference), head, split)
     return picked.groupby("modality")["value"].mean().to_dict()
 
 
@@ -76,11 +86,13 @@ def curves_alt(
     labels: Sequence[str] | None = None,
     reference: pd.DataFrame | None = None,
     split: str = "test",
-    metric: str = "accuracy",
+    metric: str = "",
     titles: Mapping[str, str] | None = None,
 ) -> str:
     """What `accuracy_curves` shows, in words, from the same rows."""
     shown = choose(frame, labels, titles, without=["unimodal"])
+    headline = headline_of(frame)
+    metric, text_of = metric or headline.metric, _text(headline)
     picked = _with_fused(frame[frame["label"].isin(shown)], metric, split)
     # The values at the last epoch, and where drawn, the dashed lines.
     last = summary(picked[picked["epoch"] == picked["epoch"].max()])
@@ -88,16 +100,16 @@ def curves_alt(
     for label, name in shown.items():
         value = last[last["label"] == label].set_index("modality")["mean"]
         by_modality = ", ".join(
-            f"{m} {series.percent(value[m])}" for m in palette(value.index) if m != "fused"
+            f"{m} {text_of(value[m])}" for m in palette(value.index) if m != "fused"
         )
-        parts.append(f"{name}: fused {series.percent(value['fused'])} ({by_modality})")
+        parts.append(f"{name}: fused {text_of(value['fused'])} ({by_modality})")
     text = (
-        f"{len(shown)} panels of {split} accuracy over {int(frame['epoch'].max())} epochs, mean of "
-        f"{seeds_in_words(picked)}. At the end, {'; '.join(parts)}."
+        f"{len(shown)} panels of {split} {headline.metric} over {int(frame['epoch'].max())} "
+        f"epochs, mean of {seeds_in_words(picked)}. At the end, {'; '.join(parts)}."
     )
     if reference is not None:
         best = unimodal_accuracy(reference, split)
-        alone = ", ".join(f"{m} {series.percent(best[m])}" for m in palette(best))
+        alone = ", ".join(f"{m} {text_of(best[m])}" for m in palette(best))
         text += f" Dashed lines: models trained on one modality alone reach {alone}."
     return text
 
@@ -105,10 +117,16 @@ def curves_alt(
 def _with_fused(frame: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
     """The rows of a metric, with those of the fused accuracy, which has only one definition."""
     picked = metric_rows(frame, metric, split)
-    if metric == "accuracy":
+    usual = headline_of(frame).metric
+    if metric == usual:
         return picked
-    fused = frame[(frame["modality"] == "fused") & (frame["metric"] == "accuracy")]
+    fused = frame[(frame["modality"] == "fused") & (frame["metric"] == usual)]
     return pd.concat([picked, fused[fused["split"] == split].assign(metric=metric)])
+
+
+def _text(headline: Headline) -> Callable[[float], str]:
+    """How values are written: whole percent, or an error with its decimals."""
+    return series.percent if headline.factor == 100 else headline.text
 
 
 def _words(metric: str) -> str:

@@ -11,13 +11,15 @@ from matplotlib.figure import Figure
 
 from msam_lib.plots.series import DASHED, count_axis, legend, percent
 from msam_lib.plots.style import GREY, palette, panels, styled
+from msam_lib.results.headline import headline_of
 
 
 @styled
 def live_picture(
     frame: pd.DataFrame, losses: Sequence[tuple[int, float]] = (), *, epochs: int | None = None
 ) -> Figure:
-    """Loss by step, test accuracy (%) and contribution (%) by epoch, of one run that may be going.
+    """Loss by step, test accuracy (%; of another task its headline metric) and contribution (%) by
+    epoch, of one run that may be going.
 
     Args:
         frame: columns epoch, split, modality, metric, value; may be empty.
@@ -34,17 +36,23 @@ def live_picture(
         mean = frame[(frame["split"] == "step") & (frame["metric"] == "loss")]
         losses = list(zip(mean["step"], mean["value"], strict=True)) if len(mean) else []
     _loss(axes[0], losses)
-    for ax, metric in zip(axes[1:], ("accuracy", "contribution"), strict=True):
+    headline = headline_of(test)
+    for ax, metric in zip(axes[1:], (headline.metric, "contribution"), strict=True):
+        factor = 100 if metric == "contribution" else headline.factor
         for m, look in looks.items():
             part = test[(test["metric"] == metric) & (test["modality"] == m)]
             if len(part):
                 style = {"color": look.color, "marker": look.marker, "lw": look.width}
-                ax.plot(part["epoch"], 100 * part["value"], ms=look.size - 1, **style)
-        ax.set(ylim=(0, 100), yticks=range(0, 101, 25), xlabel="epoch")
+                ax.plot(part["epoch"], factor * part["value"], ms=look.size - 1, **style)
+        ax.set(xlabel="epoch")
+        if factor == 100:
+            ax.set(ylim=(0, 100), yticks=range(0, 101, 25))
+        else:
+            ax.set_ylim(bottom=0)
         count_axis(ax, last)
     if names:
         axes[2].axhline(100 / len(names), color=GREY, lw=0.9, ls=DASHED)
-    axes[1].set_title("test accuracy (%)")
+    axes[1].set_title(f"test {headline.title}")
     axes[2].set_title("contribution (%)")
     legend(figure, looks)
     return figure
@@ -79,12 +87,14 @@ def live_alt(frame: pd.DataFrame) -> str:
     """What `live_picture` shows, in words."""
     if frame.empty:
         return "Three empty panels: nothing has been measured yet."
-    rows = frame[(frame["split"] == "test") & (frame["metric"] == "accuracy")]
+    headline = headline_of(frame)
+    rows = frame[(frame["split"] == "test") & (frame["metric"] == headline.metric)]
     epoch = int(rows["epoch"].max())
     value = rows[rows["epoch"] == epoch].set_index("modality")["value"]
-    accuracies = ", ".join(f"{m} {percent(value[m])}" for m in palette(value.index))
+    text_of = percent if headline.factor == 100 else headline.text
+    reached = ", ".join(f"{m} {text_of(value[m])}" for m in palette(value.index))
     modality, share = leading(frame)
     return (
-        f"After epoch {epoch}: test accuracy {accuracies}. "
+        f"After epoch {epoch}: test {headline.metric} {reached}. "
         f"{modality} contributes most, {percent(share)}."
     )

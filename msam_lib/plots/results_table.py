@@ -5,7 +5,7 @@ CSV and HTML.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import isfinite, nan
 
 import pandas as pd
 
@@ -13,9 +13,13 @@ from msam_lib.errors import MsamError, unknown_name
 from msam_lib.labels import IMPLIED, RADII, display_names, parse
 from msam_lib.plots.style import modality_order
 from msam_lib.plots.table import Cell, Row, Table
-from msam_lib.results.headline import headline_of
-from msam_lib.results.rows import one_epoch_per_run
+from msam_lib.results.floors import counted, floors
+from msam_lib.results.headline import Headline, headlines, in_words
+from msam_lib.results.rows import one_epoch_per_run, seeds_in_words
+from msam_lib.results.statistics import t_interval
 from msam_lib.results.summary import summary
+
+FLOOR = "Floor"  # its row's name begins so
 
 
 def results_table(
@@ -33,8 +37,12 @@ def results_table(
     notes: Sequence[str] = (),
 ) -> Table:
     """A table of accuracies (%) of every modality alone and of the whole model: mean ± half-width
-    of the 95 % Student-t interval over seeds; best and second best of each column are marked. For
-    another task its headline metric stands in place of the accuracy, times 100.
+    of the 95 % Student-t interval over seeds; best and second best of each column are marked. Of a
+    data set with another task its headline metric stands in place of the accuracy and is named in
+    the heading: the macro AUPRC in percent, or the MAE in the unit of the labels (best: lowest).
+
+    The first row is the floor: what the best answer that ignores its input reaches, the commonest
+    class, prevalence, or always the training median. Runs of older versions did not record it.
 
     Args:
         frame: tidy rows; where a run has several epochs, the one with the best validation accuracy
@@ -48,8 +56,8 @@ def results_table(
         reference: methods that are not ranked. Unimodal training's entries are those of its
             separate models (`accuracy_head`).
         second: a further definition of a modality's accuracy, shown in separate columns:
-            `"accuracy_shapley"` or `"accuracy_head"`.
-        caption: above the table.
+            `"shapley"` or `"head"`.
+        caption: above the table; by default what is shown, and over how many seeds.
         notes: sentences below it.
 
     Raises:
@@ -67,8 +75,9 @@ def results_table(
     # Means over seeds of every cell, and the columns: of each data set and fusion first the
     # accuracies of the modalities and the fused one, then those by the second definition.
     keys = ["dataset", "fusion", "label", "modality", "metric"]
-    headline = headline_of(chosen)
-    measured = [*headline.measured[:2], *([second] if second else [])]
+    tasks = headlines(chosen)
+    second = second.rpartition("_")[2]
+    measured = {name for headline in tasks.values() for name in headline.measured}
     values = summary(chosen[chosen["metric"].isin(measured)]).set_index(keys)
     sets = list(chosen[["dataset", "fusion"]].drop_duplicates().itertuples(index=False, name=None))
     columns = []
@@ -81,33 +90,74 @@ def results_table(
     for label, name in names.items():  # a row per method
         alone = methods[label] == "unimodal"
         cells = [
-            _cell(
-                values,
-                (d, f, label, m),
-                headline.measured[1] if alone and m != "fused" else kind or headline.metric,
-            )
+            _cell(values, (d, f, label, m), tasks[d], "head" if alone and m != "fused" else kind)
             for d, f, m, kind in columns
         ]
         number = (paper or {}).get(label, (paper or {}).get(methods[label]))
         published = "" if number is None or _varied(label, paper) else f"{number:.2f}"
         rows.append(Row(name, tuple(cells), published, methods[label] in reference))
     rows.sort(key=lambda r: not r.reference)  # stable: references first
-    rows = [
-        _with_seeds(row, int(values["n"].max())) for row in _ranked(rows, headline.higher_is_better)
-    ]
+    larger = [tasks[d].higher_is_better for d, *_ in columns]
+    rows = [_with_seeds(row, int(values["n"].max())) for row in _ranked(rows, larger)]
     absent = (missing or {}).items()
-    empty_rows = [Row(k, (Cell(note=why),) * len(columns), reference=True) for k, why in absent]
-    heads = tuple(_heading(c, sets) for c in columns)
-    return Table(caption, heads, (*empty_rows, *rows), paper_title if paper else "", tuple(notes))
+    first = [Row(k, (Cell(note=why),) * len(columns), reference=True) for k, why in absent]
+    if floor := _floor_row(chosen, columns, tasks):
+        first.insert(0, floor)
+    named = any(h.metric != "accuracy" for h in tasks.values())
+    heads = tuple(_heading(c, sets, tasks[c[0]].title if named else "") for c in columns)
+    further = [sentence for sentence in (counted(chosen),) if sentence]
+    return Table(
+        caption or _usual_caption(chosen, tasks, split),
+        heads,
+        (*first, *rows),
+        paper_title if paper else "",
+        (*notes, *further),
+        "accuracies in percent" if not named else f"values: {in_words(tasks)}",
+    )
 
 
-def _cell(values: pd.DataFrame, key: tuple[str, str, str, str], metric: str) -> Cell:
-    """The cell in percent of (dataset, fusion, label, modality)."""
-    place = (*key, metric)
+def _usual_caption(frame: pd.DataFrame, tasks: dict[str, Headline], split: str) -> str:
+    """What the table shows, where the caller says nothing."""
+    return (
+        f"{split[0].upper()}{split[1:]} {in_words(tasks)}: {seeds_in_words(frame)}, mean ± "
+        "half-width of the 95 % Student-t interval. Modality columns: all other modalities absent. "
+        "Bold: best; underlined: second."
+    )
+
+
+def _cell(
+    values: pd.DataFrame, key: tuple[str, str, str, str], headline: Headline, kind: str
+) -> Cell:
+    """The cell of (dataset, fusion, label, modality), by a definition of a modality's metric."""
+    place = (*key, f"{headline.metric}_{kind}" if kind else headline.metric)
     if place not in values.index:
         return Cell(note="not among these runs")
-    row = values.loc[place]
-    return Cell(100 * float(row["mean"]), 100 * float(row["half"]), int(row["n"]))
+    row, factor = values.loc[place], headline.factor
+    mean, half = factor * float(row["mean"]), factor * float(row["half"])
+    return Cell(mean, half, int(row["n"]), decimals=headline.decimals)
+
+
+def _floor_row(
+    frame: pd.DataFrame, columns: Sequence[tuple[str, str, str, str]], tasks: dict[str, Headline]
+) -> Row | None:
+    """What the best answer that ignores its input reaches: the same for every modality; None where
+    no run recorded it.
+    """
+    known = floors(frame)
+    if known.empty:
+        return None
+    cells = []
+    for d, f, *_ in columns:
+        headline = tasks[d]
+        if (d, f) not in known.index.droplevel("seed"):
+            cells.append(Cell(note="not recorded by these runs"))
+            continue
+        values = headline.factor * known.loc[d, f]
+        # The same data under every seed leave nothing to be uncertain about.
+        half = t_interval(values).mean - t_interval(values).low if values.nunique() > 1 else nan
+        cells.append(Cell(float(values.mean()), half, len(values), decimals=headline.decimals))
+    answers = dict.fromkeys(tasks[d].floor for d, *_ in columns)
+    return Row(f"{FLOOR} ({', '.join(answers)})", tuple(cells), reference=True)
 
 
 def _with_seeds(row: Row, n: int) -> Row:
@@ -125,27 +175,30 @@ def _varied(label: str, paper: Mapping[str, float] | None) -> bool:
     return label not in (paper or {}) and any(f"{k}={v}" not in IMPLIED for k, v in options.items())
 
 
-def _ranked(rows: list[Row], larger: bool) -> list[Row]:
+def _ranked(rows: list[Row], larger: Sequence[bool]) -> list[Row]:
     """The rows with best and second best of each column marked, at the precision shown; equal
-    values share a rank. `larger` values are better, or smaller ones.
+    values share a rank. `larger` says by column whether larger values are better, or smaller ones.
     """
     out = [list(row.cells) for row in rows]
     for j in range(len(rows[0].cells) if rows else 0):
-        shown = {i: round(r.cells[j].mean, 1) for i, r in enumerate(rows) if not r.reference}
-        top = sorted({v for v in shown.values() if isfinite(v)}, reverse=larger)[:2]
+        cells = {i: r.cells[j] for i, r in enumerate(rows) if not r.reference}
+        shown = {i: round(c.mean, c.decimals) for i, c in cells.items()}
+        top = sorted({v for v in shown.values() if isfinite(v)}, reverse=larger[j])[:2]
         for i, value in shown.items():
             if value in top and len(shown) > 1:
                 out[i][j] = out[i][j]._replace(rank=top.index(value) + 1)
     return [row._replace(cells=tuple(cells)) for row, cells in zip(rows, out, strict=True)]
 
 
-def _heading(column: tuple[str, str, str, str], sets: Sequence[tuple[str, str]]) -> str:
-    """The heading of a column; it names data set and fusion where the table has several."""
+def _heading(column: tuple[str, str, str, str], sets: Sequence[tuple[str, str]], title: str) -> str:
+    """The heading of a column; it names data set and fusion where the table has several, and the
+    metric where `title` says it.
+    """
     dataset, fusion, modality, kind = column
     several = [len({s[i] for s in sets}) > 1 for i in (0, 1)]
     where = [word for word, shown in zip((dataset, fusion), several, strict=True) if shown]
-    definition = kind.rpartition("_")[2]
-    return " ".join([*where, modality, *([f"({definition})"] if definition else [])])
+    text = " ".join([*where, modality, *([f"({kind})"] if kind else [])])
+    return f"{text}, {title}" if title else text
 
 
 def table_alt(table: Table) -> str:
@@ -156,5 +209,6 @@ def table_alt(table: Table) -> str:
         if first:
             who = " and ".join(r.name for r in first)
             best.append(f"{column} {who} with {first[0].cells[j].text}")
-    text = f"Table of {len(table.rows)} methods by {len(table.columns)} accuracies in percent."
+    methods = sum(not row.name.startswith(FLOOR) for row in table.rows)
+    text = f"Table of {methods} methods by {len(table.columns)} {table.quantity}."
     return text + (f" Best: {'; '.join(best)}." if best else "")

@@ -67,6 +67,7 @@ class Table:
         rows: top to bottom.
         paper: heading of the column of the paper's numbers; "" for none.
         notes: sentences below the table.
+        quantity: what its values are, in the plural.
     """
 
     caption: str
@@ -74,6 +75,7 @@ class Table:
     rows: tuple[Row, ...]
     paper: str = ""
     notes: tuple[str, ...] = ()
+    quantity: str = "accuracies in percent"
 
     def to(self, format: str) -> str:
         """The table as text.

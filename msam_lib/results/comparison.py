@@ -1,6 +1,10 @@
-"""The comparison of all methods: accuracies, ranks, differences to joint training."""
+"""The comparison of all methods: accuracies (for another task its headline metric), ranks,
+differences to joint training.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -8,6 +12,7 @@ import pandas as pd
 from msam_lib.catalogue import METHODS
 from msam_lib.labels import Comparison, display_names
 from msam_lib.results.frame import reported_epoch
+from msam_lib.results.headline import Headline, headlines
 from msam_lib.results.statistics import Ranks, average_ranks
 from msam_lib.results.summary import intervals
 
@@ -16,14 +21,23 @@ REFERENCE = "unimodal"
 
 
 def accuracy_rows(frame: pd.DataFrame, modality: str | None = None) -> pd.DataFrame:
-    """The rows of test accuracy, in [0, 1], of one modality (or `"fused"`) or of all."""
-    rows = frame[(frame["split"] == "test") & (frame["metric"] == "accuracy")]
+    """The rows of test accuracy, in [0, 1], or of each data set's headline metric, of one modality
+    (or `"fused"`) or of all.
+    """
+    metric = frame["dataset"].map({name: h.metric for name, h in headlines(frame).items()})
+    rows = frame[(frame["split"] == "test") & (frame["metric"] == metric)]
     return rows if modality is None else rows[rows["modality"] == modality]
 
 
+def shown_values(rows: pd.DataFrame, chosen: Mapping[str, Headline]) -> pd.Series:
+    """The values of rows as they are shown: shares in percent, errors in the unit of the labels."""
+    return rows["value"] * rows["dataset"].map({name: h.factor for name, h in chosen.items()})
+
+
 def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:
-    """Test accuracy in percent at the reported epoch, one row per (dataset, fusion, label), one
-    column per seed; a frame with one epoch of each run (`methods`) holds the reported ones.
+    """Test accuracy in percent at the reported epoch (of another task its headline metric; errors
+    in the unit of the labels), one row per (dataset, fusion, label), one column per seed; a frame
+    with one epoch of each run (`methods`) holds the reported ones.
 
     Raises:
         MsamError: several epochs, and no validation accuracy to choose by.
@@ -31,7 +45,8 @@ def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:
     several = frame.groupby("run")["epoch"].nunique().max() > 1
     rows = accuracy_rows(reported_epoch(frame) if several else frame, modality)
     keys = ["dataset", "fusion", "label"]
-    return 100 * rows.pivot_table(index=keys, columns="seed", values="value")
+    rows = rows.assign(value=shown_values(rows, headlines(frame)))
+    return rows.pivot_table(index=keys, columns="seed", values="value")
 
 
 def measured(frame: pd.DataFrame) -> pd.DataFrame:
@@ -40,32 +55,38 @@ def measured(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def compared(frame: pd.DataFrame, what: str = FUSED) -> dict[Comparison, pd.DataFrame]:
-    """{data set and fusion: accuracies (%) of the whole model, or of the modality that is lowest
-    under joint training}, each a row per method, a column per seed.
+    """{data set and fusion: accuracies (see `accuracies`) of the whole model, or of the modality
+    that is worst under joint training}, each a row per method, a column per seed.
 
     Args:
         frame: tidy rows of comparisons.
         what: `FUSED` or `WEAKEST`.
     """
-    whole = accuracies(frame)
+    whole, chosen = accuracies(frame), headlines(frame)
     tables = {}
     for key in whole.index.droplevel("label").unique():
         if what == FUSED:
             tables[Comparison(*key)] = whole.xs(key)
             continue
-        # The weakest modality is the same for all methods: the one lowest under joint training.
+        # The weakest modality is the same for all methods: the one worst under joint training.
         names = frame.loc[frame["dataset"] == key[0], "modality"].unique()
         several = [accuracies(frame, m).xs(key) for m in sorted(set(names) - {"fused"})]
-        tables[Comparison(*key)] = min(several, key=lambda t: float(t.loc["joint"].mean()))
+        sign = chosen[key[0]].sign
+        tables[Comparison(*key)] = min(several, key=lambda t: sign * float(t.loc["joint"].mean()))
     return tables
 
 
 def scores(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean fused accuracy (%): a row per comparison, a column per method that is in all of them."""
-    fused = frame[(frame["metric"] == "accuracy") & (frame["modality"] == "fused")]
+    """Mean fused accuracy (%), larger is better: errors have a minus sign. A row per comparison, a
+    column per method that is in all of them.
+    """
+    fused = accuracy_rows(frame, "fused")
     fused = fused[fused["label"] != REFERENCE]
+    chosen = headlines(frame)
+    signs = fused["dataset"].map({name: h.sign for name, h in chosen.items()})
+    fused = fused.assign(value=signs * shown_values(fused, chosen))
     means = fused.pivot_table(index=["dataset", "fusion"], columns="label", values="value")
-    return 100 * means.dropna(axis=1)
+    return means.dropna(axis=1)
 
 
 def ranks(frame: pd.DataFrame) -> tuple[list[str], Ranks]:
@@ -137,18 +158,22 @@ def with_noise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def against_joint(frame: pd.DataFrame, label: str) -> pd.DataFrame:
-    """Test accuracy minus joint training's, paired by seed: columns comparison, modality, mean,
-    low, high (points; 95 % Student-t interval), seeds, accuracy (percent, of this method).
+    """How much better than joint training, paired by seed: columns comparison, modality, mean, low,
+    high (accuracy minus joint training's in points, joint training's error minus this one's in the
+    unit of the labels; 95 % Student-t interval), seeds, accuracy (of this method, see
+    `accuracies`).
 
     Args:
         frame: rows of the frozen comparison of all methods.
         label: the method's label.
     """
-    rows = accuracy_rows(frame)
+    rows, chosen = accuracy_rows(frame), headlines(frame)
+    rows = rows.assign(value=shown_values(rows, chosen))
     keys = ["dataset", "fusion", "modality", "seed"]
     accuracy = rows[rows["label"] == label].set_index(keys)["value"]
     joint = rows[rows["label"] == "joint"].set_index(keys)["value"]
-    pairs = pd.DataFrame({"accuracy": 100 * accuracy, "gain": 100 * (accuracy - joint)}).dropna()
+    pairs = pd.DataFrame({"accuracy": accuracy, "gain": accuracy - joint}).dropna()
+    pairs["gain"] *= pairs.index.get_level_values("dataset").map(lambda name: chosen[name].sign)
     groups = pairs.groupby(level=keys[:3], sort=False)
     out = intervals(groups["gain"]).rename(columns={"n": "seeds"}).reset_index()
     out["comparison"] = out["dataset"] + ", " + out["fusion"]

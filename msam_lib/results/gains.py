@@ -7,6 +7,7 @@ import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
 from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
+from msam_lib.results.headline import HEADLINES
 from msam_lib.results.luck import redrawn, with_luck
 from msam_lib.results.statistics import holm, paired
 
@@ -31,6 +32,7 @@ def chosen_trials(search: pd.DataFrame, where: Comparison) -> pd.DataFrame:
     for label, own in rows.groupby("label", sort=False):
         runs = own.groupby("run", sort=False)
         scores = runs["value"].agg(["mean", "count"])
+        scores["mean"] *= HEADLINES[own["metric"].iloc[0]].sign
         # Of the trials with all seeds the best, and of equal ones the first.
         best = scores[scores["count"] == scores["count"].max()]["mean"].idxmax()
         trial = own[own["run"] == best].iloc[0]

@@ -15,6 +15,7 @@ import pandas as pd
 
 from msam_lib.errors import MsamError
 from msam_lib.labels import Comparison
+from msam_lib.results.headline import HEADLINES
 
 NORMAL = 1.959964  # 97.5 % quantile: half-width of a 95 % interval in standard deviations
 
@@ -49,7 +50,8 @@ def redrawn(search: pd.DataFrame, where: Comparison, label: str) -> np.ndarray:
         )
     # Only trials with all seeds can be chosen.
     val = val.dropna()
-    scores, tests = val.to_numpy(), test.loc[val.index].to_numpy().mean(1)
+    sign = HEADLINES[rows["metric"].iloc[0]].sign
+    scores, tests = sign * val.to_numpy(), test.loc[val.index].to_numpy().mean(1)
     chosen = scores.mean(1).argmax()
     draws = np.array(list(product(range(scores.shape[1]), repeat=scores.shape[1])))
     others = scores[:, draws].mean(2).argmax(0)

@@ -8,6 +8,7 @@ import pandas as pd
 from pandas.core.groupby import SeriesGroupBy
 
 from msam_lib.errors import MsamError, unknown_name
+from msam_lib.results.headline import headline_of
 from msam_lib.results.statistics import PairedTest, paired, t_factor
 
 
@@ -48,16 +49,18 @@ def paired_test(
     a: str,
     b: str,
     *,
-    metric: str = "accuracy",
+    metric: str = "",
     modality: str = "fused",
     split: str = "test",
 ) -> PairedTest:
-    """The comparison of two labels over the seeds that both have; the difference is a - b.
+    """The comparison of two labels over the seeds that both have; the difference is a - b, so of
+    errors (`"mae"`) a negative one says that a is better.
 
     Args:
         frame: rows of `reported_epoch`, one data set and one fusion.
         a, b: labels.
-        metric, modality, split: what is compared.
+        metric, modality, split: what is compared; by default the headline metric (accuracy, AUPRC
+            or MAE) of the whole model on the test split.
 
     Raises:
         MsamError: an unknown label, several values per seed, or fewer than two seeds in common.
@@ -66,6 +69,7 @@ def paired_test(
     for label in (a, b):
         if label not in known:
             raise unknown_name("label", label, known)
+    metric = metric or headline_of(frame).metric
     rows = frame[
         (frame["metric"] == metric) & (frame["modality"] == modality) & (frame["split"] == split)
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from msam_lib.errors import MsamError
@@ -15,12 +14,13 @@ class Task:
     or modalities, N samples, C output units.
 
     Class attributes: `kind`, `headline` (the metric that tables, tuning and figures take, as the
-    papers do) and `higher_is_better`.
+    papers do), `higher_is_better` and `percent` (whether it is a share, shown in percent).
     """
 
     kind: ClassVar[str]
     headline: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+    percent: ClassVar[bool] = True
     outputs: int  # C; 0 leaves it to the network
 
     def losses(self, z: Tensor, y: Tensor) -> Tensor:
@@ -53,11 +53,21 @@ class Task:
         """The headline metric alone."""
         return self.metrics(z, y)[self.headline]
 
+    def shown(self, value: float, *, short: bool = False) -> str:
+        """A value of the headline metric as a bar shows it, in percent where it is a share."""
+        if self.percent:
+            return f"{100 * value:.{0 if short else 1}f}"
+        return f"{value:.{2 if short else 3}f}"
+
     def constant(self, y: Tensor) -> Tensor:
-        """The outputs (C,) of the best answer that ignores its input, for these targets: the floor
-        of every table.
-        """
+        """The outputs (C,) of the best answer that ignores its input, for these targets."""
         raise NotImplementedError
+
+    def floor(self, train: Tensor, y: Tensor) -> float:
+        """The headline metric, on targets y, of the best answer that ignores its input, as learnt
+        from the training part's targets: the floor of every table.
+        """
+        return self.headline_of(self.constant(train).expand(len(y), -1), y)
 
     def expected(self) -> str:
         """The targets' shape and type, in words."""
@@ -100,8 +110,3 @@ def checked_outputs(outputs: int, what: str) -> int:
     if isinstance(outputs, bool) or not isinstance(outputs, int) or outputs < 1:
         raise MsamError(f"{what}={outputs!r}; a whole number of at least 1 is needed.")
     return outputs
-
-
-def mean_or_nan(values: list[float]) -> float:
-    """The mean, NaN of nothing."""
-    return float(torch.tensor(values, dtype=torch.float64).mean())

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from msam_lib.errors import MsamError
-from msam_lib.tasks.base import Task, checked_outputs, mean_or_nan
+from msam_lib.tasks._ranking import Ranking
+from msam_lib.tasks.base import Task, checked_outputs
 
 
 class Multilabel(Task):
@@ -67,21 +68,24 @@ class Multilabel(Task):
 
     def metrics(self, z: Tensor, y: Tensor) -> dict[str, float]:
         """`auprc` and `auroc` (macro means over the labels that have positives and negatives here),
-        `labels_counted` (how many those are), `brier` and `label_accuracy`.
+        `labels_counted` (how many those are, of `labels`), `brier` and `label_accuracy`.
         """
-        # imported here: scikit-learn takes a second, and every use of the library imports tasks
-        from sklearn.metrics import average_precision_score, roc_auc_score
-
         probability, truth = z.double().sigmoid().cpu(), y.double().cpu()
-        mixed = [k for k in range(self.labels) if 0 < truth[:, k].sum() < len(truth)]
-        pairs = [(truth[:, k].numpy(), probability[:, k].numpy()) for k in mixed]
+        ranking = Ranking(probability, truth)
+        mixed = (truth.sum(0) > 0) & (truth.sum(0) < len(truth))
         return {
-            "auprc": mean_or_nan([float(average_precision_score(*pair)) for pair in pairs]),
-            "auroc": mean_or_nan([float(roc_auc_score(*pair)) for pair in pairs]),
-            "labels_counted": float(len(mixed)),
+            "auprc": float(ranking.average_precision()[mixed].mean()),
+            "auroc": float(ranking.roc_area()[mixed].mean()),
+            "labels_counted": float(mixed.sum()),
+            "labels": float(self.labels),
             "brier": float((probability - truth).square().mean()),
             "label_accuracy": float(self.credit(z, y).double().mean()),
         }
+
+    def headline_of(self, z: Tensor, y: Tensor) -> float:
+        probability, truth = z.double().sigmoid().cpu(), y.double().cpu()
+        mixed = (truth.sum(0) > 0) & (truth.sum(0) < len(truth))
+        return float(Ranking(probability, truth).average_precision()[mixed].mean())
 
     def constant(self, y: Tensor) -> Tensor:
         """The logarithmic odds of each label's share."""

@@ -32,6 +32,7 @@ class Regression(Task):
     kind: ClassVar = "regression"
     headline: ClassVar = "mae"
     higher_is_better: ClassVar = False
+    percent: ClassVar = False
     outputs = 1
 
     def __init__(
@@ -66,6 +67,9 @@ class Regression(Task):
         """The negative mean absolute error: contributions are the error that a modality removes."""
         return -(z.squeeze(-1).double() - y.double()).abs().mean(-1)
 
+    def headline_of(self, z: Tensor, y: Tensor) -> float:
+        return -float(self.value(z, y))
+
     def metrics(self, z: Tensor, y: Tensor) -> dict[str, float]:
         """`mae`, `correlation` (Pearson's; 0 for a network whose answer is constant) and, for
         ordinal scores, `acc2` and `f1` (sign right, zero targets left out: "Non0"), `acc2_has0` and
@@ -75,7 +79,8 @@ class Regression(Task):
         """
         guess, truth = z.squeeze(-1).double().cpu(), y.double().cpu()
         out = {"mae": float((guess - truth).abs().mean()), "correlation": 0.0}
-        if len(truth) > 1 and guess.std() > 0 and truth.std() > 0:
+        # not by the standard deviation, which rounding leaves above 0 for most constants
+        if all(len(x) and float(x.min()) < float(x.max()) for x in (guess, truth)):
             from scipy.stats import pearsonr  # here, as SciPy takes a while to import
 
             out["correlation"] = float(pearsonr(guess.numpy(), truth.numpy())[0])
@@ -95,6 +100,10 @@ class Regression(Task):
         """The median, the best constant for the absolute error (the mean for `"l2"`)."""
         y = y.double()
         return (y.mean() if self.shape == "l2" else y.median())[None]
+
+    def floor(self, train: Tensor, y: Tensor) -> float:
+        """The mean absolute error of the training median, whatever the loss."""
+        return self.headline_of(train.double().median().expand(len(y), 1), y)
 
     def expected(self) -> str:
         return "floats (N,)"

@@ -89,6 +89,7 @@ class Trainer:
         self.loaders.train.rank, self.loaders.train.ranks = world.rank, world.size
         self.history = run.history() if run is not None and world.first else History()
         self.epoch = self.steps = 0
+        self._floors: dict[str, Row] = {}
 
     def fit(self, epochs: Count) -> History:
         """Train until `epochs` epochs are done in all, going on from the run's checkpoint if it has
@@ -190,19 +191,27 @@ class Trainer:
                 measured = evaluate(self.model, data, method=self.method, per_class=per_class)
             except NonFiniteLoss as error:
                 self._refuse(f"After epoch {self.epoch}, on {split}: {error}", self.epoch - 1)
-            rows += [(split, *row) for row in measured]
+            rows += [(split, *row) for row in (*measured, self._floor(split))]
         for probe in self.probes:
             if self.epoch % getattr(probe, "every", 1) == 0:
                 rows += [("probe", *row) for row in probe(self.model, self.epoch, self.loaders)]
         self.history.extend(Record(self.epoch, self.steps, *row) for row in rows)
 
+    def _floor(self, split: str) -> Row:
+        """The row of what the best answer that ignores its input reaches on a split."""
+        if split not in self._floors:
+            task, train = self.method.task, self.loaders.train.dataset.targets
+            value = task.floor(train, self.loaders.evaluation[split].targets)
+            self._floors[split] = Row("fused", f"{task.headline}_floor", value)
+        return self._floors[split]
+
     def _postfix(self) -> str:
-        names = self.model.modalities
-        metric = self.method.task.headline
-        own = ", ".join(f"{m} {100 * self.history.last(metric, modality=m):.0f}" for m in names)
-        shares = {m: self.history.last("contribution", modality=m) for m in names}
+        names, task = self.model.modalities, self.method.task
+        metric, last = task.headline, self.history.last
+        own = ", ".join(f"{m} {task.shown(last(metric, modality=m), short=True)}" for m in names)
+        shares = {m: last("contribution", modality=m) for m in names}
         leader = max(shares, key=lambda m: shares[m])
-        return f"{metric} {100 * self.history.last(metric):.1f} ({own}) · dominant {leader}"
+        return f"{metric} {task.shown(last(metric))} ({own}) · dominant {leader}"
 
     @property
     def _parts(self) -> dict[str, Any]:

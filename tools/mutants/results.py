@@ -125,22 +125,22 @@ MUTANTS = [
     Mutant(
         "comparison/the-strongest-for-the-weakest",
         "results/comparison.py",
-        'min(several, key=lambda t: float(t.loc["joint"].mean()))',
-        'max(several, key=lambda t: float(t.loc["joint"].mean()))',
+        'min(several, key=lambda t: sign * float(t.loc["joint"].mean()))',
+        'max(several, key=lambda t: sign * float(t.loc["joint"].mean()))',
         "test_paired.py::test_the_weakest_modality_is_joint_trainings_lowest",
     ),
     Mutant(
         "comparison/joint-minus-method",
         "results/comparison.py",
-        "100 * (accuracy - joint)",
-        "100 * (joint - accuracy)",
+        '"gain": accuracy - joint',
+        '"gain": joint - accuracy',
         "test_comparison.py",
     ),
     Mutant(
         "comparison/accuracies-of-training",
         "results/comparison.py",
-        '(frame["split"] == "test") & (frame["metric"] == "accuracy")',
-        '(frame["split"] == "train") & (frame["metric"] == "accuracy")',
+        '(frame["split"] == "test") & (frame["metric"] == metric)',
+        '(frame["split"] == "train") & (frame["metric"] == metric)',
         "test_comparison.py",
     ),
     Mutant(

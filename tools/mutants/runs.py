@@ -82,7 +82,7 @@ MUTANTS = [
     ),
     Mutant(
         "tune/judged-on-the-test-split",
-        "experiments/search.py",
+        "experiments/judging.py",
         'rows["split"] == "val"',
         'rows["split"] == "test"',
         "test_search.py::test_a_trial_is_judged_by_its_best_epoch_on_validation",

@@ -14,10 +14,14 @@ from msam_lib.experiments.freeze.runs import provenance_of, rows_kept
 from msam_lib.experiments.measurements import collect
 from msam_lib.results.frame import COLUMNS, reported_epoch
 from msam_lib.results.frozen import load, path_of, version_of, write_frame
+from msam_lib.results.headline import HEADLINES
 
 # Metrics kept at every epoch, by split, and metrics of the test split kept at the reported one.
-EVERY_EPOCH = {"val": ("accuracy",), "test": ("accuracy", "contribution")}
-AT_REPORTED = ("accuracy_head", "accuracy_shapley", "macro_f1", "loss")
+EVERY_EPOCH = {"val": tuple(HEADLINES), "test": (*HEADLINES, "contribution")}
+AT_REPORTED = (
+    *(m for h in HEADLINES.values() for m in (*h.measured[1:], h.floor_metric)),
+    *("labels_counted", "labels", "macro_f1", "loss"),
+)
 
 
 def freeze_comparison(
@@ -74,7 +78,7 @@ def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:
     # Test accuracy and contributions at the reported epoch of every run.
     parts = [reported_epoch(f) for f in frames]
     parts = [
-        f[(f["split"] == "test") & f["metric"].isin(("accuracy", "contribution"))] for f in parts
+        f[(f["split"] == "test") & f["metric"].isin((*HEADLINES, "contribution"))] for f in parts
     ]
     if (Path(folder) / "costs.csv.gz").exists():
         parts.append(_costs(pd.read_csv(Path(folder) / "costs.csv.gz")))

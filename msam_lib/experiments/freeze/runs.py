@@ -23,7 +23,9 @@ KEPT: dict[str, tuple[str, ...]] = {
     "probe": ("hessian_trace", "hessian_trace_se"),
     "val": tuple(HEADLINES),
     "test": (
-        *(metric for headline in HEADLINES.values() for metric in headline.measured),
+        *(m for h in HEADLINES.values() for m in (*h.measured, h.floor_metric)),
+        "labels_counted",
+        "labels",
         "contribution",
         "macro_f1",
         "calibration_error",

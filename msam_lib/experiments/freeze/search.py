@@ -10,6 +10,7 @@ import pandas as pd
 
 from msam_lib.experiments.choices import FOLDER
 from msam_lib.experiments.experiment import Experiment
+from msam_lib.experiments.judging import judged_by
 from msam_lib.labels import parse
 from msam_lib.results.frame import COLUMNS
 from msam_lib.results.frozen import sha256, write_frame
@@ -42,13 +43,14 @@ def freeze_search(
             usual = Experiment.preset(choice["preset"], dataset=dataset, fusion=fusion).lr
             same = {"dataset": dataset, "fusion": fusion, "method": method, "label": label}
             same |= {"preset": choice["preset"], "epoch": 0, "step": 0, "modality": "fused"}
-            same |= {"metric": "accuracy", "preset_lr": usual}
+            metric = judged_by(choice)
+            same |= {"metric": metric, "preset_lr": usual}
             for k, trial in enumerate(choice["trials"]):
                 main = [str(v) for n, v in trial["method_options"].items() if n not in fixed]
                 same |= {"run": f"{path.stem}-{label}-{k}", "option": ",".join(main)}
                 same |= {"lr": round(trial["lr"], 6), "round": trial.get("round", "coarse")}
                 # Searches with one seed kept its validation accuracy alone.
-                values = {"val": trial.get("val", [trial["val_accuracy"]])}
+                values = {"val": trial.get("val", [trial[f"val_{metric}"]])}
                 values["test"] = trial.get("test", [])
                 rows += [
                     same | {"split": split, "seed": seed, "value": value}
