@@ -18,8 +18,8 @@ LEVELS = {"joint": (70, 60, 20), "sam": (71, 61, 18), "msam": (74, 60, 25)}
 
 def searched(**largest):
     """A frozen search on the made-up data: {method: its largest learning rate}."""
-    rows = [("made", "late", label, rate) for label, rate in largest.items()]
-    return pd.DataFrame(rows, columns=["dataset", "fusion", "label", "lr"])
+    rows = [("made", "late", label, rate, label) for label, rate in largest.items()]
+    return pd.DataFrame(rows, columns=["dataset", "fusion", "label", "lr", "run"])
 
 
 EVEN = searched(joint=0.2, sam=0.2)
