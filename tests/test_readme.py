@@ -1,4 +1,4 @@
-"""What the README promises: its Python runs, its commands exist, its links lead somewhere."""
+"""What README and pages promise: their Python runs, commands exist, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from msam_lib.catalogue import METHODS
 from msam_lib.cli.main import parser
+from msam_lib.figures import race
+from msam_lib.figures.claims_list import CLAIMS
+from msam_lib.results.frozen import load
 
 ROOT = Path(__file__).resolve().parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, re.DOTALL)
+PAGES = {p: p.read_text(encoding="utf-8") for p in (ROOT / "README.md", *ROOT.glob("book/*.md"))}
+TEXT = PAGES[ROOT / "README.md"]
+BLOCKS = [b for t in PAGES.values() for b in re.findall(r"```(\w*)\n(.*?)```", t, re.DOTALL)]
 COMMANDS = [
     line.partition("#")[0].strip()
     for _, block in BLOCKS
@@ -23,8 +28,8 @@ COMMANDS = [
 ]
 
 
-def test_the_python_example_runs(capsys):
-    (code,) = [block for language, block in BLOCKS if language == "python"]
+@pytest.mark.parametrize("code", [block for kind, block in BLOCKS if kind == "python"])
+def test_the_python_example_runs(code, capsys):
     exec(compile(code.replace("epochs=3", "epochs=1"), "README.md", "exec"), {})
     assert "audio" in capsys.readouterr().out
 
@@ -63,15 +68,38 @@ def test_the_diff_trains_a_users_module():
     assert set(scope["logs"]) == {"loss", "share/audio", "share/visual"}
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
-        if not target.startswith("http"):
-            assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_links_lead_somewhere(page):
+    # Pages that the site makes, and notebooks as the site names them.
+    made = ("changelog.md", "agreement.md", "claims.md", "figures.md", "methods/", "api/")
+    for target in re.findall(r"\]\(([^)#]+)\)", PAGES[page]):
+        if not target.startswith(("http", *made)):
+            assert (page.parent / target).exists(), target
 
 
-def test_every_notebook_is_in_the_table():
+def test_every_notebook_is_listed():
+    listed = PAGES[ROOT / "book" / "notebooks.md"]
     for source in (ROOT / "notebooks" / "_src").glob("[0-9]*.py"):
-        assert f"notebooks/{source.stem}.ipynb" in TEXT
+        assert f"notebooks/{source.stem}.ipynb" in listed
+
+
+def test_the_readme_is_short_and_every_page_of_the_site_is_in_its_contents():
+    assert len(TEXT.split()) <= 900
+    contents = PAGES[ROOT / "book" / "index.md"]
+    for page in PAGES:
+        if page.parent.name == "book" and page.stem != "index":
+            assert re.search(rf"^{page.stem}$", contents, re.MULTILINE), page.stem
+
+
+def test_the_readme_counts_right():
+    assert f"{len(METHODS) - 1} other methods" in TEXT.replace("\n", " ")
+    assert f"All {len(CLAIMS)} claims" in TEXT
+    said = re.search(r"audio ends at (half).*under MASAM at (four fifths)", TEXT)
+    frame = load("methods_avmnist")
+    joint, masam = (lanes["audio"][-1] for lanes in race._curves(frame).values())
+    alone = race._alone(frame)["audio"]
+    assert said and joint / alone == pytest.approx(0.5, abs=0.03)
+    assert masam / alone == pytest.approx(0.8, abs=0.03)
 
 
 def test_nothing_is_left_to_fill_in():

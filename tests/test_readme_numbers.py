@@ -1,4 +1,4 @@
-"""The README's table of results is the frozen one: no number in it was typed."""
+"""The findings' table of results is the frozen one: no number in it was typed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msam_lib import results
 from msam_lib.results.comparison import ranks
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+FINDINGS = (ROOT / "book" / "findings.md").read_text(encoding="utf-8")
 
 
 def cells(line: str) -> list[str]:
@@ -27,9 +27,9 @@ def frozen(fusion: str) -> dict[str, list[str]]:
 
 
 def shown() -> list[list[str]]:
-    """The rows of the README's table of results."""
+    """The rows of the table of results."""
     head = "| method | late: audio | late: fused |"
-    table = README[README.index(head) :].split("\n\n")[0]
+    table = FINDINGS[FINDINGS.index(head) :].split("\n\n")[0]
     return [cells(line) for line in table.splitlines()[2:]]
 
 
@@ -43,7 +43,7 @@ def test_rows_are_those_of_the_drawn_tables(row):
 def test_ranks_in_the_text_are_the_frozen_ones():
     names, ranked = ranks(results.load("methods", ROOT / "figures" / "data"))
     rank = dict(zip(names, ranked.average, strict=True))
-    text = re.search(r"\*\*Ranks\*\*.*?\(\[figure\]", README, re.DOTALL)
+    text = re.search(r"\*\*Ranks\*\*.*?\(\[figure\]", FINDINGS, re.DOTALL)
     assert text is not None
     pairs = re.findall(r"((?:[A-Z][\w-]*)(?: \(\w+\))?) (\d+\.\d)", text[0].replace("\n", " "))
     assert len(pairs) >= 6
@@ -54,8 +54,8 @@ def test_ranks_in_the_text_are_the_frozen_ones():
 
 
 def test_differences_in_the_text_are_those_of_the_paired_tables():
-    """Every "3.1 ± 1.3 points" of the README is a cell of one of the tables it points to."""
-    written = re.findall(r"(-?\d+\.\d ± \d+\.\d) points", README.replace("\n ", ""))
+    """Every "3.1 ± 1.3 points" of the page is a cell of one of the tables it points to."""
+    written = re.findall(r"(-?\d+\.\d ± \d+\.\d) points", FINDINGS.replace("\n ", ""))
     assert len(written) >= 5
     tables = [ROOT / "figures" / f"table_paired_{what}.md" for what in ("fused", "weakest")]
     drawn = {

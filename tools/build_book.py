@@ -69,6 +69,8 @@ def assemble(source: Path) -> None:
     _agreement(source / "agreement.md")
     evidence_pages.protocol(source / "protocol.md")
     evidence_pages.claims(source / "claims.md")
+    for page in source.glob("*.md"):
+        evidence_pages.turn_links(page)
     _figures(source)
     _api(source / "api")
 

@@ -1,4 +1,4 @@
-"""Pages of the site on the evidence: the protocol with what was measured, and the claims."""
+"""Pages of the site from files of the repository: links turned, the protocol's list, the claims."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from msam_lib import results
+from msam_lib.figures.registry import ITEMS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,11 +32,9 @@ def protocol(path: Path) -> None:
 
 
 def claims(path: Path) -> None:
-    """The ledger of claims, its links turned to the pages of the site."""
+    """The ledger of claims."""
     text = (ROOT / "figures" / "claims.md").read_text(encoding="utf-8")
-    text = re.sub(r"\((table_\w+)\.md\)", "(figures.md)", text)
-    text = re.sub(r"\((\w+\.png)\)", r"(figures/\1)", text)
-    text = text.replace("](../notebooks/", "](notebooks/")
+    text = re.sub(r"\]\((\w+\.(?:md|png))\)", r"](../figures/\1)", text)
     head = [
         "# Claims",
         "",
@@ -44,3 +43,20 @@ def claims(path: Path) -> None:
         "",
     ]
     path.write_text("\n".join([*head, text]), encoding="utf-8")
+
+
+def turn_links(path: Path) -> None:
+    """Let a page's links, which lead to files of the repository, lead to pages of the site."""
+    titles = {name: item.title for name, item in ITEMS.items()}
+
+    def figure(found: re.Match[str]) -> str:
+        name = found[1]
+        if name == "claims":
+            return "](claims.md)"
+        words = re.sub(r"[^\w\s-]", "", titles[name].lower())
+        return f"](figures.md#{re.sub(r'[ ]', '-', words)})"
+
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"\]\(\.\./figures/(\w+)\.\w+\)", figure, text)
+    text = text.replace("](../CHANGELOG.md)", "](changelog.md)").replace("](../", "](")
+    path.write_text(text, encoding="utf-8")

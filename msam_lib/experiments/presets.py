@@ -2,8 +2,8 @@
 GPU.
 
 A preset is a dictionary of `Experiment` fields for all data sets (`"*"`), and further ones for some
-data sets and fusions. The radii of the methods were chosen on the validation split (see README,
-"How the radii were chosen").
+data sets and fusions. The radii of the methods were chosen on the validation split (see "How
+the radii were chosen" in book/choices.md).
 """
 
 from __future__ import annotations

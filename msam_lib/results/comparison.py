@@ -31,7 +31,8 @@ def accuracy_rows(frame: pd.DataFrame, modality: str | None = None) -> pd.DataFr
 
 def shown_values(rows: pd.DataFrame, chosen: Mapping[str, Headline]) -> pd.Series:
     """The values of rows as they are shown: shares in percent, errors in the unit of the labels."""
-    return rows["value"] * rows["dataset"].map({name: h.factor for name, h in chosen.items()})
+    factor = rows["dataset"].map({name: h.factor for name, h in chosen.items()})
+    return rows["value"] * factor.astype(float)  # of no rows, too
 
 
 def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:
@@ -83,10 +84,10 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
     fused = accuracy_rows(frame, "fused")
     fused = fused[fused["label"] != REFERENCE]
     chosen = headlines(frame)
-    signs = fused["dataset"].map({name: h.sign for name, h in chosen.items()})
+    signs = fused["dataset"].map({name: h.sign for name, h in chosen.items()}).astype(float)
     fused = fused.assign(value=signs * shown_values(fused, chosen))
     means = fused.pivot_table(index=["dataset", "fusion"], columns="label", values="value")
-    return means.dropna(axis=1)
+    return means.dropna(axis=1).round(9)  # what differs by rounding alone is equal
 
 
 def ranks(frame: pd.DataFrame) -> tuple[list[str], Ranks]:
@@ -173,7 +174,8 @@ def against_joint(frame: pd.DataFrame, label: str) -> pd.DataFrame:
     accuracy = rows[rows["label"] == label].set_index(keys)["value"]
     joint = rows[rows["label"] == "joint"].set_index(keys)["value"]
     pairs = pd.DataFrame({"accuracy": accuracy, "gain": accuracy - joint}).dropna()
-    pairs["gain"] *= pairs.index.get_level_values("dataset").map(lambda name: chosen[name].sign)
+    signs = {name: h.sign for name, h in chosen.items()}
+    pairs["gain"] *= pairs.index.get_level_values("dataset").map(signs).astype(float)
     groups = pairs.groupby(level=keys[:3], sort=False)
     out = intervals(groups["gain"]).rename(columns={"n": "seeds"}).reset_index()
     out["comparison"] = out["dataset"] + ", " + out["fusion"]
