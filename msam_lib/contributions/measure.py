@@ -23,6 +23,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from msam_lib._utils import boards
 from msam_lib._utils.arguments import check_arguments
 from msam_lib._utils.options import Choice, Count
 from msam_lib._utils.precision import full
@@ -83,6 +84,24 @@ class Contributions:
     def as_dict(self) -> dict[str, float]:
         """{modality: share}."""
         return dict(zip(self.modalities, self.weights.tolist(), strict=True))
+
+    def _repr_html_(self) -> str:
+        """Bars of the shares, for a notebook."""
+        texts = {
+            m: f"{100 * share:.1f} % (phi {phi:+.3f}{f' ± {error:.3f}' if error else ''})"
+            for m, share, phi, error in zip(
+                self.modalities,
+                self.weights.tolist(),
+                self.phi.tolist(),
+                self.standard_error.tolist(),
+                strict=True,
+            )
+        }
+        caption = (
+            f"Contributions to a value of {float(self.full):.3f} with all modalities and "
+            f"{float(self.empty):.3f} with none"
+        )
+        return boards.bars(caption, self.as_dict(), texts)
 
 
 def coalition_values(

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Any
 
+from msam_lib._utils import boards
 from msam_lib._utils.arguments import checked
 from msam_lib._utils.options import (
     AtLeastZero,
@@ -26,6 +27,8 @@ from msam_lib.catalogue import DATASETS, DEFAULT_DATASET, FUSIONS, VERSION
 from msam_lib.errors import MsamError
 from msam_lib.experiments.presets import preset
 from msam_lib.labels import format_label
+
+SHOWN = ("dataset", "fusion", "method", "seed", "epochs", "lr")  # in a notebook, always
 
 
 @checked
@@ -179,6 +182,16 @@ class Experiment:
     def label(self) -> str:
         """Method and its options in one word, as on the command line."""
         return format_label(self.method, self.method_options)
+
+    def _repr_html_(self) -> str:
+        """The settings that differ from the defaults, for a notebook."""
+        plain = type(self)()
+        rows = [
+            (f.name, getattr(self, f.name))
+            for f in fields(self)
+            if getattr(self, f.name) != getattr(plain, f.name) or f.name in SHOWN
+        ]
+        return boards.table(f"{self.label} on {self.dataset}: {self.name}", rows)
 
     def config(self) -> dict[str, Any]:
         """All fields and `VERSION`, as kept in a run's `config.json`."""

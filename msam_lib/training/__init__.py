@@ -6,7 +6,8 @@ from msam_lib.training.history import History, Record
 from msam_lib.training.loaders import Loaders
 from msam_lib.training.optim import build_optimizer, build_schedule
 from msam_lib.training.repairs import repair
-from msam_lib.training.runs import Run, default_store, list_runs
+from msam_lib.training.runs import Run
+from msam_lib.training.stores import default_store, list_runs
 from msam_lib.training.trainer import Probe, Trainer
 
 __all__ = [

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from msam_lib._utils import boards
 from msam_lib._utils.files import cannot_write, write_text
 from msam_lib.errors import run_damaged
 
@@ -92,6 +93,26 @@ class History:
             if (r.metric, r.modality, r.split) == (metric, modality, split):
                 return r.value
         return float("nan")
+
+    def __repr__(self) -> str:
+        epochs = max((r.epoch for r in self.records), default=0)
+        return f"History({len(self.records)} measurements, {epochs} epochs)"
+
+    def _repr_html_(self) -> str:
+        """Curves of the headline metric on the test split, and its last values, for a notebook."""
+        metrics = {r.metric for r in self.records if r.split == "test"}
+        metric = next((m for m in ("accuracy", "auprc", "mae") if m in metrics), None)
+        if metric is None:
+            return f"<p>{self!r}</p>"
+        lines: dict[str, list[float]] = {}
+        for r in self.records:
+            if (r.split, r.metric) == ("test", metric):
+                lines.setdefault(r.modality, []).append(r.value)
+        # The whole model first; a modality's value is measured while the others are absent.
+        lines = {m: lines[m] for m in sorted(lines, key=lambda m: (m != "fused", m))}
+        words = f"{metric} on the test split over {len(next(iter(lines.values())))} measurements"
+        rows = [(m, f"{line[-1]:.3f}") for m, line in lines.items()]
+        return boards.curves(words, lines) + boards.table(f"{self!r}: {metric} at the end", rows)
 
     def frame(self) -> pd.DataFrame:
         """Columns epoch, step, split, modality, metric, value."""

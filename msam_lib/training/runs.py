@@ -25,17 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from msam_lib._utils import boards
 from msam_lib._utils.files import locked, make_folder, write_atomically, write_text
 from msam_lib.errors import MsamError, RunBusy, run_damaged
 from msam_lib.training.history import History, parse_records
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def default_store() -> Path:
-    """The folder of runs: `$MSAM_RUNS`, or `runs` in the working directory."""
-    return Path(os.environ.get("MSAM_RUNS", "runs"))
 
 
 class Run:
@@ -75,6 +71,18 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({self.path.name!r}, {self.state})"
+
+    def _repr_html_(self) -> str:
+        """What was run and what came out, for a notebook."""
+        try:
+            shown = History()
+            shown.records = parse_records(self.path / "metrics.csv", self.metrics_text())
+            config, curves = self.config, shown._repr_html_()
+        except MsamError:  # only begun, or damaged
+            config, curves = {}, ""
+        names = ("dataset", "fusion", "method", "method_options", "seed", "epochs", "lr")
+        rows = [(k, config[k]) for k in names if k in config]
+        return boards.table(repr(self), rows) + curves
 
     @property
     def name(self) -> str:
@@ -237,13 +245,3 @@ class Run:
         write_text(self.path / "DONE", json.dumps(mark) + "\n")
         with suppress(OSError):  # the model is there twice: in its file and the last checkpoint
             (self.path / "checkpoint.previous.pt").unlink(missing_ok=True)
-
-
-def list_runs(store: str | os.PathLike[str] | None = None) -> list[Run]:
-    """All runs of a store, sorted by name.
-
-    Args:
-        store: folder of runs; by default `default_store()`.
-    """
-    store = default_store() if store is None else Path(store)
-    return [Run(p.parent) for p in sorted(store.glob("*/config.json"))]
