@@ -15,6 +15,7 @@ from msam_lib.models.contexts import evaluating
 from msam_lib.models.encoders import build_encoder
 
 Options = Mapping[str, Any]
+KEYS = 49  # as many as AVE's maps have places, which is the published number
 
 
 def chosen_encoders(
@@ -24,8 +25,11 @@ def chosen_encoders(
     encoders: Mapping[str, nn.Module] | None = None,
     options: Options | None = None,
     width: int = 16,
+    segments: int = 1,
+    guided: bool = False,
 ) -> tuple[dict[str, nn.Module], dict[str, int]]:
-    """{modality: encoder} and {modality: size of its features}; arguments as of `build_model`.
+    """{modality: encoder} and {modality: size of its features}; arguments as of `build_model`, and
+    `guided`, whether the fusion attends to places.
 
     Raises:
         MsamError: a modality that is not there, or an encoder that cannot read its modality.
@@ -46,9 +50,29 @@ def chosen_encoders(
         if m in given:
             out[m], dims[m] = given[m], feature_size(given[m], m, spec)
         else:
-            built = build_encoder(spec, kinds[m], width=width, **each[m])
+            kind, more = kinds[m], segment_options(spec, segments, guided)
+            if more and kind == "auto":
+                kind = "segments"
+            more = more if kind == "segments" else {}
+            built = build_encoder(spec, kind, width=width, **more | each[m])
             out[m], dims[m] = built, built.dim
     return out, dims
+
+
+def segment_options(spec: Modality, segments: int, guided: bool) -> dict[str, int]:
+    """Options of the encoder `"segments"` for features of every segment; empty where the samples
+    have none, or the features of whole samples are wanted.
+
+    Args:
+        spec: sequences (T, D) and maps (T, C, H, W) have segments.
+        segments: that are answered one by one.
+        guided: whether the fusion attends to places.
+    """
+    if len(spec.shape) not in (2, 4) or (segments == 1 and not guided):
+        return {}
+    if segments not in (1, spec.shape[0]):
+        return {}
+    return {"segments": spec.shape[0]} | ({"keys": KEYS} if guided else {})
 
 
 def kinds_of(encoder: str | Mapping[str, str], modalities: Mapping[str, Any]) -> dict[str, str]:
