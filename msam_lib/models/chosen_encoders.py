@@ -44,35 +44,41 @@ def chosen_encoders(
             "parameters belong to none. Give each a module of its own (copy.deepcopy)."
         )
     each = options_of(options or {}, [m for m in specs if m not in given])
+    parts = segment_options(specs, segments, guided)
     out: dict[str, nn.Module] = {}
     dims: dict[str, int] = {}
     for m, spec in specs.items():
         if m in given:
             out[m], dims[m] = given[m], feature_size(given[m], m, spec)
         else:
-            kind, more = kinds[m], segment_options(spec, segments, guided)
-            if more and kind == "auto":
-                kind = "segments"
-            more = more if kind == "segments" else {}
+            kind = "segments" if m in parts and kinds[m] == "auto" else kinds[m]
+            more = parts.get(m, {}) if kind == "segments" else {}
             built = build_encoder(spec, kind, width=width, **more | each[m])
             out[m], dims[m] = built, built.dim
     return out, dims
 
 
-def segment_options(spec: Modality, segments: int, guided: bool) -> dict[str, int]:
-    """Options of the encoder `"segments"` for features of every segment; empty where the samples
-    have none, or the features of whole samples are wanted.
+def segment_options(
+    specs: Mapping[str, Modality], segments: int, guided: bool
+) -> dict[str, dict[str, int]]:
+    """{modality: options of the encoder `"segments"` for features of every segment}, of those that
+    have these segments: sequences (T, D) and maps (T, C, H, W).
 
     Args:
-        spec: sequences (T, D) and maps (T, C, H, W) have segments.
-        segments: that are answered one by one.
-        guided: whether the fusion attends to places.
+        specs: of all modalities.
+        segments: T where they are answered one by one; 1 where samples are answered as a whole.
+        guided: whether the fusion attends to places; then T is that of the first maps.
     """
-    if len(spec.shape) not in (2, 4) or (segments == 1 and not guided):
+    maps = [spec.shape[0] for spec in specs.values() if len(spec.shape) == 4]
+    keys = {"keys": KEYS} if guided and maps else {}
+    steps = maps[0] if keys and segments == 1 else segments
+    if steps == 1 and not keys:
         return {}
-    if segments not in (1, spec.shape[0]):
-        return {}
-    return {"segments": spec.shape[0]} | ({"keys": KEYS} if guided else {})
+    return {
+        m: {"segments": steps} | keys
+        for m, spec in specs.items()
+        if len(spec.shape) in (2, 4) and spec.shape[0] == steps
+    }
 
 
 def kinds_of(encoder: str | Mapping[str, str], modalities: Mapping[str, Any]) -> dict[str, str]:

@@ -18,6 +18,8 @@ maps may come before the sum over the places, since the alpha_j add up to 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -48,10 +50,11 @@ class SegmentEncoder(Encoder):
         self.layout = Layout(max(1, segments))
         self.attention: nn.Module | None = None
         if places:
-            w = nn.Linear(places, 1, bias=False)
-            nn.init.xavier_uniform_(w.weight)
-            self.attention = nn.Sequential(*_terms(inputs, hidden, places), nn.Tanh(), w)
+            self.attention = nn.Sequential(
+                *_terms(inputs, hidden, places), nn.Tanh(), nn.Linear(places, 1, bias=False)
+            )
         self.embed, self.lstm = _embed(inputs, hidden), reader(hidden)
+        _as_released(self.attention or ())
 
     def forward(self, x: Tensor) -> Tensor:
         if self.attention is not None:
@@ -79,6 +82,7 @@ class KeyEncoder(Encoder):
         self.dim = segments * (2 * hidden + keys)
         self.keys = _terms(inputs, hidden, keys)
         self.embed, self.lstm = _embed(inputs, hidden), reader(hidden)
+        _as_released(self.keys)
 
     def forward(self, x: Tensor) -> Tensor:
         values = read(self.lstm, self.embed(x))
@@ -105,6 +109,7 @@ class PlaceEncoder(Encoder):
         self.layout = Layout(segments, places, keys)
         self.dim = segments * places * (hidden + keys)
         self.keys, self.embed = _terms(inputs, hidden, keys), _embed(inputs, hidden)
+        _as_released(self.keys)
 
     def forward(self, x: Tensor) -> Tensor:
         v = at_places(x)
@@ -130,10 +135,16 @@ def read(lstm: nn.Module, x: Tensor) -> Tensor:
 
 def _terms(inputs: int, hidden: int, keys: int) -> nn.Sequential:
     """B relu(A x), the published 512 in the middle for the published hidden of 128."""
-    first, last = nn.Linear(inputs, 4 * hidden), nn.Linear(4 * hidden, keys, bias=False)
-    for layer in (first, last):
-        nn.init.xavier_uniform_(layer.weight)  # as in the released code
-    return nn.Sequential(first, nn.ReLU(), last)
+    return nn.Sequential(
+        nn.Linear(inputs, 4 * hidden), nn.ReLU(), nn.Linear(4 * hidden, keys, bias=False)
+    )
+
+
+def _as_released(layers: Iterable[nn.Module]) -> None:
+    """Begin these linear layers as the released code does."""
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
 
 
 def _embed(inputs: int, hidden: int) -> nn.Sequential:

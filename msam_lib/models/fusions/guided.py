@@ -35,7 +35,8 @@ class GuidedFusion(Fusion):
 
     The published network's parameters belong to: A, B and the linear maps of the map, its encoder;
     U, G and the audio's LSTM, the audio's encoder; w, the LSTM of what was attended to, and the
-    classifier, which both modalities pass through, the fusion.
+    classifier, which both modalities pass through, the fusion. A method that trains encoders on one
+    modality alone (DGL) gives U and G nothing to learn.
 
     Two things differ. The equation is the paper's; the released code adds the audio's term to all
     units of one place instead of all places of one unit (both are 49). The maps before the LSTMs
@@ -46,7 +47,8 @@ class GuidedFusion(Fusion):
         classes: number of logits of all segments together.
         hidden: width of the classifier.
         layouts: {modality: `Layout`} of the encoders; one segment and one place, without keys,
-            where there is none. Then the fusion is its classifier.
+            where there is none. Such features belong to every segment; of these alone, the fusion
+            is its classifier.
         segments: how many answers there are: those of the layouts, or 1, for which the segments are
             averaged before the classifier.
 
@@ -67,21 +69,17 @@ class GuidedFusion(Fusion):
     ) -> None:
         super().__init__(dims, classes)
         self.layouts = {m: (layouts or {}).get(m, Layout()) for m in dims}
-        self.segments = segments
-        counts = {m: layout.segments for m, layout in self.layouts.items()}
-        keys = {layout.keys for layout in self.layouts.values() if layout.keys}
-        if len({*counts.values()} | ({segments} - {1})) > 1 or len(keys) > 1:
-            raise MsamError(
-                f"fusion 'guided': the encoders' features are of {counts} segments with {keys or 0}"
-                f" keys, for {segments} answers; all need the same. Use encoder='auto' or "
-                "'segments', whose encoders read sequences (T, D) and maps (T, C, H, W)."
-            )
-        places = {m: layout.places for m, layout in self.layouts.items() if layout.places > 1}
+        self.segments = segments  # S in the answers; in the features:
+        self.steps = max(layout.segments for layout in self.layouts.values())
+        self._check(segments)
+        places = [m for m, layout in self.layouts.items() if layout.places > 1]
         values = {
             m: d // (layout.segments * layout.places) - layout.keys
             for (m, d), layout in zip(dims.items(), self.layouts.values(), strict=True)
         }
-        self.weights = nn.ModuleDict({m: nn.Linear(max(keys), 1, bias=False) for m in places})
+        self.weights = nn.ModuleDict(
+            {m: nn.Linear(self.layouts[m].keys, 1, bias=False) for m in places}
+        )
         self.readers = nn.ModuleDict({m: reader(values[m]) for m in places})
         for weight in self.weights.parameters():
             nn.init.xavier_uniform_(weight)
@@ -89,6 +87,19 @@ class GuidedFusion(Fusion):
         self.head = nn.Sequential(
             nn.ReLU(), nn.Linear(joined, hidden), nn.ReLU(), nn.Linear(hidden, classes // segments)
         )
+
+    def _check(self, segments: int) -> None:
+        every = self.layouts.values()
+        lengths = {layout.segments for layout in every} - {1}
+        keys = {layout.keys for layout in every if layout.keys or layout.places > 1}
+        fits = lengths == {segments} if segments > 1 else len(lengths) <= 1
+        if not fits or len(keys) > 1 or keys == {0}:
+            raise MsamError(
+                f"fusion 'guided': features of {self.layouts} cannot be joined for {segments} "
+                "answers; they need as many segments or one, places need keys, and all as many. "
+                "Use encoder='auto' or 'segments', which reads sequences (T, D) and maps (T, C, H, "
+                "W) of one T."
+            )
 
     def forward(self, features: Features) -> Tensor:
         values, keys = self._parts(features)
@@ -122,6 +133,7 @@ class GuidedFusion(Fusion):
         for m in self.modalities:
             s, p, k = self.layouts[m]
             x = features[m].unflatten(1, (s, p, -1))
+            x = x.expand(-1, self.steps, -1, -1)  # what has one part belongs to every segment
             values[m], keys[m] = x.split([x.shape[-1] - k, k], dim=-1)
         return values, keys
 
