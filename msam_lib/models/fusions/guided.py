@@ -139,6 +139,8 @@ class GuidedFusion(Fusion):
 
     def own_head(self, modality: str) -> nn.Module:
         s, p, _ = self.layouts[modality]
+        if s == p == self.segments == 1:
+            return super().own_head(modality)
         d = self.dims[modality] // (s * p)
         return SegmentHead(d, self.classes // self.segments, s, p, each=self.segments > 1)
 
