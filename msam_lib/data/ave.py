@@ -8,12 +8,12 @@ ave --source FOLDER`, a clip at a time. The visual features are averaged over th
 kept as maps with `regions=True` (2 GB).
 
 Two tasks go by this name. The authors' own: the class of each of the ten seconds, 28 events and the
-background, from all ten together, measured as the accuracy over all seconds: `unit="sequence"`,
-with `regions=True`, fusion `guided` and the learning rate of 1e-3 their network and AGM's (which
-reads the same files, the labels from `right_labels.h5`). Their script measures the test part every
-fifth epoch and keeps the best, so that its numbers are chosen on what they are of. And the event of
-a clip, 28 classes: `unit="clip"`, as most papers on modality dominance do (on their own pictures
-and spectrograms, not on these features). `unit="segment"` makes every second a sample of its own.
+background, from all ten together, measured as the accuracy over all seconds: `unit="sequence"`;
+with `regions=True` and fusion `guided` their network. Their `supervised_main.py` trains it with
+Adam, a learning rate of 1e-3 and batches of 64, measures the test part every fifth epoch and keeps
+the best, so that its numbers are chosen on what they are measured on. And the event of a clip, 28
+classes: `unit="clip"`, as the papers on modality dominance do (on their own pictures and
+spectrograms, not on these features). `unit="segment"` makes every second a sample of its own.
 
 The published lists share videos: some ids occur twice, a few in two parts. By default each id is
 kept once, in the test part first, then validation, then training; `duplicates=True` keeps the lists
@@ -132,8 +132,8 @@ def load(
     classes = events if unit == "clip" else [*events, BACKGROUND]
     labels = [classes.index(s["label"]) for s in done.samples]
     where = named_parts(done.samples)
-    targets = torch.tensor(labels)
     need_classes("AVE", classes if unit == "segment" else events, labels, where)
+    targets = torch.tensor(labels)
     if unit == "sequence":
         silent = torch.tensor([[c == "1" for c in s["silent"]] for s in done.samples])
         targets = torch.where(silent, len(events), targets[:, None])
@@ -141,23 +141,22 @@ def load(
     alone = unit == "segment"
     kinds = {"audio": "vector" if alone else "sequence"}
     kinds["visual"] = ("image" if alone else "video") if regions else kinds["audio"]
-    shapes = _shapes(alone, regions)
     return DataSplits(
         name="ave",
         train=parts["train"],
         val=parts["val"],
         test=parts["test"],
-        modalities={m: Modality(kinds[m], shapes[m]) for m in names},
+        modalities={m: Modality(kinds[m], _shapes(alone, regions)[m]) for m in names},
         classes=tuple(classes),
         provenance=(
             "AVE (real; Tian et al., ECCV 2018; no licence stated), features as published by its "
             f"authors: {len(labels)} {'segment' if alone else 'clip'}s of "
-            f"{len({s['id'] for s in done.samples})} videos in "
-            f"parts of {', '.join(str(len(where[p])) for p in PARTS)}; videos that occur several "
-            f"times are {'kept' if duplicates else 'kept once, in the test part first'}."
+            f"{len({s['id'] for s in done.samples})} videos in parts of "
+            f"{', '.join(str(len(where[p])) for p in PARTS)}; videos that occur several times are "
+            f"{'kept' if duplicates else 'kept once, in the test part first'}."
         ),
         recipe=recipe | {"unit": unit, "modalities": names},
-        other_task=(SegmentClassification(len(classes), SEGMENTS) if unit == "sequence" else None),
+        other_task=SegmentClassification(len(classes), SEGMENTS) if unit == "sequence" else None,
     )
 
 

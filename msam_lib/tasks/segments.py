@@ -14,7 +14,7 @@ from msam_lib.tasks.classification import Classification
 
 class SegmentClassification(Task):
     """Each segment of a sample has one of C classes: cross-entropy, mean over the segments, and the
-    accuracy over all segments, as of AVE (Tian et al., ECCV 2018, section 5; `supervised_main.py`).
+    accuracy over all segments, as of AVE (Tian et al., ECCV 2018; `supervised_main.py`).
 
     Targets are (N, S) class indices, outputs (N, S * C) logits, those of the first segment first.
     The released code takes `MultiLabelSoftMarginLoss` of probabilities instead of cross-entropy.

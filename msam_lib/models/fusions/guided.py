@@ -18,7 +18,7 @@ from msam_lib.models.fusions.base import Features, Fusion, SegmentHead, coalitio
 
 class GuidedFusion(Fusion):
     """Audio-guided visual attention and the classifier of every segment, as in AVE's network (Tian
-    et al., ECCV 2018, section 4.2; `att_Net` in `models.py`), for any modalities.
+    et al., ECCV 2018, arXiv 1803.08842; `att_Net` in `models.py`), for any modalities.
 
     A modality with places (encoder `PlaceEncoder`) has values x_j and keys b_j at every place j of
     a segment; those without (`KeyEncoder`) have one value and one key g_k. Attention over the
