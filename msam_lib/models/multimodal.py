@@ -167,8 +167,9 @@ def build_model(
         fusion: late, concat, maxout, sum, gated, film, lnln or guided.
         classes: number of classes; taken from the data set when `data` is one.
         segments: of a sample that get a class each (`SegmentClassification`); also taken from the
-            data set. Where every encoder has features of each segment, as `"segments"` has, the
-            fusion answers segment by segment; else it answers for all of them at once.
+            data set. Where every encoder has features of each segment, as `"segments"` has (which
+            `"auto"` then is for sequences and maps of so many steps), the fusion answers segment by
+            segment; else it answers for all of them at once.
         encoder: one kind for all modalities, {name: kind} or `"name=kind,name=kind"`; see
             `build_encoder`. Modalities that are not named get `"auto"`.
         encoders: {name: module} of modules of your own, from (N, ...) to features (N, D); the

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from msam_lib.data import load_dataset, prepare_dataset
+from msam_lib.diagnostics import block_traces
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
 from msam_lib.models import build_model
 from msam_lib.plots.samples import sample_grid
@@ -128,6 +129,9 @@ def test_places_are_kept_and_every_network_reads_them(ave):
         logits = model(batch.inputs).logits
         assert logits.shape == (2, 290) and torch.isfinite(logits).all()
         assert torch.isfinite(data.task.loss(logits, batch.targets))
+    # what lies on disk is checked before a diagnostic takes its targets for classes of samples
+    with pytest.raises(MsamError, match="SegmentClassification"):
+        block_traces(model, data.train)
     whole = load_dataset("ave", regions=True)  # the event of the clip, from the same files
     assert build_model(whole, "guided", width=2)(batch.inputs).logits.shape == (2, 28)
     assert sample_grid(data, n=1, split="test").axes[0].get_title().startswith("background, event")
