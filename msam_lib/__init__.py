@@ -70,6 +70,7 @@ PUBLIC: dict[str, tuple[str, str]] = {
     "Classification": ("tasks", "one class per sample: what `setup` takes as given"),
     "Multilabel": ("tasks", "several labels per sample, each on or off"),
     "Regression": ("tasks", "one number per sample"),
+    "SegmentClassification": ("tasks", "one class for each segment of a sample"),
     # training
     "Trainer": ("training", "the training loop: trains, measures, keeps, resumes"),
     "Loaders": ("training", "batches to train on, and the splits measured after each epoch"),

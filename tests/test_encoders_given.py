@@ -152,6 +152,19 @@ def test_attention_by_hand_and_over_places():
     assert not torch.allclose(turned, expected, atol=1e-4)
 
 
+def test_features_of_every_segment_are_those_whose_mean_is_one_feature():
+    spec = Modality("sequence", (5, 6))
+    each = build_encoder(spec, "segments", width=2, segments=5)
+    one = build_encoder(spec, "segments", width=2)
+    one.load_state_dict(each.state_dict())
+    x = torch.randn(3, 5, 6)
+    features = each(x)
+    assert features.shape == (3, each.dim) == (3, 5 * one.dim)
+    parts = features.view(3, 5, one.dim)
+    assert torch.allclose(parts.mean(1), one(x), atol=1e-6)
+    assert torch.allclose(parts, each.lstm(each.embed(x))[0], atol=1e-6)
+
+
 @pytest.mark.parametrize("method", [("joint", {}), ("msam", {"reading": "encoder"}), ("agm", {})])
 def test_segments_are_trained_by_methods(method):
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ from msam_lib.data import Batch, Modality, MultimodalDataset
 from msam_lib.errors import MsamError, UnsupportedSetting
 from msam_lib.methods import METHODS, build_method, capabilities
 from msam_lib.models import build_model
-from msam_lib.tasks import KINDS, Classification, Multilabel, Regression
+from msam_lib.tasks import KINDS, Classification, Multilabel, Regression, SegmentClassification
 from msam_lib.training import evaluate
 from tests.helpers import distance, sgd
 
@@ -16,19 +16,24 @@ TASKS = {
     "classification": Classification(3),
     "multilabel": Multilabel(4, prevalence=(0.2, 0.5, 0.3, 0.6)),
     "regression": Regression("huber"),
+    "segments": SegmentClassification(3, segments=4),
 }
 SPECS = {"x1": Modality("vector", (6,)), "x2": Modality("vector", (4,))}
+SEQUENCES = {"x1": Modality("sequence", (4, 6)), "x2": Modality("sequence", (4, 4))}
 PAIRS = [(kind, name) for kind in KINDS for name in METHODS]
 
 
 def problem(task, fusion="late", **options):
     """A model, and a batch whose targets follow from both modalities."""
     torch.manual_seed(3)
-    model = build_model(SPECS, fusion, classes=task.outputs, width=2, **options)
-    inputs = {m: torch.randn(N, *s.shape) for m, s in SPECS.items()}
-    signal = inputs["x1"][:, :4] + inputs["x2"]
-    if task.kind == "classification":
-        targets = signal[:, :3].argmax(1)
+    specs = SEQUENCES if task.kind == "segments" else SPECS
+    parts = task.segments
+    options |= {"classes": task.outputs // parts, "segments": parts, "width": 2}
+    model = build_model(specs, fusion, **options)
+    inputs = {m: torch.randn(N, *s.shape) for m, s in specs.items()}
+    signal = inputs["x1"][..., :4] + inputs["x2"]
+    if task.kind in ("classification", "segments"):
+        targets = signal[..., :3].argmax(-1)
     elif task.kind == "multilabel":
         targets = (signal > 0).float()
     else:
@@ -68,7 +73,7 @@ def test_most_methods_take_every_task():
     assert all("classification" in cls.tasks for cls in METHODS.values())
 
 
-@pytest.mark.parametrize("kind", ["multilabel", "regression"])
+@pytest.mark.parametrize("kind", ["multilabel", "regression", "segments"])
 @pytest.mark.parametrize("reading", ["literal", "encoder", "unimodal_loss"])
 def test_msam_takes_its_shares_from_the_tasks_own_value(kind, reading):
     task = TASKS[kind]

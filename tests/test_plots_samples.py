@@ -8,7 +8,7 @@ import pytest
 from msam_lib.data import load_dataset
 from msam_lib.data.avmnist_mini import original
 from msam_lib.errors import MsamError
-from msam_lib.plots.samples import degraded_grid, sample_grid
+from msam_lib.plots.samples import degraded_grid, sample_grid, title
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +37,11 @@ def test_a_grid_begins_at_the_first_sample_and_ends_with_the_split(data):
     np.testing.assert_array_equal(axes[0].images[0].get_array(), data.test.inputs["audio"][28, 0])
     with pytest.raises(MsamError, match="first=30"):
         sample_grid(data, split="test", first=30)
+
+
+def test_titles_of_every_kind_of_target():
+    names = ["a", "b", "c"]
+    assert title(names, np.array(1)) == "b"
+    assert title(names, np.array([2, 0, 2])) == "c, a"
+    assert title(names, np.array([1.0, 0, 1])) == "a, c"
+    assert title([], np.array(-1.26, np.float32)) == "-1.3"

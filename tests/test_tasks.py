@@ -11,7 +11,7 @@ from msam_lib.errors import MsamError
 from msam_lib.plots.results_table import results_table
 from msam_lib.results.frame import reported_epoch
 from msam_lib.results.headline import HEADLINES
-from msam_lib.tasks import Classification, Multilabel, Regression
+from msam_lib.tasks import Classification, Multilabel, Regression, SegmentClassification
 
 N, K = 12, 3
 TASKS = {
@@ -20,6 +20,7 @@ TASKS = {
     "l1": Regression(),
     "l2": Regression("l2"),
     "huber": Regression("huber", scale=0.5, limits=(-3, 3)),
+    "segments": SegmentClassification(3, segments=2),
 }
 
 
@@ -27,6 +28,8 @@ def targets(task, n=N):
     generator = torch.Generator().manual_seed(1)
     if task.kind == "classification":
         return torch.randint(task.outputs, (n,), generator=generator)
+    if task.kind == "segments":
+        return torch.randint(task.classes, (n, task.segments), generator=generator)
     if task.kind == "multilabel":
         return (torch.rand(n, task.outputs, generator=generator) < 0.4).float()
     return torch.randn(n, generator=generator)
@@ -41,6 +44,8 @@ def perfect(task, y):
     """Outputs that answer every sample rightly and surely."""
     if task.kind == "classification":
         return 60.0 * F.one_hot(y, task.outputs)
+    if task.kind == "segments":
+        return 60.0 * F.one_hot(y, task.classes).flatten(1)
     return 60.0 * (2 * y - 1) if task.kind == "multilabel" else y[:, None]
 
 
@@ -101,6 +106,20 @@ def test_classification_is_cross_entropy_and_accuracy():
     task, z, y = TASKS["classification"], outputs(TASKS["classification"]), torch.arange(N) % 4
     torch.testing.assert_close(task.loss(z, y), F.cross_entropy(z, y), rtol=0, atol=0)
     assert float(task.value(z, y)) == float((z.argmax(-1) == y).double().mean())
+
+
+def test_segments_are_a_classification_of_each_of_them():
+    task, one = TASKS["segments"], Classification(3)
+    z, y = outputs(task), targets(task)
+    each, flat = z.view(2 * N, 3), y.view(2 * N)  # the logits of the first segment come first
+    torch.testing.assert_close(task.loss(z, y), one.loss(each, flat))
+    torch.testing.assert_close(task.losses(z, y), one.losses(each, flat).view(N, 2).mean(1))
+    torch.testing.assert_close(task.score(z, y), one.score(each, flat).view(N, 2).mean(1))
+    torch.testing.assert_close(task.credit(z, y), one.credit(each, flat).view(N, 2).mean(1))
+    assert task.metrics(z, y) == one.metrics(each, flat)
+    assert 0 < float(task.value(z, y)) == task.headline_of(z, y) == one.headline_of(each, flat)
+    with pytest.raises(MsamError, match=r"needs \(N, 6\), 3 logits for each of 2 segments"):
+        task.losses(z[:, :5], y)
 
 
 def test_multilabel_loss_and_balanced_value():
@@ -167,6 +186,7 @@ def test_metrics_of_scores_within_one():
     ("make", "named"),
     [
         (lambda: Classification(0), "classes=0"),
+        (lambda: SegmentClassification(3, segments=0), "segments=0"),
         (lambda: Multilabel(2, prevalence=(0.5, 1.0)), "prevalence"),
         (lambda: Multilabel(2, prevalence=(0.5,)), "prevalence"),
         (lambda: Regression("l3"), "l3"),

@@ -200,4 +200,5 @@ FUSIONS: dict[str, FusionRow] = {
     "gated": FusionRow(".models.fusions.early:GatedFusion", "gated fusion", "gated"),
     "film": FusionRow(".models.fusions.early:FiLMFusion", "FiLM fusion", "film"),
     "lnln": FusionRow(".models.fusions.lnln:LNLNFusion", "LNLN's fusion", "lnln"),
+    "guided": FusionRow(".models.fusions.guided:GuidedFusion", "guided attention", "guided"),
 }

@@ -81,7 +81,8 @@ PREPARED: dict[str, DatasetRow] = {
         "AVE: real clips of 28 kinds of events, features of sound and picture; prepared",
         "Tian et al. 2018, features as published by the authors, no licence stated",
         {
-            "unit": "clip, or segment: every second for itself (clip)",
+            "unit": "clip; sequence: a class per second; segment: seconds apart (clip)",
+            "regions": "keep the 7x7 places of the picture's features (False)",
             "duplicates": "keep videos that occur several times (False)",
         },
         ".data.ave:prepare",

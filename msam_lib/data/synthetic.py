@@ -15,7 +15,8 @@ from msam_lib._utils.settings import Names, Seed
 from msam_lib.data._latent import latent_split, latent_task
 from msam_lib.data.containers import DataSplits, Modality, MultimodalDataset, choose_modalities
 from msam_lib.errors import MsamError, unknown_name
-from msam_lib.tasks import KINDS
+
+TASKS = ("classification", "multilabel", "regression")
 
 
 def load(
@@ -31,7 +32,7 @@ def load(
     n_train: Count = 2000,
     n_val: Count = 500,
     n_test: Count = 1000,
-    task: Annotated[str, Choice(KINDS)] = "classification",
+    task: Annotated[str, Choice(TASKS)] = "classification",
 ) -> DataSplits:
     """Gaussian vectors x_m = snr_m * s_m + noise, noise ~ N(0, I), with s_m a unit vector or zero.
 
@@ -80,8 +81,8 @@ def load(
     everything = [f"x{i + 1}" for i in range(n_modalities)]
     names = choose_modalities(modalities, everything)
     generator = torch.Generator().manual_seed(seed)
-    if task not in KINDS:
-        raise unknown_name("task", task, KINDS)
+    if task not in TASKS:
+        raise unknown_name("task", task, TASKS)
     if task != "classification" and (redundancy, synergy) != (1.0, 0.0):
         raise MsamError(
             f"redundancy={redundancy}, synergy={synergy} have a meaning for "

@@ -102,6 +102,8 @@ def collect(
             order = torch.randperm(len(data), generator=generator)
             data = data.subset(order[:count].sort().values)
         if data.on_disk and not hold and len(data):
+            if sampling.loss is None and isinstance(model, Model):
+                check_batch(model, data[:1])  # the rest is alike, and not read in advance
             return FromDisk(data, size, device, dtype)
         batches = [data[i : i + size] for i in range(0, len(data), size)]
     else:

@@ -17,6 +17,7 @@ from msam_lib.errors import MsamError
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.methods import build_method
 from msam_lib.models import FUSIONS, MultimodalModel, build_model
+from msam_lib.models.fusions.registry import GIVEN
 from msam_lib.training import (
     Loaders,
     Probe,
@@ -39,8 +40,7 @@ def check_experiment(experiment: Experiment) -> None:
     e = experiment
     method = build_method(e.method, **e.method_options)
     check_options(f"data set {e.dataset!r}", LOADERS[e.dataset], e.data_options)
-    sizes = ("dims", "classes")
-    check_options(f"fusion {e.fusion!r}", FUSIONS[e.fusion], e.fusion_options, without=sizes)
+    check_options(f"fusion {e.fusion!r}", FUSIONS[e.fusion], e.fusion_options, without=GIVEN)
     # A model in small; how many modalities an experiment has by default only the data says.
     count = 2 if method.modalities == "any" else int(method.modalities)
     names = e.modalities or tuple(f"x{i}" for i in range(count))

@@ -38,7 +38,7 @@ class Experiment:
 
     Args:
         dataset: name of a data set (`python -m msam_lib list datasets`).
-        fusion: late, concat, maxout, sum, gated or film.
+        fusion: late, concat, maxout, sum, gated, film, lnln or guided.
         method: name of a training rule (`python -m msam_lib list methods`).
         seed: of initialisation, batch order, dropout and label noise; never of the data set's own
             split.

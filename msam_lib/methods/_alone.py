@@ -21,7 +21,7 @@ def alone(fusion: Fusion, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
     summed, `fc([x, 0])` where features are concatenated. Running statistics of batch normalisation
     do not advance: the training pass advances them once.
     """
-    if isinstance(fusion, LateFusion):
+    if isinstance(fusion.inner, LateFusion):
         return fusion.unimodal(features)
     zeros = {m: torch.zeros_like(h) for m, h in features.items()}
     with frozen_statistics(fusion):

@@ -118,6 +118,6 @@ def own_parameters(model: Model, modality: str) -> list[nn.Parameter]:
     """A modality's encoder and its own heads: late fusion's, and the one beside the fusion."""
     out = model.parameters_of(modality)
     if isinstance(model, MultimodalModel):
-        for heads in (getattr(model.fusion, "heads", None), model.heads):
+        for heads in (getattr(model.fusion.inner, "heads", None), model.heads):
             out = out if heads is None else [*out, *heads[modality].parameters()]
     return out

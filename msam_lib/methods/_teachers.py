@@ -39,13 +39,11 @@ class Teachers(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         whole = split(model)
-        classes = whole.fusion.classes
         self.names = whole.modalities
         like = next(whole.parameters())
         self.encoders = nn.ModuleList(copy.deepcopy(whole.encoders[m]) for m in self.names)
         with torch.random.fork_rng():  # the run itself draws the same numbers as without
-            dims = whole.fusion.dims
-            self.heads = nn.ModuleList(nn.Linear(dims[m], classes) for m in self.names)
+            self.heads = nn.ModuleList(whole.fusion.own_head(m) for m in self.names)
         for p in self.heads.parameters():
             nn.init.zeros_(p)
         self.heads.to(like)

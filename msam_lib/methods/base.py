@@ -79,7 +79,7 @@ class Method(nn.Module):
         refuse_wrapped(self, model)
         for need in sorted(self.needs() - capabilities(model)):
             raise UnsupportedSetting(f"{self!r} {advice(need, model)}.")
-        fusion = type(getattr(model, "fusion", None))
+        fusion = type(getattr(getattr(model, "fusion", None), "inner", None))
         if self.fusions and fusion not in {FUSIONS[f] for f in self.fusions}:
             raise UnsupportedSetting(
                 f"{self!r} works with fusion {' or '.join(map(repr, self.fusions))} only; the "

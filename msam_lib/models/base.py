@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,21 @@ from torch import Tensor, nn
 from msam_lib.errors import MsamError, UnsupportedSetting, unknown_name
 
 Inputs = Mapping[str, Tensor]  # {modality: (N, ...)}
+
+
+class Layout(NamedTuple):
+    """How the features (N, D) of a modality are put together: D = segments * places * (values +
+    keys), in that order.
+
+    Args:
+        segments: S, in time; 1 where the features are of the whole sample.
+        places: P, of every segment.
+        keys: of every place, what attention looks at; the values are what it picks.
+    """
+
+    segments: int = 1
+    places: int = 1
+    keys: int = 0
 
 
 def summed(tensors: Iterable[Tensor]) -> Tensor:

@@ -16,7 +16,7 @@ from msam_lib.errors import MsamError
 from msam_lib.models.base import Model
 from msam_lib.models.contexts import evaluating
 from msam_lib.models.multimodal import MultimodalModel
-from msam_lib.tasks import CLASSIFICATION, Classification, Task
+from msam_lib.tasks import CLASSIFICATION, Classification, SegmentClassification, Task
 
 KEPT = (MsamError, torch.cuda.OutOfMemoryError)  # errors that explain themselves
 
@@ -92,9 +92,16 @@ def check_batch(model: Model, batch: Batch, task: Task = CLASSIFICATION) -> None
             "their task: method.setup(model, Multilabel(L)), or Regression()."
         )
     if y.ndim != 1 or len(y) != n:
+        several = y.ndim == 2 and len(y) == n and y.shape[1] > 1
+        hint = (
+            "or, for a class of each segment, set the method up with that task: "
+            f"method.setup(model, SegmentClassification(C, segments={y.shape[1]}))."
+            if several
+            else "for example targets.flatten()."
+        )
         raise MsamError(
             f"targets have shape {tuple(y.shape)}; the inputs have {n} samples: give class indices "
-            f"({n},), for example targets.flatten()."
+            f"({n},), {hint}"
         )
 
 
@@ -133,10 +140,13 @@ def check_outputs(targets: Tensor, outputs: int, task: Task) -> None:
     if isinstance(task, Classification):
         check_classes(targets, outputs)
     elif outputs != task.outputs:
+        parts = f", segments={task.segments}" if task.segments > 1 else ""
         raise MsamError(
             f"The model has {outputs} outputs, {task!r} needs {task.outputs}: build it with "
-            f"classes={task.outputs}."
+            f"classes={task.outputs // task.segments}{parts}."
         )
+    elif isinstance(task, SegmentClassification):
+        check_classes(targets, task.classes)
 
 
 def check_classes(targets: Tensor, classes: int) -> None:

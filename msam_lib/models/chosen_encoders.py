@@ -15,6 +15,7 @@ from msam_lib.models.contexts import evaluating
 from msam_lib.models.encoders import build_encoder
 
 Options = Mapping[str, Any]
+KEYS = 49  # as many as AVE's maps have places, which is the published number
 
 
 def chosen_encoders(
@@ -24,8 +25,11 @@ def chosen_encoders(
     encoders: Mapping[str, nn.Module] | None = None,
     options: Options | None = None,
     width: int = 16,
+    segments: int = 1,
+    guided: bool = False,
 ) -> tuple[dict[str, nn.Module], dict[str, int]]:
-    """{modality: encoder} and {modality: size of its features}; arguments as of `build_model`.
+    """{modality: encoder} and {modality: size of its features}; arguments as of `build_model`, and
+    `guided`, whether the fusion attends to places.
 
     Raises:
         MsamError: a modality that is not there, or an encoder that cannot read its modality.
@@ -40,15 +44,41 @@ def chosen_encoders(
             "parameters belong to none. Give each a module of its own (copy.deepcopy)."
         )
     each = options_of(options or {}, [m for m in specs if m not in given])
+    parts = segment_options(specs, segments, guided)
     out: dict[str, nn.Module] = {}
     dims: dict[str, int] = {}
     for m, spec in specs.items():
         if m in given:
             out[m], dims[m] = given[m], feature_size(given[m], m, spec)
         else:
-            built = build_encoder(spec, kinds[m], width=width, **each[m])
+            kind = "segments" if m in parts and kinds[m] == "auto" else kinds[m]
+            more = parts.get(m, {}) if kind == "segments" else {}
+            built = build_encoder(spec, kind, width=width, **more | each[m])
             out[m], dims[m] = built, built.dim
     return out, dims
+
+
+def segment_options(
+    specs: Mapping[str, Modality], segments: int, guided: bool
+) -> dict[str, dict[str, int]]:
+    """{modality: options of the encoder `"segments"` for features of every segment}, of those that
+    have these segments: sequences (T, D) and maps (T, C, H, W).
+
+    Args:
+        specs: of all modalities.
+        segments: T where they are answered one by one; 1 where samples are answered as a whole.
+        guided: whether the fusion attends to places; then T is that of the first maps.
+    """
+    maps = [spec.shape[0] for spec in specs.values() if len(spec.shape) == 4]
+    keys = {"keys": KEYS} if guided and maps else {}
+    steps = maps[0] if keys and segments == 1 else segments
+    if steps == 1 and not keys:
+        return {}
+    return {
+        m: {"segments": steps} | keys
+        for m, spec in specs.items()
+        if len(spec.shape) in (2, 4) and spec.shape[0] == steps
+    }
 
 
 def kinds_of(encoder: str | Mapping[str, str], modalities: Mapping[str, Any]) -> dict[str, str]:

@@ -14,11 +14,11 @@ from msam_lib._utils.options import Count
 from msam_lib._utils.settings import EncoderName, EncoderNames
 from msam_lib.data.containers import DataSplits, Modality
 from msam_lib.errors import MsamError, UnsupportedSetting
-from msam_lib.models.base import Model, Output, summed
+from msam_lib.models.base import Layout, Model, Output, summed
 from msam_lib.models.chosen_encoders import chosen_encoders
 from msam_lib.models.contexts import evaluating
 from msam_lib.models.fusions.additive import Fusion
-from msam_lib.models.fusions.registry import build_fusion
+from msam_lib.models.fusions.registry import fusion_for, laid_out
 from msam_lib.models.micro_batches import in_parts
 
 
@@ -58,8 +58,7 @@ class MultimodalModel(Model):
         self.fusion = fusion
         self.heads = None
         if unimodal_heads:
-            sizes = fusion.dims.items()
-            self.heads = nn.ModuleDict({m: nn.Linear(d, fusion.classes) for m, d in sizes})
+            self.heads = nn.ModuleDict({m: fusion.own_head(m) for m in fusion.dims})
 
     def forward(
         self, inputs: Mapping[str, Tensor], present: Collection[str] | None = None
@@ -153,6 +152,7 @@ def build_model(
     fusion: str = "late",
     *,
     classes: Count | None = None,
+    segments: Count = 1,
     encoder: EncoderNames | Mapping[str, EncoderName] = "auto",
     encoders: Mapping[str, nn.Module] | None = None,
     encoder_options: Mapping[str, object] | None = None,
@@ -164,8 +164,12 @@ def build_model(
 
     Args:
         data: a loaded data set, or {name: Modality} together with `classes`.
-        fusion: late, concat, maxout, sum, gated or film.
+        fusion: late, concat, maxout, sum, gated, film, lnln or guided.
         classes: number of classes; taken from the data set when `data` is one.
+        segments: of a sample that get a class each (`SegmentClassification`); also taken from the
+            data set. Where every encoder has features of each segment, as `"segments"` has (which
+            `"auto"` then is for sequences and maps of so many steps), the fusion answers segment by
+            segment; else it answers for all of them at once.
         encoder: one kind for all modalities, {name: kind} or `"name=kind,name=kind"`; see
             `build_encoder`. Modalities that are not named get `"auto"`.
         encoders: {name: module} of modules of your own, from (N, ...) to features (N, D); the
@@ -199,16 +203,24 @@ def build_model(
     check_arguments(build_model, locals())
     specs = data.modalities if isinstance(data, DataSplits) else data
     if isinstance(data, DataSplits):
-        classes = data.task.outputs
+        segments = data.task.segments
+        classes = data.task.outputs // segments
     if classes is None:
         raise MsamError(
             "classes=None: give the number of classes when `data` is not a loaded data set."
         )
     chosen, dims = chosen_encoders(
-        specs, encoder, encoders=encoders, options=encoder_options, width=width
+        specs,
+        encoder,
+        encoders=encoders,
+        options=encoder_options,
+        width=width,
+        segments=segments,
+        guided=laid_out(fusion),
     )
+    layouts = {m: getattr(e, "layout", Layout()) for m, e in chosen.items()}
     return MultimodalModel(
         chosen,
-        build_fusion(fusion, dims, classes, **fusion_options),
+        fusion_for(fusion, dims, classes, layouts, segments, fusion_options),
         unimodal_heads=unimodal_heads,
     )

@@ -16,7 +16,7 @@ LETTERS = "·abcdefghijklmnopqrstuvwxyz"  # code 0 is padding
 
 
 class Part(Protocol):
-    """One split: inputs {m: (N, ...)} and targets (N,), as tensors."""
+    """One split: inputs {m: (N, ...)} and targets (N, ...), as tensors."""
 
     modalities: tuple[str, ...]
     inputs: Mapping[str, Any]
@@ -79,7 +79,8 @@ def sample_grid(data: Samples, *, n: int = 5, split: str = "train", first: int =
     )
     # Samples from left to right, modalities from top to bottom.
     for column in range(n):
-        axes[0, column].set_title(data.classes[int(part.targets[first + column])], fontsize=9)
+        answer = title(data.classes, part.targets[first + column].numpy())
+        axes[0, column].set_title(answer, fontsize=9)
         for row, m in enumerate(names):
             draw_sample(
                 axes[row, column], part.inputs[m][first + column].numpy(), data.modalities[m]
@@ -88,6 +89,20 @@ def sample_grid(data: Samples, *, n: int = 5, split: str = "train", first: int =
         axes[row, 0].set_ylabel(m)
     plt.close(figure)
     return figure
+
+
+def title(classes: Sequence[str], target: np.ndarray) -> str:
+    """What is to be learnt of a sample, in words: its class, those of its segments in the order of
+    their first occurrence, the labels that are on, or its number.
+
+    >>> title(["bell", "background"], np.array([1, 0, 0, 1]))
+    'background, bell'
+    """
+    if target.dtype.kind != "f":
+        return ", ".join(dict.fromkeys(classes[int(k)] for k in target.ravel()))
+    if target.ndim == 0:
+        return f"{target:.2g}"
+    return ", ".join(name for name, on in zip(classes, target, strict=True) if on)
 
 
 def degraded_grid(originals: Sequence[Original], inputs: Mapping[str, Any]) -> Figure:

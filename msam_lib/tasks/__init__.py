@@ -12,7 +12,16 @@ from msam_lib.tasks.base import Task
 from msam_lib.tasks.classification import CLASSIFICATION, Classification
 from msam_lib.tasks.multilabel import Multilabel
 from msam_lib.tasks.regression import Regression
+from msam_lib.tasks.segments import SegmentClassification
 
-KINDS = ("classification", "multilabel", "regression")
+KINDS = ("classification", "multilabel", "regression", "segments")
 
-__all__ = ["CLASSIFICATION", "KINDS", "Classification", "Multilabel", "Regression", "Task"]
+__all__ = [
+    "CLASSIFICATION",
+    "KINDS",
+    "Classification",
+    "Multilabel",
+    "Regression",
+    "SegmentClassification",
+    "Task",
+]

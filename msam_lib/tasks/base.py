@@ -1,4 +1,4 @@
-"""`Task`: the interface that classification, multi-label classification and regression fill in."""
+"""`Task`: the interface that the four kinds of tasks fill in."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Task:
     higher_is_better: ClassVar[bool] = True
     percent: ClassVar[bool] = True
     outputs: int  # C; 0 leaves it to the network
+    segments: int = 1  # parts of a sample that are answered one by one
 
     def losses(self, z: Tensor, y: Tensor) -> Tensor:
         """The loss of each sample (..., N)."""
@@ -86,7 +87,7 @@ class Task:
             raise MsamError(
                 f"targets of type {y.dtype} and shape {tuple(y.shape)}; {self!r} needs "
                 f"{self.expected()}. Convert them, or choose another task: Classification, "
-                "Multilabel or Regression (msam_lib.tasks)."
+                "Multilabel, Regression or SegmentClassification (msam_lib.tasks)."
             )
 
     def __repr__(self) -> str:

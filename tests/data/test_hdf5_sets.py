@@ -10,7 +10,11 @@ import pytest
 import torch
 
 from msam_lib.data import load_dataset, prepare_dataset
+from msam_lib.diagnostics import block_traces
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
+from msam_lib.models import build_model
+from msam_lib.plots.samples import sample_grid
+from msam_lib.tasks import SegmentClassification
 
 EVENTS = [f"event {k:02d}" for k in range(28)]
 
@@ -94,6 +98,43 @@ def test_segments_of_ave_have_a_background_and_lists_may_stay_as_they_are(ave):
     assert first.inputs["visual"].shape == (10, 512)
     with pytest.raises(MsamError, match="clips"):
         load_dataset("ave", unit="clips")
+
+
+def test_the_ten_segments_of_a_clip_have_a_label_each(ave):
+    folder, event = ave
+    prepare_dataset("ave", folder)  # what is prepared for the clips serves
+    data = load_dataset("ave", unit="sequence")
+    assert data.task == SegmentClassification(29, segments=10)
+    assert data.classes == (*EVENTS, "background")
+    assert data.train.targets.shape == (55, 10) and data.test.targets.shape == (29, 10)
+    known = [27 - event[85], 27 - event[86]]
+    assert data.test.targets[0].tolist() == [28, 28, *[known[0]] * 6, 28, 28]
+    assert data.test.targets[1].tolist() == [28, 28, *[known[1]] * 2, *[28] * 6]
+    assert torch.equal(data.train[:].inputs["audio"], load_dataset("ave").train[:].inputs["audio"])
+    with pytest.raises(DatasetMissing, match=r"--data-options regions=True"):
+        load_dataset("ave", unit="sequence", regions=True)
+
+
+def test_places_are_kept_and_every_network_reads_them(ave):
+    prepare_dataset("ave", ave[0], regions=True)
+    data = load_dataset("ave", unit="sequence", regions=True)
+    batch = data.test[:2]
+    assert batch.inputs["visual"].shape == (2, 10, 512, 7, 7)
+    expected = torch.tensor([85.0, 86.0])[:, None, None] / 10
+    places = batch.inputs["visual"].flatten(3)  # one more at the first place, one less at the last
+    assert torch.allclose(places[..., 1:48].mean(3), expected.expand(-1, 10, 512), atol=5e-3)
+    assert torch.allclose(places[..., 0] - places[..., 48], torch.tensor(2.0), atol=1e-2)
+    for fusion in ("late", "guided"):
+        model = build_model(data, fusion, width=2)
+        logits = model(batch.inputs).logits
+        assert logits.shape == (2, 290) and torch.isfinite(logits).all()
+        assert torch.isfinite(data.task.loss(logits, batch.targets))
+    # what lies on disk is checked before a diagnostic takes its targets for classes of samples
+    with pytest.raises(MsamError, match="SegmentClassification"):
+        block_traces(model, data.train)
+    whole = load_dataset("ave", regions=True)  # the event of the clip, from the same files
+    assert build_model(whole, "guided", width=2)(batch.inputs).logits.shape == (2, 28)
+    assert sample_grid(data, n=1, split="test").axes[0].get_title().startswith("background, event")
 
 
 def replaced(path, key, change):

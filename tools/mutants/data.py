@@ -4,6 +4,20 @@ from tools.mutants.mutant import Mutant
 
 MUTANTS = [
     Mutant(
+        "ave/background-is-the-event",
+        "data/ave.py",
+        "torch.where(silent, len(events), targets[:, None])",
+        "targets[:, None].expand_as(silent)",
+        "data/test_hdf5_sets.py::test_the_ten_segments_of_a_clip_have_a_label_each",
+    ),
+    Mutant(
+        "ave/channels-stay-last",
+        "data/ave.py",
+        "visual.transpose(0, 3, 1, 2) if regions",
+        "visual if regions",
+        "data/test_hdf5_sets.py::test_places_are_kept_and_every_network_reads_them",
+    ),
+    Mutant(
         "avmnist/noise-shared-by-splits",
         "data/avmnist.py",
         "noise[int(a * len(noise)) : int(b * len(noise))]",

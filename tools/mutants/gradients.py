@@ -202,7 +202,7 @@ MUTANTS = [
     Mutant(
         "sums/heads-beside-the-fusion-are-nobody's",
         "methods/_gradients.py",
-        '(getattr(model.fusion, "heads", None), model.heads)',
+        '(getattr(model.fusion.inner, "heads", None), model.heads)',
         '(getattr(model.fusion, "heads", None),)',
         "test_unimodal_heads.py",
     ),

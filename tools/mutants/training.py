@@ -151,6 +151,20 @@ MUTANTS = [
         "test_evaluate.py::test_calibration_error_by_hand",
     ),
     Mutant(
+        "segments/classes-before-segments",
+        "tasks/segments.py",
+        "z.unflatten(-1, (self.segments, self.classes))",
+        "z.unflatten(-1, (self.classes, self.segments)).transpose(-1, -2)",
+        "test_tasks.py::test_segments_are_a_classification_of_each_of_them",
+    ),
+    Mutant(
+        "segments/classes-are-not-checked",
+        "models/checks.py",
+        "check_classes(targets, task.classes)",
+        "pass",
+        "test_guided.py::test_targets_and_outputs_of_segments_are_checked",
+    ),
+    Mutant(
         "evaluate/shares-of-all-classes",
         "training/evaluate.py",
         "accuracy_shares(right[:, own].sum(-1), size)",

@@ -17,7 +17,7 @@ from msam_lib.models.encoders.base import MLP, Encoder, freeze
 from msam_lib.models.encoders.convolutional import FrameMean, ResNet18, SmallCNN
 from msam_lib.models.encoders.huggingface import HuggingFaceEncoder, reads_frames
 from msam_lib.models.encoders.pretrained import load_resnet18
-from msam_lib.models.encoders.recurrent import SegmentEncoder
+from msam_lib.models.encoders.recurrent import KeyEncoder, PlaceEncoder, SegmentEncoder
 from msam_lib.models.encoders.transformers import TokenEncoder, TransformerEncoder
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "Encoder",
     "FrameMean",
     "HuggingFaceEncoder",
+    "KeyEncoder",
+    "PlaceEncoder",
     "ResNet18",
     "SegmentEncoder",
     "SmallCNN",
@@ -55,7 +57,7 @@ KINDS = {
     "transformer": Kind((2,), _LAYERS),
     "deep_transformer": Kind((2,), _LAYERS),
     "tokens": Kind((1,), _LAYERS),
-    "segments": Kind((2, 4), ("hidden",)),
+    "segments": Kind((2, 4), ("hidden", "segments", "keys")),
     "hf": Kind((), ("pooling", "padding", "attention")),
 }
 
@@ -79,7 +81,8 @@ def build_encoder(
             and what lies above them; `weights`, a file with torchvision's names for `resnet18` (see
             `load_resnet18`; the network then has the published stem, whatever the images' size);
             and those of the encoder's class: `dim`, `depth`, `heads` and `dropout` of Transformers,
-            `hidden` and `depth` of an MLP, `pooling`, `padding` and `attention` of `hf:`.
+            `hidden` and `depth` of an MLP, `pooling`, `padding` and `attention` of `hf:`, `hidden`,
+            `segments` and `keys` of `segments` (`build_model` sets the last two).
 
     Raises:
         MsamError: an unknown kind or option, or one that cannot read this modality.
@@ -145,9 +148,20 @@ def _build(
         words = {"dim": 4 * width, "padding": modality.padding}
         return TokenEncoder(modality.vocabulary, **(words | options))
     if name == "segments":
-        places = math.prod(shape[2:]) if len(shape) == 4 else 0
-        return SegmentEncoder(shape[1], places, **({"hidden": 2 * width} | options))
+        return _of_segments(shape, {"hidden": 2 * width} | options)
     if name == "hf":
         return HuggingFaceEncoder(source, modality, **options)
     flat: dict[str, Any] = {"dim": 4 * width, "hidden": 4 * width}
     return MLP(math.prod(shape), **(flat | options))
+
+
+def _of_segments(shape: tuple[int, ...], options: dict[str, Any]) -> Encoder:
+    """The encoder of segments: with keys, one for a fusion that attends to places."""
+    places = math.prod(shape[2:]) if len(shape) == 4 else 0
+    keys = options.pop("keys", 0)
+    if not keys:
+        return SegmentEncoder(shape[1], places, **options)
+    options = {"segments": shape[0]} | options
+    if places:
+        return PlaceEncoder(shape[1], places, keys=keys, **options)
+    return KeyEncoder(shape[1], keys=keys, **options)

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from msam_lib.errors import MsamError
+from msam_lib.models.base import Layout
 
 
 class Encoder(nn.Module):
     """Base class: a module with features of size `dim`."""
 
     dim: int
+    layout = Layout()  # of features that have parts
     still: Sequence[nn.Module] = ()  # frozen batch norms, which stay in evaluation mode
 
     def blocks(self) -> Sequence[nn.Module]:

@@ -28,7 +28,8 @@ class Fusion(nn.Module):
         classes: number of logits C.
     """
 
-    additive: ClassVar[bool] = False  # logits are a sum of one term per modality
+    additive: bool = False  # logits are a sum of one term per modality
+    laid_out: ClassVar[bool] = False  # reads the parts of features, see `Layout`
 
     def __init__(self, dims: Mapping[str, int], classes: int) -> None:
         super().__init__()
@@ -40,6 +41,13 @@ class Fusion(nn.Module):
                 raise MsamError(f"Modality name {m!r} can't be used in a model; try {hint!r}.")
         self.modalities, self.dims, self.classes = tuple(dims), dict(dims), classes
 
+    @property
+    def inner(self) -> Fusion:
+        """The fusion whose class tells how features are joined, in every segment where they have
+        some.
+        """
+        return self
+
     def forward(self, features: Features) -> Tensor:
         """Logits (N, C) of the features {m: (N, D_m)}."""
         raise NotImplementedError
@@ -47,6 +55,10 @@ class Fusion(nn.Module):
     def unimodal(self, features: Features) -> dict[str, Tensor]:
         """Each modality's own logits {m: (N, C)}; empty where the fusion has none."""
         return {}
+
+    def own_head(self, modality: str) -> nn.Module:
+        """A new module from a modality's features to logits (N, C) of its own."""
+        return nn.Linear(self.dims[modality], self.classes)
 
     def coalition_logits(
         self, features: Features, absent: Features, masks: Tensor, *, rows: int = 16_384
@@ -69,6 +81,23 @@ class Fusion(nn.Module):
             }  # {m: (k * N, D_m)}
             out.append(self(stacked).view(len(chunk), n, -1))
         return torch.cat(out)
+
+
+class SegmentHead(nn.Module):
+    """One linear layer for every segment: (N, segments * places * inputs) -> (N, segments *
+    outputs), of the mean over the places; or (N, outputs), of the mean over the segments, too.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, segments: int, places: int = 1, *, each: bool = True
+    ) -> None:
+        super().__init__()
+        self.parts, self.each = (segments, places, inputs), each
+        self.linear = nn.Linear(inputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.unflatten(1, self.parts).mean(2)  # (N, S, D)
+        return self.linear(x if self.each else x.mean(1)).flatten(1)
 
 
 def coalition_sums(here: Tensor, gone: Tensor, masks: Tensor) -> Tensor:
