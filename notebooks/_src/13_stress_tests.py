@@ -90,7 +90,7 @@ assert mean[0.6].idxmax() in ("sam", "msam"), "A sharpness-aware method should b
 # %%
 METHODS = ("joint", "unimodal", "sam", "mmpareto", "masam", "msam")
 TITLES = {name: ml.catalogue.METHODS[name].title for name in METHODS}
-data = ml.load_dataset("avmnist_mini")
+data = ml.load_dataset("avmnist_mini", **ml.Experiment.preset(PRESET).data_options)
 
 
 def train(name):
