@@ -128,7 +128,8 @@ def last(name, m):
 first, second = data.modalities
 for name in models:
     assert abs(missing[name][first][-1] - last(name, second)) < 1e-6, "The other modality remains."
-    assert missing[name]["any"][-1] <= missing[name]["any"][0], "No input cannot be better."
+    if PRESET != "smoke":  # whose networks are near chance
+        assert missing[name]["any"][-1] < missing[name]["any"][0], "No input cannot be better."
 print("without one modality the accuracy is exactly that of the other one alone")
 
 # %% [markdown]
