@@ -13,7 +13,7 @@
 #
 # **You will** estimate the trace of a Hessian with an error bar and check it against the exact number, follow the curvature of each
 # encoder during training, and look at the whole spectrum.
-# **Needs** [05 · Reading loss landscapes](05_reading_loss_landscapes.ipynb). **Takes** about a minute on two cores. **Regenerates** the
+# **Needs** [05 · Reading loss landscapes](05_reading_loss_landscapes.ipynb). **Takes** under a minute on two cores. **Regenerates** the
 # Hessian traces per modality over epochs (the observation of the MASAM paper), here on `avmnist_mini`.
 
 # %%
