@@ -15,7 +15,6 @@ READINGS: tuple[dict[str, str], ...] = (
     {"reading": "unimodal_loss"},
     {"ascent": "momentum"},
 )
-TRACED = (DEFAULT_DATASET, "digits")  # the second for notebooks 05 and 06: it trains faster
 PERTURBATION_RHO = 0.2  # of the strong-versus-weak figure: large enough for an effect to show
 
 
@@ -50,14 +49,14 @@ def _each(
 
 
 def _traced(experiment: Experiment) -> Experiment:
-    """The experiment, with Hessian traces if a figure or a notebook shows them: on the embedded
-    data with late fusion, for joint, SAM and M-SAM in the readings literal and encoder.
+    """The experiment, with Hessian traces if a figure or a notebook shows them: on the default
+    data set with late fusion, for joint, SAM and M-SAM in the readings literal and encoder.
     """
     shown = experiment.method_options.keys() <= {"rho", "reading"}
     shown &= experiment.method_options.get("reading", "literal") in ("literal", "encoder")
     # Traces cost time: a few epochs of the runs that are drawn.
     shown &= experiment.method in ("joint", "sam", "msam")
-    if not shown or experiment.fusion != "late" or experiment.dataset not in TRACED:
+    if not shown or experiment.fusion != "late" or experiment.dataset != DEFAULT_DATASET:
         return experiment
     return experiment.replace(traces=max(1, experiment.epochs // 4))
 

@@ -100,7 +100,7 @@ CLAIMS: tuple[Claim, ...] = (
         _flat,
         "hessian_traces_late",
         "06_curvature_per_modality",
-        "On digits the dominant encoder is the sharper one (notebook 06).",
+        "On one data set, with perceptrons.",
         most=IN_PART,
     ),
     Claim(

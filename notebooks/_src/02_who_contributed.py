@@ -34,8 +34,8 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # %% [markdown]
 # ## 1 · Coalitions
 #
-# `digits` has a third modality, the digit's name as a misspelled word. We train on all three, and then ask: how accurate is the
-# network when only *some* of the modalities are present? An absent modality is replaced by zeros. A set of modalities is a
+# `avmnist_mini` has two modalities, so this notebook trains on `digits`, which has a third: the digit's name as a misspelled word. We train on
+# all three, and then ask: how accurate is the network when only *some* of the modalities are present? An absent modality is replaced by zeros. A set of modalities is a
 # *coalition*; three modalities have $2^3 = 8$ coalitions, the empty one included.
 
 # %%

@@ -133,7 +133,7 @@ for rho_ in (0.0, 0.3, 0.8):
 
 # %%
 calls = {"forward": 0}
-data = ml.load_dataset("digits")
+data = ml.load_dataset("avmnist_mini")
 ml.seed_everything(0)
 model = ml.build_model(data, fusion="late", width=4)
 encoder = model.encoders[data.train.modalities[0]]

@@ -12,7 +12,7 @@
 # **What exactly does Algorithm 1 of the paper do, and what does it leave open?**
 #
 # **You will** write M-SAM's step in ten lines, derive a one-line identity for it, and train with three readings of the algorithm.
-# **Needs** [02 · Who contributed?](02_who_contributed.ipynb), [03 · Sharpness and SAM](03_sharpness_and_sam.ipynb). **Takes** one to two minutes on two
+# **Needs** [02 · Who contributed?](02_who_contributed.ipynb), [03 · Sharpness and SAM](03_sharpness_and_sam.ipynb). **Takes** about a minute on two
 # cores. **Regenerates** Algorithm 1 and the comparison of perturbing the strong or the weak encoder.
 
 # %%
@@ -50,7 +50,7 @@ RHO = 0.2
 # A model, a batch, and the same in code:
 
 # %%
-data = ml.load_dataset("digits")
+data = ml.load_dataset("avmnist_mini")
 ml.seed_everything(0)
 model = ml.build_model(data, fusion="late", width=4).eval()  # no batch statistics: comparable
 batch = data.train[:64]
@@ -181,31 +181,46 @@ assert [b for b, far in only.items() if far > 0] == [dominant], "Only one encode
 # **Predict.** In which of the four does the *weaker* modality end up worst?
 
 # %%
-seeds = (0, 1, 2) if PRESET != "smoke" else (0,)
-experiments = perturbation_experiments(PRESET, seeds, "digits")
+seeds = (0,)  # each takes about 40 seconds
+experiments = perturbation_experiments(PRESET, seeds)
 runs = [ml.run_experiment(e, STORE) for e in experiments]
 rows = strong_weak_rows(collect(runs))
 show(strong_versus_weak(rows), alt=strong_versus_weak_alt(rows))
 
+# %% [markdown]
+# One seed could be luck. `make figures` stored the same four runs for three seeds:
+
 # %%
-end = results.reported_epoch(rows)
-alone = end[(end.split == "test") & (end.metric == "accuracy") & (end.modality != "fused")]
-weaker = alone.groupby("modality")["value"].mean().idxmin()
-mean = alone[alone.modality == weaker].groupby("label")["value"].mean()
-by_target = {
-    t: float(mean[next(k for k in mean.index if k.endswith(t))]) for t in ("dominant", "weakest")
-}
-print(f"{weaker}, alone:", {k: f"{100 * a:.0f} %" for k, a in by_target.items()})
-if PRESET != "smoke":
-    assert by_target["weakest"] < by_target["dominant"] + 0.05, (
-        "Perturbing the weak encoder should not be the better choice for the weak modality."
-    )
+stored = strong_weak_rows(results.load("avmnist_mini"))
+show(strong_versus_weak(stored), alt=strong_versus_weak_alt(stored))
+
+
+# %%
+def by_target(rows):
+    """(weaker modality, its mean accuracy by which encoder was perturbed)."""
+    end = results.reported_epoch(rows)
+    alone = end[(end.split == "test") & (end.metric == "accuracy") & (end.modality != "fused")]
+    weaker = alone.groupby("modality")["value"].mean().idxmin()
+    mean = alone[alone.modality == weaker].groupby("label")["value"].mean()
+    targets = ("dominant", "weakest")
+    return weaker, {t: float(mean[next(k for k in mean.index if k.endswith(t))]) for t in targets}
+
+
+for name, measured in (("live", rows), ("stored", stored)):
+    weaker, mean = by_target(measured)
+    print(f"{name}: {weaker} alone", {t: f"{100 * a:.0f} %" for t, a in mean.items()})
+    if PRESET != "smoke" or name == "stored":
+        assert mean["weakest"] < mean["dominant"] - 0.05, (
+            "Perturbing the weak encoder should cost the weak modality more."
+        )
 
 # %% [markdown]
-# **What it means.** A perturbation makes learning harder for the weights that it perturbs. Confined to the dominant encoder, it spares the weaker
-# one. On real pairs of images and recordings (AV-MNIST, see the README) the effect is clear, on this small set it is within the spread of the seeds.
+# **What it means.** A perturbation makes learning harder for the weights that it perturbs. Perturbing the weaker encoder, alone or with all
+# others (SAM), leaves its modality little above chance (10 %). Confined to the dominant encoder, the perturbation spares the weaker one: its accuracy stays near
+# that of joint training. On AV-MNIST the order is the same (see the README).
 #
-# **What it does not mean.** That M-SAM gives the best fused accuracy: see the tables.
+# **What it does not mean.** That sparing the weaker modality helps it: it ends no better than when nothing is perturbed, and neither does the whole
+# model. Nor that M-SAM gives the best fused accuracy: see the tables.
 
 # %% [markdown]
 # ## 4 · What it costs

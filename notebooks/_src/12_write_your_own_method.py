@@ -78,7 +78,7 @@ class EqualLengths(Method):
 # The tests of this project ask the same questions of every method. Four of them:
 
 # %%
-data = ml.load_dataset("digits")
+data = ml.load_dataset("avmnist_mini")
 batch = data.train[:64]
 
 
@@ -129,7 +129,7 @@ assert max(lengths.values()) - min(lengths.values()) < 1e-5, "All lengths should
 # ## 4 · Compare
 #
 # A row in the catalogue gives it a name, a title and a kind, as every method here has: `Experiment(method="equal_lengths")` and the figures
-# then know it, and once the row is written in `msam_lib/catalogue.py`, so do the command line and the tables. Here both methods train with the
+# then know it, and once the row is written in `msam_lib/catalogue`, so do the command line and the tables. Here both methods train with the
 # same loop, data order and initial weights.
 
 # %%
@@ -137,25 +137,33 @@ import pandas as pd
 
 row = MethodRow("__main__:EqualLengths", title="Equal lengths", kind="gradient")
 ml.catalogue.METHODS["equal_lengths"] = row
-epochs = {"smoke": 2, "teach": 12, "paper": 40}[PRESET]
+epochs = {"smoke": 2, "teach": 15, "paper": 40}[PRESET]
 frames = []
 for name in ("joint", "equal_lengths"):
     ml.seed_everything(0)
-    net = ml.build_model(data, fusion="late", width=8)
-    optimizer = ml.build_optimizer(net.parameters(), lr=0.05)
+    net = ml.build_model(data, fusion="late", encoder="mlp", width=16)
+    optimizer = ml.build_optimizer(net.parameters(), lr=0.005)
     trainer = ml.Trainer(net, build_method(name), data, optimizer=optimizer, progress=False)
     measured = trainer.fit(epochs).frame()
-    same_run = {"dataset": "digits", "fusion": "late", "method": name, "label": name, "seed": 0}
-    frames.append(measured.assign(run=name, preset=PRESET, **same_run))
+    same_run = {"dataset": "avmnist_mini", "fusion": "late", "preset": PRESET, "seed": 0}
+    frames.append(measured.assign(run=name, method=name, label=name, **same_run))
 frame = pd.concat(frames, ignore_index=True)
 show(accuracy_curves(frame), alt=curves_alt(frame))
 
 # %%
 last = frame[(frame.epoch == epochs) & (frame.split == "test") & (frame.metric == "accuracy")]
-last.pivot_table(index="modality", columns="label", values="value").round(3)
+table = last.pivot_table(index="modality", columns="label", values="value")
+table.round(3)
+
+# %%
+gain = table["equal_lengths"] - table["joint"]
+if PRESET == "teach":
+    assert gain.abs().max() < 0.06, "Expected the rule to change little."
+    print("points gained:", {m: f"{100 * g:+.1f}" for m, g in gain.items()})
 
 # %% [markdown]
-# **What it means.** A rule of fifteen lines runs in the same loop, with the same measurements, as every published method here.
+# **What it means.** A rule of fifteen lines runs in the same loop, with the same measurements, as every published method here. It trains, but it
+# gains little or nothing: all accuracies end within 6 points of joint training's.
 #
 # **What it does not mean.** That one seed proves anything. Once its file and its row are in the library, `python -m msam_lib tune` and
 # `comparison` give it what the others got: the same number of trials on the validation split, and several seeds.

@@ -12,8 +12,8 @@
 # **What remains of a network when labels are wrong, a modality is missing, or one turns noisy?**
 #
 # **You will** compare methods under wrong training labels, remove modalities at test time, and disturb them with noise.
-# **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** 1 minute on two cores. **Regenerates** the label-noise figure
-# (20 to 60 %) of the MASAM paper on `digits`.
+# **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** 1 to 2 minutes on two cores. **Regenerates** the label-noise figure
+# (20 to 60 %) of the MASAM paper on `digits`; the rest is trained on `avmnist_mini`.
 
 # %%
 import os
@@ -38,7 +38,7 @@ STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept h
 # %% [markdown]
 # ## 1 · Wrong labels
 #
-# A share of the training labels was replaced by wrong ones; validation and test labels are correct. A large network can memorise wrong labels.
+# In stored runs on `digits`, eight methods with five seeds each, a share of the training labels was replaced by wrong ones; validation and test labels are correct. A large network can memorise wrong labels.
 # SAM looks for flat minima (notebook 03), where a few samples cannot pull the weights far.
 #
 # **Predict.** At 60 % wrong labels, by how many points will SAM be above joint training: (a) 0, (b) 5, (c) more than 10?
@@ -84,25 +84,17 @@ assert mean[0.6].idxmax() in ("sam", "msam"), "A sharpness-aware method should b
 # %% [markdown]
 # ## 2 · Missing modalities
 #
-# Now the networks are trained on clean data, and modalities are missing at *test* time: each sample loses a modality with some probability.
+# Now the networks are trained on clean data, `avmnist_mini`, and modalities are missing at *test* time: each sample loses a modality with some probability.
 # Nothing has to be sampled: the accuracies of all coalitions give the exact expected accuracy.
 
 # %%
-METHODS = {
-    "joint": {},
-    "unimodal": {},
-    "sam": {"rho": 0.2},
-    "mmpareto": {},
-    "masam": {},
-    "msam": {"rho": 0.4},
-}
+METHODS = ("joint", "unimodal", "sam", "mmpareto", "masam", "msam")
 TITLES = {name: ml.catalogue.METHODS[name].title for name in METHODS}
-data = ml.load_dataset("digits")
+data = ml.load_dataset("avmnist_mini", **ml.Experiment.preset(PRESET).data_options)
 
 
 def train(name):
-    changes = {"dataset": "digits", "method": name, "method_options": METHODS[name]}
-    experiment = ml.Experiment.preset(PRESET, **changes)
+    experiment = ml.Experiment.preset(PRESET, method=name)
     return ml.run_experiment(experiment, STORE, progress=False)
 
 
@@ -136,7 +128,8 @@ def last(name, m):
 first, second = data.modalities
 for name in models:
     assert abs(missing[name][first][-1] - last(name, second)) < 1e-6, "The other modality remains."
-    assert missing[name]["any"][-1] <= missing[name]["any"][0], "No input cannot be better."
+    if PRESET != "smoke":  # whose networks are near chance
+        assert missing[name]["any"][-1] < missing[name]["any"][0], "No input cannot be better."
 print("without one modality the accuracy is exactly that of the other one alone")
 
 # %% [markdown]
@@ -164,13 +157,34 @@ if PRESET != "smoke":
         worse = [n for n, v in by_method.items() if v[-1] < v[0]]
         assert len(worse) == len(by_method), f"{title}: the strongest noise should cost accuracy."
 loss = {t: {n: v[0] - v[-1] for n, v in c.items()} for t, c in disturbed.items()}
-pd.DataFrame(loss).mul(100).round(1)
+loss = pd.DataFrame(loss)
+loss.mul(100).round(1)
+
+# %%
+pixels = data.train.inputs["visual"].flatten(1)
+variances = (pixels - pixels.mean(0)).svd().S.square()
+five = float(variances[:5].sum() / variances.sum())
+print(f"5 of {pixels.shape[1]} directions hold {100 * five:.0f} % of the images' variance")
+if PRESET == "teach":
+    gone = {m: {TITLES[n]: missing[n][m][-1] for n in models} for m in data.modalities}
+    left, costs = pd.Series(gone["visual"]), loss["audio noisy"]
+    lead = left[["Unimodal", "MMPareto", "MASAM"]].min() - left[["SAM", "M-SAM"]].max()
+    assert lead > 0.05, "Without the image the better audio encoder should lead."
+    more = costs[["Unimodal", "MMPareto"]].min() - costs[["SAM", "M-SAM"]].max()
+    assert more > 0.05, "Noise on the audio should cost those most that learnt most of it."
+    for n in TITLES.values():
+        assert disturbed["audio noisy"][n][-1] < gone["audio"][n], "Noise is worse here."
+        assert disturbed["visual noisy"][n][-1] > gone["visual"][n], "Absence is worse here."
 
 # %% [markdown]
-# **What it means.** When the modality that a network relies on fails, what counts is what the *other* encoder has learnt: see the right end of
-# *visual missing*. But a network that ignores a modality is also immune to its failure: with audio missing or noisy, joint training and M-SAM, which
-# hardly use it, lose less than the methods that trained it. Balance protects against one failure at the price of the other. Noise is
-# worse than absence: a disturbed modality gives confident wrong logits, and a sum of logits cannot detect them.
+# **What it means.** When the image is missing, what counts is what the audio encoder has learnt: see the right end of *visual missing*. Separate
+# models and the methods with a loss per modality (MMPareto, MASAM) are more than 5 points above SAM and M-SAM there. But what a network has learnt to use can
+# mislead it: noise on the audio costs MMPareto and the separate models most, and SAM and M-SAM, which have learnt least of it, least. Balance protects against
+# one failure at the price of another.
+#
+# Is noise worse than absence? For the audio it is, with every method: a disturbed modality gives confident wrong logits, and a sum of logits cannot detect them. For
+# the image it is not. These blurred images vary along five directions only, and little of a noise that is independent in every pixel falls
+# into these.
 #
 # **What it does not mean.** That zeros are a fair replacement for a missing modality: a network may never have seen them. `absent="mean"` is the alternative
 # (exercise 13.2).
@@ -197,7 +211,7 @@ print(f"{TITLES[sturdy]}: {100 * missing[sturdy]['any'][5]:.0f} %")
 # %% tags=["exercise"]
 # Exercise 13.2: {modality: accuracy}.
 # solution
-experiment = ml.Experiment.preset(PRESET, dataset="digits", absent="mean")
+experiment = ml.Experiment.preset(PRESET, absent="mean")
 history = ml.run_experiment(experiment, STORE, progress=False).history()
 history.keep_until(10**6)
 alone = {m: history.last("accuracy", modality=m) for m in data.modalities}
@@ -233,9 +247,9 @@ assert abs(expected - missing["joint"]["any"][3]) < 1e-6, (
 # which methods withstand wrong labels; what a missing modality costs, exactly; and how noise differs from absence.
 #
 # **Questions.** 1. Why are the test labels kept correct? 2. Which methods lead on clean, which on noisy labels? 3. Why need nothing be sampled for
-# missing modalities? 4. What does the right end of a curve show? 5. Why is noise worse than absence for late fusion? 6. What does "absent" mean to a network?
+# missing modalities? 4. What does the right end of a curve show? 5. When is noise worse than absence? 6. What does "absent" mean to a network?
 #
-# **Limits.** One small data set with synthesised speech; label noise is uniform; one seed in parts 2 and 3.
+# **Limits.** Two small data sets; label noise is uniform; one seed in parts 2 and 3.
 #
 # **Next:** [99 · All figures](99_all_figures.ipynb).
 #
