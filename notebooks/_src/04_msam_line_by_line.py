@@ -217,7 +217,7 @@ for name, measured in (("live", rows), ("stored", stored)):
 # %% [markdown]
 # **What it means.** A perturbation makes learning harder for the weights that it perturbs. Perturbing the weaker encoder, alone or with all
 # others (SAM), leaves its modality little above chance (10 %). Confined to the dominant encoder, the perturbation spares the weaker one: its accuracy stays near
-# that of joint training. On AV-MNIST the order is the same (see the README).
+# that of joint training. On AV-MNIST the order is the same (notebook 08).
 #
 # **What it does not mean.** That sparing the weaker modality helps it: it ends no better than when nothing is perturbed, and neither does the whole
 # model. Nor that M-SAM gives the best fused accuracy: see the tables.
