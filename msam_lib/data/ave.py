@@ -213,7 +213,7 @@ def _labels(source: Path) -> _Labels:
         block = file.read(KEYS[0], slice(start, start + BLOCK))  # (B, 10, 29)
         events = block[:, :, :EVENTS]
         column = events.sum(1).argmax(1)
-        heard = events.any(1)[np.arange(len(block)), column]
+        heard = np.any(events[np.arange(len(block)), :, column], axis=1)
         parts.append(_Labels(column, heard, block[:, :, EVENTS] > 0))
     return _Labels(*map(np.concatenate, zip(*parts, strict=True)))
 

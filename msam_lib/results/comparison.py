@@ -83,10 +83,10 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
     fused = accuracy_rows(frame, "fused")
     fused = fused[fused["label"] != REFERENCE]
     chosen = headlines(frame)
-    signs = fused["dataset"].map({name: h.sign for name, h in chosen.items()})
-    fused = fused.assign(value=signs * shown_values(fused, chosen))
     means = fused.pivot_table(index=["dataset", "fusion"], columns="label", values="value")
-    return means.dropna(axis=1)
+    # After the mean, so that rounding makes no ranks of equal means.
+    factors = [chosen[name].sign * chosen[name].factor for name, _ in means.index]
+    return means.dropna(axis=1).mul(factors, axis=0)
 
 
 def ranks(frame: pd.DataFrame) -> tuple[list[str], Ranks]:

@@ -10,8 +10,8 @@ import pytest
 
 from msam_lib.data import load_dataset, prepare_dataset
 from msam_lib.errors import MsamError
-from tools import large_data
-from tools.large_data import MB, make_ave, make_sparse, make_whole, on_disk, watched
+from tools.large_data import MB, on_disk, watched
+from tools.large_files import CLASSES, LEAST, make_ave, make_sparse, make_whole
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="the kernel does not say what is anonymous"
@@ -61,7 +61,7 @@ def test_made_features_take_no_room_and_are_prepared(place):
 
 
 def test_made_holes_are_read_as_a_prepared_folder(place, monkeypatch):
-    make_sparse(place / "cache", large_data.LEAST)
+    make_sparse(place / "cache", LEAST)
     length, room = on_disk(place / "cache")
     assert length > 1900 * MB and room < 5 * MB
     data = load_dataset("kinetics_sounds", frames=1, side=1024, size=8, val_share=0.5)
@@ -70,7 +70,7 @@ def test_made_holes_are_read_as_a_prepared_folder(place, monkeypatch):
 
 
 def test_made_clips_are_prepared_whole(place):
-    make_whole(place / "source", 6 * large_data.CLASSES)
+    make_whole(place / "source", 6 * CLASSES)
     options = {"frames": 1, "side": 16}
     done = prepare_dataset("kinetics_sounds", place / "source", jobs=2, **options)
     length, room = on_disk(done.folder)
