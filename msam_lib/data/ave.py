@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ SIZES = {"audio": (128,), "visual": (7, 7, 512)}
 COUNTS = {"train": 3339, "val": 402, "test": 402}  # clips of the complete lists
 UNITS = ("clip", "segment", "sequence")
 BACKGROUND = "background"
+BLOCK = 256  # clips whose labels are read at once
 VERSION = 2  # of the recipe: raised when the same options would give other arrays
 
 
@@ -183,28 +184,21 @@ def _clips(source: Path, duplicates: bool) -> list[Row]:
     The event is that of `Annotations.txt`, after the lists, the labels and it were found to agree:
     each event must always have the same column of the labels.
     """
-    labels = Hdf5(source / "labels.h5").read(KEYS[0])
-    if labels.ndim != 3 or labels.shape[1:] != (SEGMENTS, EVENTS + 1):
-        raise DatasetCorrupt(
-            f"{source / 'labels.h5'} has shape {labels.shape}; expected is (N, {SEGMENTS}, "
-            f"{EVENTS + 1})."
-        )
-    named = _annotations(source, len(labels))
+    labels = _labels(source)
+    named = _annotations(source, len(labels.event))
     columns: dict[str, int] = {}
-    column_of = labels[:, :, :EVENTS].sum(1).argmax(1)
-    silent = labels[:, :, EVENTS] > 0
     rows, seen = [], set()
     for part in reversed(PARTS):  # the test part keeps what it shares with another
         path = source / f"{part}_order.h5"
         order = Hdf5(path).read(KEYS[1]).ravel().tolist()
-        if len(labels) == sum(COUNTS.values()) and len(order) != COUNTS[part]:
+        if len(named) == sum(COUNTS.values()) and len(order) != COUNTS[part]:
             raise DatasetCorrupt(f"{path} lists {len(order)} clips; expected are {COUNTS[part]}.")
         for clip in order:
-            if not 0 <= clip < len(labels):
-                raise DatasetCorrupt(f"{path} names clip {clip} of {len(labels)}.")
+            if not 0 <= clip < len(named):
+                raise DatasetCorrupt(f"{path} names clip {clip} of {len(named)}.")
             event, video = named[clip]
-            column = int(column_of[clip])
-            if columns.setdefault(event, column) != column or not labels[clip, :, column].any():
+            column = int(labels.event[clip])
+            if columns.setdefault(event, column) != column or not labels.heard[clip]:
                 raise DatasetCorrupt(
                     f"Clip {clip} is a {event!r} in Annotations.txt, but another event in "
                     f"labels.h5: the files in {source} do not belong together."
@@ -212,13 +206,45 @@ def _clips(source: Path, duplicates: bool) -> list[Row]:
             if duplicates or video not in seen:
                 seen.add(video)
                 row = {"part": part, "clip": str(clip), "id": video, "label": event}
-                rows.append(row | {"silent": "".join(str(int(x)) for x in silent[clip])})
+                rows.append(row | {"silent": "".join(str(int(x)) for x in labels.silent[clip])})
     if len(set(columns.values())) != len(columns):
         raise DatasetCorrupt(
             f"Two events of Annotations.txt have the same column in labels.h5: the files in "
             f"{source} do not belong together."
         )
     return rows
+
+
+class _Labels(NamedTuple):
+    """Of every clip: its event's column, whether the event occurs at all, and its silent seconds.
+
+    Args:
+        event: (N,).
+        heard: (N,) booleans.
+        silent: (N, 10) booleans.
+    """
+
+    event: np.ndarray
+    heard: np.ndarray
+    silent: np.ndarray
+
+
+def _labels(source: Path) -> _Labels:
+    """What is needed of `labels.h5`, read some clips at a time: a clip's labels take 2 KB."""
+    file = Hdf5(source / "labels.h5")
+    shape = file.array(KEYS[0]).shape
+    if len(shape) != 3 or shape[1:] != (SEGMENTS, EVENTS + 1):
+        raise DatasetCorrupt(
+            f"{file.path} has shape {shape}; expected is (N, {SEGMENTS}, {EVENTS + 1})."
+        )
+    parts = []
+    for start in range(0, max(1, shape[0]), BLOCK):
+        block = file.read(KEYS[0], slice(start, start + BLOCK))  # (B, 10, 29)
+        events = block[:, :, :EVENTS]
+        column = events.sum(1).argmax(1)
+        heard = np.any(events[np.arange(len(block)), :, column], axis=1)
+        parts.append(_Labels(column, heard, block[:, :, EVENTS] > 0))
+    return _Labels(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _annotations(source: Path, count: int) -> list[tuple[str, str]]:

@@ -244,5 +244,7 @@ def _damaged(folder: Path, name: str, what: str) -> DatasetCorrupt:
 
 def _digest(samples: Sequence[Row]) -> str:
     """The digest of the samples' rows."""
-    lines = (json.dumps(row, sort_keys=True) + "\n" for row in samples)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for row in samples:
+        digest.update((json.dumps(row, sort_keys=True) + "\n").encode())
+    return digest.hexdigest()

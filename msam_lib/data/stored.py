@@ -7,6 +7,7 @@ array nor the pages read before count towards the memory of the process.
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from msam_lib.errors import DatasetCorrupt
 
 Draw = tuple[int, int]  # seed and epoch, which with a sample's row determine how it is varied
 BLOCK = 64 * 2**20  # bytes of float32 samples that are read at once where all are run through
+RAW = 32 * 2**20  # bytes as stored that are in memory at once
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,18 @@ class StoredArray:
     def read(self, index: Tensor, draw: Draw | None = None) -> Tensor:
         """The samples (B, ...) at `index` (B,); with `draw`, varied as the transform says."""
         rows = index.numpy() if self.rows is None else self.rows[index.numpy()]
+        size = max(1, RAW // max(1, self._row_bytes))
+        if len(rows) <= size:
+            return self._transformed(rows, draw)
+        # A stored sample may be much larger than what the transform leaves of it.
+        out = torch.empty(len(rows), *self.shape[1:])
+        for start in range(0, len(rows), size):
+            part = slice(start, start + size)
+            out[part] = self._transformed(rows[part], draw)
+        return out
+
+    def _transformed(self, rows: np.ndarray, draw: Draw | None) -> Tensor:
+        """The samples (B, ...) of these rows of the file, which are in memory at once."""
         raw = torch.from_numpy(self._raw(rows))
         if draw is None:
             return self.transform(raw)
@@ -109,6 +123,12 @@ class StoredArray:
         if fortran or dtype.hasobject or not shape:
             raise DatasetCorrupt(f"{self.path} must be a plain array (N, ...) in C order.")
         return shape, dtype, offset
+
+    @property
+    def _row_bytes(self) -> int:
+        """Bytes of one row of the file."""
+        shape, dtype, _ = self._header
+        return math.prod(shape[1:]) * dtype.itemsize
 
     def _raw(self, rows: np.ndarray) -> np.ndarray:
         """Copies of these rows (B, ...) of the file."""

@@ -84,10 +84,10 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
     fused = accuracy_rows(frame, "fused")
     fused = fused[fused["label"] != REFERENCE]
     chosen = headlines(frame)
-    signs = fused["dataset"].map({name: h.sign for name, h in chosen.items()}).astype(float)
-    fused = fused.assign(value=signs * shown_values(fused, chosen))
     means = fused.pivot_table(index=["dataset", "fusion"], columns="label", values="value")
-    return means.dropna(axis=1).round(9)  # what differs by rounding alone is equal
+    factors = [chosen[name].sign * chosen[name].factor for name, _ in means.index]
+    # What differs by rounding alone is equal.
+    return means.dropna(axis=1).mul(factors, axis=0).round(9)
 
 
 def ranks(frame: pd.DataFrame) -> tuple[list[str], Ranks]:

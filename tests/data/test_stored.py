@@ -109,6 +109,26 @@ def test_no_measurement_reads_more_than_a_batch_at_once(pair, monkeypatch):
     assert not sizes
 
 
+@pytest.mark.parametrize("draw", [None, (1, 2)])
+def test_little_of_a_batch_is_in_memory_as_stored(tmp_path, monkeypatch, draw):
+    """Where samples are kept larger than they are read, and the same as from one piece."""
+    images = np.random.default_rng(0).integers(0, 256, (N, 3, 40, 50), dtype=np.uint8)
+    np.save(tmp_path / "large.npy", images)
+    stored = StoredArray(tmp_path / "large.npy", Images(4, augment=True))
+    index, raw, sizes = torch.randperm(N), StoredArray._raw, []
+    whole = stored.read(index, draw)
+
+    def recorded(self, rows):
+        sizes.append(len(rows))
+        return raw(self, rows)
+
+    monkeypatch.setattr(StoredArray, "_raw", recorded)
+    monkeypatch.setattr("msam_lib.data.stored.RAW", 5 * images[0].nbytes)
+    assert torch.equal(stored.read(index, draw), whole)
+    assert sizes == [5, 5, 5, 5, 3]
+    assert stored.read(index[:0]).shape == (0, 3, 4, 4)
+
+
 def test_variation_depends_on_seed_epoch_and_row_alone(pair):
     stored, _ = pair
 
