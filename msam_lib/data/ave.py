@@ -24,13 +24,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from msam_lib._utils.arguments import check_arguments
 from msam_lib._utils.settings import Names, Seed
+from msam_lib.data._ave_labels import KEY, SEGMENTS, read_labels
 from msam_lib.data._hdf5 import Hdf5
 from msam_lib.data._parts import named_parts, need_classes, sequence, stored_parts
 from msam_lib.data._tabular import PARTS
@@ -41,13 +42,11 @@ from msam_lib.data.prepared import prepare as write_prepared
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, unknown_name
 from msam_lib.tasks import SegmentClassification
 
-KEYS = ("avadataset", "order")  # of features and labels; of the lists
-SEGMENTS, EVENTS = 10, 28
+ORDER = "order"  # the key of the lists
 SIZES = {"audio": (128,), "visual": (7, 7, 512)}
 COUNTS = {"train": 3339, "val": 402, "test": 402}  # clips of the complete lists
 UNITS = ("clip", "segment", "sequence")
 BACKGROUND = "background"
-BLOCK = 256  # clips whose labels are read at once
 VERSION = 2  # of the recipe: raised when the same options would give other arrays
 
 
@@ -77,9 +76,9 @@ def prepare(
     recipe = _recipe(unit, regions, duplicates)
     files = {m: Hdf5(source / f"{m}_feature.h5") for m in SIZES}
     clips = _clips(source, duplicates)
-    total = len(Hdf5(source / "labels.h5").array(KEYS[0]))
+    total = len(Hdf5(source / "labels.h5").array(KEY))
     for m, size in SIZES.items():
-        if (shape := files[m].array(KEYS[0]).shape) != (total, SEGMENTS, *size):
+        if (shape := files[m].array(KEY).shape) != (total, SEGMENTS, *size):
             raise DatasetCorrupt(
                 f"{files[m].path} has shape {shape}; expected is {(total, SEGMENTS, *size)}, with "
                 f"as many clips as labels.h5."
@@ -92,8 +91,8 @@ def prepare(
     def read(row: Row) -> Mapping[str, np.ndarray]:
         clip, first = int(row["clip"]), int(row.get("segment", 0))
         which = slice(first, first + steps)
-        audio = files["audio"].read(KEYS[0], (clip, which))
-        visual = files["visual"].read(KEYS[0], (clip, which))
+        audio = files["audio"].read(KEY, (clip, which))
+        visual = files["visual"].read(KEY, (clip, which))
         visual = visual.transpose(0, 3, 1, 2) if regions else visual.mean((1, 2))
         flat = {"audio": audio, "visual": visual.reshape(steps, -1)}
         return {m: sequence(x, steps).reshape(shapes[m]) for m, x in flat.items()}
@@ -184,13 +183,13 @@ def _clips(source: Path, duplicates: bool) -> list[Row]:
     The event is that of `Annotations.txt`, after the lists, the labels and it were found to agree:
     each event must always have the same column of the labels.
     """
-    labels = _labels(source)
+    labels = read_labels(source)
     named = _annotations(source, len(labels.event))
     columns: dict[str, int] = {}
     rows, seen = [], set()
     for part in reversed(PARTS):  # the test part keeps what it shares with another
         path = source / f"{part}_order.h5"
-        order = Hdf5(path).read(KEYS[1]).ravel().tolist()
+        order = Hdf5(path).read(ORDER).ravel().tolist()
         if len(named) == sum(COUNTS.values()) and len(order) != COUNTS[part]:
             raise DatasetCorrupt(f"{path} lists {len(order)} clips; expected are {COUNTS[part]}.")
         for clip in order:
@@ -213,38 +212,6 @@ def _clips(source: Path, duplicates: bool) -> list[Row]:
             f"{source} do not belong together."
         )
     return rows
-
-
-class _Labels(NamedTuple):
-    """Of every clip: its event's column, whether the event occurs at all, and its silent seconds.
-
-    Args:
-        event: (N,).
-        heard: (N,) booleans.
-        silent: (N, 10) booleans.
-    """
-
-    event: np.ndarray
-    heard: np.ndarray
-    silent: np.ndarray
-
-
-def _labels(source: Path) -> _Labels:
-    """What is needed of `labels.h5`, read some clips at a time: a clip's labels take 2 KB."""
-    file = Hdf5(source / "labels.h5")
-    shape = file.array(KEYS[0]).shape
-    if len(shape) != 3 or shape[1:] != (SEGMENTS, EVENTS + 1):
-        raise DatasetCorrupt(
-            f"{file.path} has shape {shape}; expected is (N, {SEGMENTS}, {EVENTS + 1})."
-        )
-    parts = []
-    for start in range(0, max(1, shape[0]), BLOCK):
-        block = file.read(KEYS[0], slice(start, start + BLOCK))  # (B, 10, 29)
-        events = block[:, :, :EVENTS]
-        column = events.sum(1).argmax(1)
-        heard = np.any(events[np.arange(len(block)), :, column], axis=1)
-        parts.append(_Labels(column, heard, block[:, :, EVENTS] > 0))
-    return _Labels(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _annotations(source: Path, count: int) -> list[tuple[str, str]]:

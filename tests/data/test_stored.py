@@ -101,7 +101,9 @@ def test_no_measurement_reads_more_than_a_batch_at_once(pair, monkeypatch):
     assert max(sizes) == 6 and sum(sizes) == 2 * N
     sizes.clear()
     batches = collect(model, stored, d.Sampling(batch_size=5))
-    assert not sizes and len(batches) == 5  # nothing is read before it is asked for
+    # Before it is asked for, one sample is looked at, for the type of its targets.
+    assert sum(sizes) <= 2 and len(batches) == 5
+    sizes.clear()
     d.gradient_norms(model, stored, sampling=d.Sampling(batch_size=5))
     assert max(sizes) == 5
     sizes.clear()

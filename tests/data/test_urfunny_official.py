@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from msam_lib.cli.main import main
-from msam_lib.data import _urfunny_official, load_dataset, prepare_dataset
+from msam_lib.data import load_dataset, prepare_dataset
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
 
 N, VECTORS = 24, 40
@@ -236,28 +236,3 @@ def test_damages_are_named(tmp_path, name):
     damage(content)
     with pytest.raises(DatasetCorrupt, match=message):
         prepare_dataset("urfunny", write(tmp_path / "six", content))
-
-
-def test_context_is_looked_at_where_it_is_used(tmp_path):
-    content = made()
-    content[SDK["audio"]][7]["context_features"] = [SHORT]
-    folder = write(tmp_path / "six", content)
-    prepare_dataset("urfunny", folder)
-    with pytest.raises(
-        DatasetCorrupt, match=r"covarep.*id 7 has features of 2 \+ 3 words.* 4 \+ 3"
-    ):
-        prepare_dataset("urfunny", folder, context=1)
-
-
-def test_a_few_samples_whose_files_disagree_are_left_out(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(_urfunny_official, "TOLERATED", N)  # so that one of the 24 may
-    content = made()
-    content[SDK["audio"]][7]["punchline_features"] = SHORT
-    folder = write(tmp_path / "six", content)
-    assert main(["prepare", "urfunny", "--source", str(folder)]) == 0
-    assert "Left out, for their files disagree in words: 7." in capsys.readouterr().out
-    # Of 14 ids, one has no words (10) and one is left out (7).
-    assert len(load_dataset("urfunny").train) == 12
-    content[SDK["vision"]][8]["punchline_features"] = np.zeros((2, 371))
-    with pytest.raises(DatasetCorrupt, match="id 7 has features of 2 words"):
-        prepare_dataset("urfunny", write(tmp_path / "more", content), tmp_path / "third")
