@@ -1,4 +1,4 @@
-"""Names of points in a scatter plot, placed so that they can be read."""
+"""Names of points in a scatter plot, placed so that they can be read; ticks of colour bars."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from msam_lib.plots.style import GREY
 
@@ -130,3 +131,13 @@ def _meets(a: complex, b: complex, box: Box, height: float) -> bool:
     points = _along(a, b)
     across = (points.real > left) & (points.real < right)
     return bool((across & (abs(points.imag - middle) < height / 2)).any())
+
+
+def ticks_within(low: float, high: float) -> list[float]:
+    """Round values between two others; a colour bar shows further ones at its ends, where they are
+    not.
+
+    >>> ticks_within(0.4, 4.0)
+    [1.0, 2.0, 3.0, 4.0]
+    """
+    return [t for t in map(float, MaxNLocator(4).tick_values(low, high)) if low <= t <= high]

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from msam_lib.errors import MsamError, unknown_name
+from msam_lib.plots._labels import ticks_within
 from msam_lib.plots.style import GREY, TEXT_WIDTH, styled
 from msam_lib.results.landscape import Landscape
 
@@ -94,10 +95,9 @@ def surfaces(
         x, y, z = _cut(s, quantity, (low, high))
         for r, (elevation, azimuth) in enumerate(views):
             ax = figure.add_subplot(grid[r, k], projection="3d")
-            # Hundreds of polygons would make a vector file of a megabyte: they become an image.
-            _surface(
-                ax, (x, y, z), (low, high), quantity, 1.3, rcount=60, ccount=60, rasterized=True
-            )
+            # An image within vector files: as polygons it would take a megabyte.
+            style = {"rcount": 60, "ccount": 60, "rasterized": True}
+            _surface(ax, (x, y, z), (low, high), quantity, 1.3, **style)
             ax.view_init(elevation, azimuth)
             # The ticks of a plane of span 1 (or near it); those of others are at its borders.
             ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
@@ -112,9 +112,8 @@ def surfaces(
         ax.set_xlabel(_axis_name(s, "block"))
         if k == 0:
             ax.set_ylabel(_axis_name(s, "other"))
-    figure.colorbar(
-        drawn, ax=figure.axes, label=LABELS[quantity], shrink=0.5, pad=0.02, ticks=MaxNLocator(4)
-    )
+    bar = figure.colorbar(drawn, ax=figure.axes, label=LABELS[quantity], shrink=0.5, pad=0.02)
+    bar.set_ticks(ticks_within(low, high))
     return figure
 
 
@@ -151,7 +150,8 @@ def view(
     flat = figure.add_subplot(1, 2, 2, aspect="equal" if _square(landscape) else "auto")
     drawn = _contours(flat, (x, y, z), np.linspace(low, high, levels + 1), quantity)
     flat.set(xlabel=_axis_name(landscape, "block"), ylabel=_axis_name(landscape, "other"))
-    figure.colorbar(drawn, ax=flat, label=LABELS[quantity], shrink=0.85, ticks=MaxNLocator(4))
+    bar = figure.colorbar(drawn, ax=flat, label=LABELS[quantity], shrink=0.85)
+    bar.set_ticks(ticks_within(low, high))
     if title:
         figure.suptitle(title)
     return figure
