@@ -31,6 +31,9 @@ def test_verdicts_by_hand():
     assert 0.02 < WEAK.p < 0.05 and WEAK.low > 0
     assert verdict([WEAK, FLAT, FLAT, FLAT]) == NOT
     assert test.clear([UP, DOWN, FLAT]) == (1, 1)
+    # One seed shows nothing, whatever its difference.
+    lonely = effect("one", [5.0])
+    assert verdict([lonely]) == NOT and str(lonely) == "one +5.0 points (n = 1)"
 
 
 def summary():

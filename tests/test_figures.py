@@ -39,7 +39,8 @@ def test_all_products_are_there(built):
     manifest = json.loads((built / "manifest.json").read_text())
     assert list(manifest) == list(ITEMS)
     for name, entry in manifest.items():
-        kinds = tables.FORMATS if name.startswith("table_") else style.FORMATS
+        usual = tables.FORMATS if name.startswith("table_") else style.FORMATS
+        kinds = ITEMS[name].formats or usual
         assert entry["files"] == [f"{name}.{kind}" for kind in kinds]
         assert all((built / file).stat().st_size > 100 for file in entry["files"])
         assert len(entry["alt"]) > 40 and "seed" in entry["caption"]

@@ -43,8 +43,8 @@ class Effect(NamedTuple):
 
     def __str__(self) -> str:
         digits = ".1f" if self.unit else ".3g"
-        number = f"{self.mean:+{digits}} ± {self.high - self.mean:{digits}} {self.unit}".strip()
-        return f"{self.what} {number} (n = {self.n})"
+        half = f" ± {self.high - self.mean:{digits}}" if np.isfinite(self.high) else ""
+        return f"{self.what} {self.mean:+{digits}}{half} {self.unit}".strip() + f" (n = {self.n})"
 
 
 def clear(effects: Sequence[Effect]) -> tuple[int, int]:
@@ -197,8 +197,10 @@ def gap_follows(frame: pd.DataFrame) -> list[Effect]:
 
 
 def effect(what: str, differences: Iterable[float], unit: str = "points") -> Effect:
-    """The effect of differences, one per seed."""
+    """The effect of differences, one per seed; of fewer than two, one that shows nothing."""
     d = np.asarray(list(differences), float)
+    if len(d) < 2:
+        return Effect(what, float(d.mean()) if len(d) else 0.0, np.nan, np.nan, len(d), 1.0, unit)
     return _of_test(what, paired(d, np.zeros(len(d))), unit)
 
 
