@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
 import pandas as pd
 
 from msam_lib.catalogue import FUSIONS, METHODS
 from msam_lib.figures.item import FigureItem
-from msam_lib.labels import Comparison
+from msam_lib.labels import Comparison, display_names
 from msam_lib.plots.table import Cell, Row, Table
-from msam_lib.results.gains import gains
+from msam_lib.results.gains import best_alone, collapsed, gains
 
 COMPARISONS = (Comparison("avmnist_mini", "late"),)
 COLUMNS = ("whole model", "p", "weakest modality", "p ", "learning rate", "option", "trials")
@@ -45,8 +46,20 @@ def gains_table(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) ->
         )
         + ".",
         f"{at_edge} of {len(table)} choices lie at an edge of what was tried.",
+        *_collapse(frame, where),
     )
     return Table(_caption(frame, search, where), COLUMNS, rows, notes=notes)
+
+
+def _collapse(frame: pd.DataFrame, where: Comparison) -> list[str]:
+    """A note on single runs that end below the best modality by itself; empty without a measure."""
+    bound = best_alone(frame, where.dataset)
+    if not np.isfinite(bound):
+        return []
+    share = collapsed(frame, where, bound)
+    names = display_names(share.index)
+    said = ", ".join(f"{names[k]} {v:.0%}" for k, v in share[share > 0].items()) or "none"
+    return [f"Runs that end below the best modality trained alone ({bound:.1f} %): {said}."]
 
 
 def _edge(edges: list[str]) -> str:
