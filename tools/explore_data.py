@@ -1,11 +1,12 @@
 """What the interactive parts of the site draw, taken from the frozen results: a function per part.
 
-Accuracies, shares and intervals are in percent, losses in nats; a value that was not measured is None.
+Accuracies, shares and intervals are in percent, losses in nats; what was not measured is None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ from msam_lib.results.rows import choose, fusion_rows, metric_rows, modalities_o
 
 Part = dict[str, Any]
 START = [METHODS[m].title for m in ("joint", "masam")]  # what two panels show first
+SURFACES = [METHODS[m].title for m in ("joint", "msam")]
+
+
+@functools.cache
+def _load(name: str, data: Path) -> pd.DataFrame:
+    """Frozen results, read once for all parts."""
+    return load(name, data)
 
 
 def epochs(data: Path) -> Part:
@@ -40,7 +48,7 @@ def epochs(data: Path) -> Part:
 
 
 def _trained(data: Path, where: Comparison) -> Part:
-    frame = load(f"methods_{where.dataset}", data)
+    frame = _load(f"methods_{where.dataset}", data)
     rows = fusion_rows(where.fusion)(frame)
     shown = choose(rows, None, without=["unimodal"])
     times = sorted(int(e) for e in rows["epoch"].unique())
@@ -58,13 +66,12 @@ def _trained(data: Path, where: Comparison) -> Part:
         "name": where.name,
         "looks": _looks([*names, "fused"]),
         "epochs": times,
-        "seeds": int(rows["seed"].nunique()),
         "alone": {m: _number(100 * v) for m, v in alone.items()},
         "methods": [
             {"name": name, "accuracy": accuracy(label), "share": share(label)}
             for label, name in shown.items()
         ],
-        "notes": since(rows),
+        "notes": [_seeds(rows, shown), *since(rows)],
     }
 
 
@@ -77,24 +84,24 @@ def coalitions(data: Path) -> Part:
 
 
 def _coalitions(data: Path, where: Comparison) -> Part | None:
-    rows = fusion_rows(where.fusion)(load(f"methods_{where.dataset}", data))
+    rows = fusion_rows(where.fusion)(_load(f"methods_{where.dataset}", data))
     if len(modalities_of(rows)) != 2:
         return None
     table = pair_accuracies(reported_epoch(rows))
     # Separate models, or predictions of another kind than the plain forward pass of the coalitions.
     methods = rows.drop_duplicates("label").set_index("label")["method"]
     plain = [x for x in table.index if methods[x] != "unimodal" and _plain(methods[x])]
+    shown = display_names(plain)
     first, second = (c for c in table.columns if c not in ("none", "both"))
     return {
         "name": where.name,
-        "looks": _looks([first, second, "fused"]),
-        "seeds": int(rows["seed"].nunique()),
+        "looks": _looks([first, second]),
         # In the order of binary digits: none, the first, the second, both.
         "methods": [
             {"name": name, "values": _rounded(100 * table.loc[x, ["none", first, second, "both"]])}
-            for x, name in display_names(plain).items()
+            for x, name in shown.items()
         ],
-        "notes": since(rows),
+        "notes": [_seeds(rows, shown), *since(rows)],
     }
 
 
@@ -105,10 +112,11 @@ def _plain(method: str) -> bool:
 
 def landscape(data: Path) -> Part:
     """The loss over one plane of all weights, method by method."""
-    frame = load("landscapes", data)
+    frame = _load("landscapes", data)
     planes = landscapes(frame)
     low, high = shared_limits(planes)
     return {
+        "start": SURFACES,
         "low": low,
         "high": high,
         "planes": [
@@ -133,13 +141,15 @@ def table(data: Path) -> Part:
 
 def _table(data: Path, where: Comparison) -> Part:
     item = ITEMS[f"table_methods_{where.fusion}_{where.dataset}"]
-    frames = {name: load(name, data) for name in item.sources}
+    frames = {name: _load(name, data) for name in item.sources}
     made = item.build(frames)
     assert isinstance(made, Table)
     # AGM's second definition of a modality's accuracy stays in the printed tables.
     kept = [k for k, c in enumerate(made.columns) if "(shapley)" not in c]
     methods = item.select(frames[item.needs]).drop_duplicates("label").set_index("label")["method"]
     kinds = {name: METHODS[methods[x]].kind for x, name in display_names(methods.index).items()}
+    # Why a value is missing or weak, numbered as in the printed tables.
+    marks = {reason: f" [{k}]" for k, reason in enumerate(made.reasons, 1)}
     return {
         "name": where.name,
         "file": item.name,
@@ -154,7 +164,7 @@ def _table(data: Path, where: Comparison) -> Part:
                 "paper": float(row.paper) if row.paper else None,
                 "cells": [
                     {
-                        "text": row.cells[k].text,
+                        "text": row.cells[k].text + marks.get(row.cells[k].note, ""),
                         "mean": _number(row.cells[k].mean, 2),
                         "half": _number(row.cells[k].half, 2),
                         "rank": row.cells[k].rank,
@@ -164,13 +174,13 @@ def _table(data: Path, where: Comparison) -> Part:
             }
             for row in made.rows
         ],
-        "notes": list(made.notes),
+        "notes": [*(f"{k.strip()} {reason}" for reason, k in marks.items()), *made.notes],
     }
 
 
 def noise(data: Path) -> Part:
     """Accuracy by the share of wrong training labels."""
-    frame = load("noise_digits", data)
+    frame = _load("noise_digits", data)
     rows = noise_rows(frame)
     noises = sorted(float(x) for x in rows["noise"].unique())
     quantities = ["fused", *(q for q in palette(rows["quantity"]) if q != "fused")]
@@ -180,7 +190,6 @@ def noise(data: Path) -> Part:
         "looks": _looks(quantities),
         "noises": [_number(100 * x) for x in noises],
         "quantities": quantities,
-        "seeds": int(frame["seed"].nunique()),
         "methods": [
             {
                 "name": name,
@@ -190,7 +199,7 @@ def noise(data: Path) -> Part:
             }
             for name in dict.fromkeys(rows["name"])
         ],
-        "notes": since(frame),
+        "notes": [_seeds(frame, {x: x for x in frame["label"]}), *since(frame)],
     }
 
 
@@ -205,8 +214,15 @@ PARTS: dict[str, Callable[[Path], Part]] = {
 
 def _compared(data: Path) -> list[Comparison]:
     """The comparisons whose accuracy is in percent; an error has no place on an axis to 100."""
-    frames = {c.dataset: load(f"methods_{c.dataset}", data) for c in COMPARISONS}
+    frames = {c.dataset: _load(f"methods_{c.dataset}", data) for c in COMPARISONS}
     return [c for c in COMPARISONS if headline_of(frames[c.dataset]).metric == "accuracy"]
+
+
+def _seeds(rows: pd.DataFrame, names: Mapping[str, str]) -> str:
+    """Over how many seeds the means are, and of which {label: name} they are over fewer."""
+    counts = rows.groupby("label")["seed"].nunique()
+    fewer = [f"{name} over {counts[x]}" for x, name in names.items() if counts[x] < counts.max()]
+    return f"{'; '.join([f'Mean over {counts.max()} seeds', *fewer])}."
 
 
 def _looks(names: Iterable[str]) -> list[dict[str, str]]:

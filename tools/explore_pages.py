@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from tools.explore_data import PARTS
+from tools.explore_data import PARTS, Part
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "book" / "_static"
@@ -16,9 +16,9 @@ DATA = ROOT / "figures" / "data"
 SCRIPTS = ("explore.js", *(f"explore_{name}.js" for name in PARTS))  # the shared one first
 
 
-def fragment(name: str, data: Path = DATA) -> str:
+def fragment(name: str, part: Part) -> str:
     """The HTML of one part: its data, and the place that its script fills."""
-    content = json.dumps(PARTS[name](data), separators=(",", ":"), ensure_ascii=False)
+    content = json.dumps(part, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     content = content.replace("</", "<\\/")  # the end of a script is looked for before it is read
     return (
         f'<div class="explore" data-part="{name}">\n'
@@ -39,7 +39,10 @@ def fill(page: Path) -> None:
     def raw(content: str) -> str:
         return f"```{{raw}} html\n{content}\n```"
 
+    def put(found: re.Match[str]) -> str:
+        return raw(fragment(found[1], PARTS[found[1]](DATA)))
+
     text = page.read_text(encoding="utf-8")
-    text = re.sub(r"^\{part (\w+)\}$", lambda m: raw(fragment(m[1])), text, flags=re.MULTILINE)
+    text = re.sub(r"^\{part (\w+)\}$", put, text, flags=re.MULTILINE)
     text = text.replace("{scripts}", raw(scripts("_static")))
     page.write_text(text, encoding="utf-8")

@@ -39,7 +39,7 @@
 
   // A slider over the places of a list, with its value in words beside it.
   function slider(label, count, start, words, move) {
-    const shown = h("output", {});
+    const shown = h("span", { class: "explore-value", "aria-hidden": "true" });
     const range = h("input", { type: "range", min: 0, max: count - 1, step: 1 });
     const element = h("label", { class: "explore-control explore-slider" },
       h("span", {}, label), range, shown);
@@ -58,6 +58,14 @@
       set(place);
     }
     return { element, set, resize };
+  }
+
+  // Several check boxes with what they are about; `fill` puts others in.
+  function checks(label) {
+    const boxes = h("div", { class: "explore-checks" });
+    const element = h("div", { class: "explore-control", role: "group", "aria-label": label },
+      h("span", {}, label), boxes);
+    return { element, fill: (list) => boxes.replaceChildren(...list) };
   }
 
   function checkbox(label, checked, change) {
@@ -143,7 +151,8 @@
     return out;
   }
 
-  const percent = (value) => (value === null ? "not measured" : `${value.toFixed(1)} %`);
+  // The space does not break.
+  const percent = (value) => (value === null ? "not measured" : `${value.toFixed(1)}\u00a0%`);
   const whole = (name) => (name === "fused" ? "whole model" : name);
 
   function notes(texts) {
@@ -163,8 +172,8 @@
 
   window.Explore = {
     part: (name, draw) => { parts[name] = draw; },
-    h, s, menu, slider, checkbox, status, watch, ink, number, marker, legend, grid, apart, percent,
-    whole, notes,
+    h, s, menu, slider, checks, checkbox, status, watch, ink, number, marker, legend, grid, apart,
+    percent, whole, notes,
   };
   document.addEventListener("DOMContentLoaded", start);
 })();

@@ -1,7 +1,7 @@
 // Coalition explorer: who is there, how accurate the model is then, and what Shapley makes of it.
 (function () {
   "use strict";
-  const { part, h, s, menu, checkbox, status, watch, ink, number, legend, grid, percent,
+  const { part, h, s, menu, checks, checkbox, status, watch, ink, number, legend, grid, percent,
     notes } = window.Explore;
 
   const ROW = 40;
@@ -61,7 +61,7 @@
   function sums(names, parts) {
     const total = parts.reduce((t, p) => t + Math.max(0, p.phi), 0);
     const points = (v) => `${v >= 0 ? "+" : "−"}${Math.abs(v).toFixed(1)}`;
-    const head = ["", "comes first", "comes last", "mean: Shapley value", "share"];
+    const head = ["", "comes first", "comes last", "Shapley", "share"];
     return h("div", { class: "explore-scroll", tabindex: 0, role: "region",
       "aria-label": "Shapley values, in points" }, h("table", {},
       h("thead", {}, h("tr", {}, ...head.map((t) => h("th", { scope: "col" }, t)))),
@@ -75,7 +75,7 @@
     let name = data.start[0];
     const present = [true, true];
     const methods = () => where.methods.map((m) => m.name);
-    const boxes = h("fieldset", { class: "explore-checks" });
+    const boxes = checks("Present");
     const picture = h("div", { role: "img" });
     const said = status();
     picture.setAttribute("aria-labelledby", said.id);
@@ -88,7 +88,7 @@
       const width = picture.clientWidth;
       if (width < 100) return;
       const { values } = where.methods.find((m) => m.name === name);
-      const looks = where.looks.slice(0, 2);
+      const { looks } = where;
       const names = looks.map((l) => l.name);
       const chosen = present[0] + 2 * present[1];
       const parts = gains(values);
@@ -103,11 +103,11 @@
     }
 
     function around() {
-      const looks = where.looks.slice(0, 2);
-      boxes.replaceChildren(h("legend", {}, "Present"), ...looks.map((look, k) =>
+      const { looks } = where;
+      boxes.fill(looks.map((look, k) =>
         checkbox(look.name, present[k], (on) => { present[k] = on; draw(); })));
       key.replaceChildren(legend(looks));
-      older.replaceChildren(notes([`Mean over ${where.seeds} seeds.`, ...where.notes]));
+      older.replaceChildren(notes(where.notes));
     }
 
     const places = data.comparisons.map((c) => c.name);
@@ -119,7 +119,8 @@
     });
     const method = menu("Method", methods(), name, (n) => { name = n; draw(); });
     around();
-    place.append(h("div", { class: "explore-controls" }, comparison.element, method.element, boxes),
+    place.append(h("div", { class: "explore-controls" }, comparison.element, method.element,
+      boxes.element),
       key, picture, said, below, calculation, older);
     watch(picture, draw);
   });

@@ -36,7 +36,7 @@
     labels.sort((a, b) => b.value - a.value);
     const at = apart(labels.map((l) => box.y(l.value)), 15, box.top, box.bottom);
     labels.forEach((l, k) => svg.append(s("text", { x: box.right + 18, y: at[k] + 4 },
-      `${l.value.toFixed(0)} ${l.look.name}`)));
+      `${l.value.toFixed(0)} ${short(l.look.name)}`)));
     const step = Math.max(1, Math.ceil(last / 6));
     for (let k = 0; k <= last; k += step) {
       svg.append(s("text", { class: "explore-tick", x: box.x(k), y: box.bottom + 15,
@@ -80,6 +80,8 @@
     return group;
   }
 
+  const short = (name) => (name === "fused" ? "whole" : name);
+
   function words(where, method, time) {
     const list = (of) => where.looks.filter((l) => of[l.name])
       .map((l) => `${whole(l.name)} ${percent(of[l.name][time])}`).join(", ");
@@ -119,7 +121,7 @@
 
     function around() {
       key.replaceChildren(legend(where.looks, whole));
-      older.replaceChildren(notes([`Mean over ${where.seeds} seeds.`, ...where.notes]));
+      older.replaceChildren(notes(where.notes));
     }
 
     const places = data.comparisons.map((c) => c.name);

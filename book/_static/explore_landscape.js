@@ -4,7 +4,7 @@
   const { part, h, menu, slider, status, watch, notes } = window.Explore;
 
   const TURN = 5; // degrees of a press of a key, and of a step of the slider
-  const TILTS = Array.from({ length: 18 }, (_, k) => TURN * k); // 0 to 85 degrees above the plane
+  const TILTS = Array.from({ length: 19 }, (_, k) => TURN * k); // to 90 degrees: a map
   const TURNS = Array.from({ length: 72 }, (_, k) => TURN * k - 180);
   const RISE = 1.3; // height of the highest loss; the plane is 2 wide
   // Of matplotlib's viridis, low to high: dark is good.
@@ -20,17 +20,18 @@
   // A point of the model on the screen: turned about the height, tilted towards the eye.
   function camera(turn, tilt, width, height) {
     const [a, b] = [turn, tilt].map((d) => (d * Math.PI) / 180);
-    const size = Math.min(width / 2.95, height / 2.3);
+    // The plane's diagonal is 2.83 wide; with its height it is never taller than 3.12.
+    const size = Math.min(width / 2.95, height / 3.2);
     return ([x, y, z]) => {
       const across = x * Math.cos(a) - y * Math.sin(a);
       const away = x * Math.sin(a) + y * Math.cos(a);
       const up = z * Math.cos(b) + away * Math.sin(b);
-      return { x: width / 2 + size * across, y: height * 0.57 - size * up,
+      return { x: width / 2 + size * across, y: height / 2 - size * up,
         far: away * Math.cos(b) - z * Math.sin(b) };
     };
   }
 
-  // Quadrilaterals between the measured points, each with its mean share of the scale and its light.
+  // Quadrilaterals between the measured points, each with its mean share of the scale, and light.
   function faces(plane, low, high) {
     const share = (v) => (Math.min(high, v) - low) / (high - low);
     const corner = (i, j) => [plane.x[i], plane.y[j], RISE * (share(plane.loss[i][j]) - 0.5)];
@@ -94,7 +95,7 @@
     const names = data.planes.map((p) => p.name);
     const shapes = Object.fromEntries(
       data.planes.map((p) => [p.name, faces(p, data.low, data.high)]));
-    const chosen = [names[0], names[Math.min(1, names.length - 1)]];
+    const chosen = [...data.start];
     const said = status();
     const canvases = chosen.map(() => h("canvas", { class: "explore-surface", tabindex: 0,
       role: "img", "aria-describedby": said.id, onkeydown: key, onpointerdown: grab,

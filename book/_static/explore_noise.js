@@ -60,8 +60,8 @@
       draw();
     });
     place.append(h("div", { class: "explore-controls" }, accuracy.element, wrong.element), picture,
-      said, notes([`${data.name}: mean over ${data.seeds} seeds, with its 95 % interval. ` +
-        "Hollow: with correct labels.", ...data.notes]));
+      said, notes([`${data.name}; lines: 95 % intervals; hollow: with correct labels.`,
+        ...data.notes]));
     watch(picture, draw);
   });
 })();

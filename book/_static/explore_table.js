@@ -76,17 +76,18 @@
       }, c.text));
       if (where.paper) cells.push(h("td", {}, row.paper === null ? "—" : row.paper.toFixed(2)));
       return h("tr", { class: row.reference ? "explore-reference" : null },
-        h("th", { scope: "row" }, row.name), ...cells, h("td", {}, row.kind),
-        h("td", {}, interval(row.cells[shown])));
+        h("th", { scope: "row" }, row.name), h("td", {}, interval(row.cells[shown])), ...cells,
+        h("td", {}, row.kind));
     }
 
     function draw() {
       const rows = ordered(where.rows, by, direction);
+      const [first, ...others] = columns();
       const title = columns().find((c) => c.by === by).title;
       const drawn = typeof by === "number" ? title : "whole model";
       region.replaceChildren(h("table", {},
-        h("thead", {}, h("tr", {}, ...columns().map(head),
-          h("th", { scope: "col" }, `${drawn}, 0 to 100 %`))),
+        h("thead", {}, h("tr", {}, head(first), h("th", { scope: "col" }, `${drawn}, 0–100 %`),
+          ...others.map(head))),
         h("tbody", {}, ...rows.map(line))));
       region.setAttribute("aria-label", `All methods, ${where.name}`);
       said.textContent = `${where.name}, sorted by ${title}, ${direction}: first ` +

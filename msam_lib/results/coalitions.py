@@ -1,10 +1,10 @@
 """The accuracy of every coalition of two modalities, from the rows that are frozen.
 
-Frozen are the accuracy of each modality alone, of the whole model, and the modalities' shares of the
-Shapley values. What the model answers with every modality absent is not, but with two modalities
-it follows: a - b = phi_a - phi_b and both - none = phi_a + phi_b (Shapley, 1953), so the share
-s = phi_a / (phi_a + phi_b) gives both - none = (a - b) / (2 s - 1). With three or more modalities the
-coalitions of two stay unknown.
+Frozen are the accuracy of each modality alone, of the whole model, and the modalities' shares of
+the Shapley values. What the model reaches with every modality absent is not, but with two
+modalities it follows: a - b = phi_a - phi_b and both - none = phi_a + phi_b (Shapley, 1953), so the
+share s = phi_a / (phi_a + phi_b) gives both - none = (a - b) / (2 s - 1). With three or more
+modalities the coalitions of two stay unknown.
 """
 
 from __future__ import annotations
