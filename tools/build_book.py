@@ -42,6 +42,7 @@ MODULES = {  # a page each
         "results.statistics",
         "results.rows",
         "results.comparison",
+        "results.coalitions",
     ],
     "Pictures": ["plots", "figures.item", "figures.registry"],
     "Interactive": [

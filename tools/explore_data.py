@@ -16,6 +16,7 @@ import pandas as pd
 from msam_lib.catalogue import METHODS
 from msam_lib.figures.comparison import COMPARISONS
 from msam_lib.figures.registry import ITEMS
+from msam_lib.figures.search import describe_search
 from msam_lib.figures.tables import since
 from msam_lib.interactive.results import noise_rows
 from msam_lib.labels import Comparison, display_names
@@ -71,7 +72,7 @@ def _trained(data: Path, where: Comparison) -> Part:
             {"name": name, "accuracy": accuracy(label), "share": share(label)}
             for label, name in shown.items()
         ],
-        "notes": [_seeds(rows, shown), *since(rows)],
+        "notes": _notes(data, where, rows, shown),
     }
 
 
@@ -88,9 +89,10 @@ def _coalitions(data: Path, where: Comparison) -> Part | None:
     if len(modalities_of(rows)) != 2:
         return None
     table = pair_accuracies(reported_epoch(rows))
-    # Separate models, or predictions of another kind than the plain forward pass of the coalitions.
+    # Neither separate models nor predictions other than the plain forward pass.
     methods = rows.drop_duplicates("label").set_index("label")["method"]
-    plain = [x for x in table.index if methods[x] != "unimodal" and _plain(methods[x])]
+    own = [name for name, made in CLASSES.items() if made.predict is not Method.predict]
+    plain = [x for x in table.index if methods[x] not in ("unimodal", *own)]
     shown = display_names(plain)
     first, second = (c for c in table.columns if c not in ("none", "both"))
     return {
@@ -101,13 +103,8 @@ def _coalitions(data: Path, where: Comparison) -> Part | None:
             {"name": name, "values": _rounded(100 * table.loc[x, ["none", first, second, "both"]])}
             for x, name in shown.items()
         ],
-        "notes": [_seeds(rows, shown), *since(rows)],
+        "notes": _notes(data, where, rows, shown),
     }
-
-
-def _plain(method: str) -> bool:
-    """Whether the method predicts as the model does."""
-    return CLASSES[method].predict is Method.predict
 
 
 def landscape(data: Path) -> Part:
@@ -154,7 +151,6 @@ def _table(data: Path, where: Comparison) -> Part:
         "name": where.name,
         "file": item.name,
         "columns": [made.columns[k] for k in kept],
-        "higher": headline_of(frames[item.needs]).higher_is_better,
         "paper": made.paper,
         "rows": [
             {
@@ -216,6 +212,14 @@ def _compared(data: Path) -> list[Comparison]:
     """The comparisons whose accuracy is in percent; an error has no place on an axis to 100."""
     frames = {c.dataset: _load(f"methods_{c.dataset}", data) for c in COMPARISONS}
     return [c for c in COMPARISONS if headline_of(frames[c.dataset]).metric == "accuracy"]
+
+
+def _notes(
+    data: Path, where: Comparison, rows: pd.DataFrame, names: Mapping[str, str]
+) -> list[str]:
+    """What the tables say of these rows: their seeds, their search, and what is out of date."""
+    searched = describe_search(_load("search", data), where)[1]
+    return [_seeds(rows, names), *searched, *since(rows)]
 
 
 def _seeds(rows: pd.DataFrame, names: Mapping[str, str]) -> str:

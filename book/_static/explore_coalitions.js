@@ -61,7 +61,7 @@
   function sums(names, parts) {
     const total = parts.reduce((t, p) => t + Math.max(0, p.phi), 0);
     const points = (v) => `${v >= 0 ? "+" : "−"}${Math.abs(v).toFixed(1)}`;
-    const head = ["", "comes first", "comes last", "Shapley", "share"];
+    const head = ["", "first", "last", "mean", "share"];
     return h("div", { class: "explore-scroll", tabindex: 0, role: "region",
       "aria-label": "Shapley values, in points" }, h("table", {},
       h("thead", {}, h("tr", {}, ...head.map((t) => h("th", { scope: "col" }, t)))),
@@ -96,7 +96,9 @@
       below.replaceChildren(
         h("p", { class: "explore-title" }, "From nothing to both, in points"),
         pieces(width, looks, values, parts));
-      calculation.replaceChildren(sums(names, parts));
+      calculation.replaceChildren(h("p", { class: "explore-title" },
+        "What each adds when it comes first, comes last, on the mean (its Shapley value)"),
+        sums(names, parts));
       said.textContent = `${name} with ${subset(names, chosen)}: ${percent(values[chosen])}. ` +
         `Of the way from nothing to both, ${names[0]} brings ${parts[0].phi.toFixed(1)} points, ` +
         `${names[1]} ${parts[1].phi.toFixed(1)}.`;

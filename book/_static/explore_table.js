@@ -1,15 +1,25 @@
 // Table explorer: every method of a comparison, sorted by any column, with its intervals.
 (function () {
   "use strict";
-  const { part, h, s, menu, status, whole, notes } = window.Explore;
+  const { part, h, s, menu, status, watch, whole, notes } = window.Explore;
 
-  const WIDTH = 120; // of the picture of an interval
+  const STEP = 5; // percent; the axis begins and ends at a multiple
 
-  // Mean and interval on an axis from 0 to 100.
-  function interval(cell) {
-    const x = (v) => (Math.min(100, Math.max(0, v)) * (WIDTH - 12)) / 100 + 6;
-    const svg = s("svg", { width: WIDTH, height: 18, "aria-hidden": "true" },
-      s("line", { class: "explore-track-line", x1: 6, x2: WIDTH - 6, y1: 9, y2: 9 }));
+  // The axis that holds all intervals of a column, cut at 0 and 100.
+  function axis(rows, column) {
+    const cells = rows.map((r) => r.cells[column]).filter((c) => c.mean !== null);
+    const low = Math.min(...cells.map((c) => c.mean - (c.half || 0)));
+    const high = Math.max(...cells.map((c) => c.mean + (c.half || 0)));
+    const [first, last] = [STEP * Math.floor(low / STEP), STEP * Math.ceil(high / STEP)];
+    return [Math.max(0, first), Math.min(100, last)];
+  }
+
+  // Mean and interval on that axis.
+  function interval(cell, [low, high], width) {
+    const inside = (v) => Math.min(high, Math.max(low, v));
+    const x = (v) => ((inside(v) - low) * (width - 12)) / (high - low) + 6;
+    const svg = s("svg", { width, height: 18, "aria-hidden": "true" },
+      s("line", { class: "explore-track-line", x1: 6, x2: width - 6, y1: 9, y2: 9 }));
     if (cell.mean === null) return svg;
     if (cell.half !== null) {
       svg.append(s("line", { class: "explore-ink explore-line", y1: 9, y2: 9,
@@ -53,7 +63,7 @@
     // A column that is pressed again turns round; numbers begin with the best.
     function sort(column) {
       const text = column.by === "name" || column.by === "kind";
-      const first = text || !where.higher ? "ascending" : "descending";
+      const first = text ? "ascending" : "descending";
       const turned = direction === "ascending" ? "descending" : "ascending";
       direction = by === column.by ? turned : first;
       by = column.by;
@@ -69,26 +79,30 @@
           h("span", { "aria-hidden": "true" }, arrow)));
     }
 
-    function line(row) {
-      const shown = typeof by === "number" ? by : where.columns.indexOf("fused");
+    const pictured = () => (typeof by === "number" ? by : where.columns.indexOf("fused"));
+
+    function line(row, range, width) {
       const cells = row.cells.map((c, k) => h("td", {
         class: `${["", "explore-best", "explore-second"][c.rank]}${k === by ? " explore-by" : ""}`,
       }, c.text));
       if (where.paper) cells.push(h("td", {}, row.paper === null ? "—" : row.paper.toFixed(2)));
       return h("tr", { class: row.reference ? "explore-reference" : null },
-        h("th", { scope: "row" }, row.name), h("td", {}, interval(row.cells[shown])), ...cells,
-        h("td", {}, row.kind));
+        h("th", { scope: "row" }, row.name),
+        h("td", {}, interval(row.cells[pictured()], range, width)),
+        ...cells, h("td", {}, row.kind));
     }
 
     function draw() {
       const rows = ordered(where.rows, by, direction);
       const [first, ...others] = columns();
       const title = columns().find((c) => c.by === by).title;
-      const drawn = typeof by === "number" ? title : "whole model";
+      const range = axis(rows, pictured());
+      const width = region.clientWidth < 480 ? 80 : 140;
+      const drawn = `${whole(where.columns[pictured()])}, ${range.join("–")} %`;
       region.replaceChildren(h("table", {},
-        h("thead", {}, h("tr", {}, head(first), h("th", { scope: "col" }, `${drawn}, 0–100 %`),
-          ...others.map(head))),
-        h("tbody", {}, ...rows.map(line))));
+        h("thead", {}, h("tr", {}, head(first),
+          h("th", { scope: "col", class: "explore-wrap" }, drawn), ...others.map(head))),
+        h("tbody", {}, ...rows.map((row) => line(row, range, width)))));
       region.setAttribute("aria-label", `All methods, ${where.name}`);
       said.textContent = `${where.name}, sorted by ${title}, ${direction}: first ` +
         `${rows.slice(0, 3).map((r) => r.name).join(", ")}; last ${rows.at(-1).name}.`;
@@ -97,7 +111,7 @@
     function choose(name) {
       where = data.comparisons.find((c) => c.name === name);
       by = where.columns.indexOf("fused");
-      direction = where.higher ? "descending" : "ascending";
+      direction = "descending";
       older.replaceChildren(notes(where.notes));
       draw();
     }
@@ -106,5 +120,6 @@
     const comparison = menu("Data and fusion", places, where.name, choose);
     place.append(h("div", { class: "explore-controls" }, comparison.element), region, said, older);
     choose(where.name);
+    watch(place, draw);
   });
 })();
