@@ -160,3 +160,10 @@ def test_means_over_fewer_seeds_are_named(parts):
     assert notes["avmnist, late"] == "Mean over 5 seeds."
     assert notes["signs, late"] == "Mean over 5 seeds; AUG over 4."
     assert parts["noise"]["notes"][0] == "Mean over 5 seeds."
+
+
+def test_every_part_has_its_place_and_its_script():
+    text = (explore_pages.ROOT / "book" / "explore.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\{part (\w+)\}$", text, re.MULTILINE) == list(explore_pages.PARTS)
+    assert text.count("\n{scripts}\n") == 1
+    assert {p.name for p in explore_pages.STATIC.glob("*.js")} == set(explore_pages.SCRIPTS)

@@ -98,7 +98,7 @@
       const title = columns().find((c) => c.by === by).title;
       const range = axis(rows, pictured());
       const width = region.clientWidth < 480 ? 80 : 140;
-      const drawn = `${whole(where.columns[pictured()])}, ${range.join("–")} %`;
+      const drawn = `${whole(where.columns[pictured()])}, ${range.join("–")}\u00a0%`;
       region.replaceChildren(h("table", {},
         h("thead", {}, h("tr", {}, head(first),
           h("th", { scope: "col", class: "explore-wrap" }, drawn), ...others.map(head))),

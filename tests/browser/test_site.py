@@ -17,7 +17,7 @@ HEAD = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>parts</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<link rel="stylesheet" href="_static/explore.css">'
-    "<style>:root{color-scheme:light dark}</style></head><body>"
+    "<style>:root{color-scheme:light dark}body{max-width:46em;margin:auto}</style></head><body>"
 )
 
 
@@ -131,7 +131,7 @@ def test_a_surface_turns_by_keys_sliders_and_pointer(page):
     seen.append(picture(place))
     assert len(set(seen)) == 4
     assert "Turned to 65 degrees, seen from 70 degrees" in said(place)
-    page.mouse.move(box["x"], box["y"])  # the button is up: nothing turns
+    page.mouse.move(box["x"] + 50, box["y"] + 90)  # the button is up: nothing turns
     assert picture(place) == seen[-1]
 
 
@@ -149,6 +149,11 @@ def test_a_table_is_sorted_by_its_headings(page):
     assert heads.get_attribute("aria-sort") == "ascending"
     turned = place.locator("tbody tr td:nth-child(3)").all_inner_texts()
     assert turned[0].startswith(f"{min(values)}") and "ascending" in said(place)
+    over = place.locator("td svg *").evaluate_all(
+        "all => all.filter(x => x.getBoundingClientRect().right >"
+        " x.closest('td').getBoundingClientRect().right).length"
+    )
+    assert over == 0  # pictures stay in their cells
 
 
 def test_wrong_labels_change_the_order(page, content):
