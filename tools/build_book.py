@@ -42,6 +42,7 @@ MODULES = {  # a page each
         "results.statistics",
         "results.rows",
         "results.comparison",
+        "results.coalitions",
     ],
     "Pictures": ["plots", "figures.item", "figures.registry"],
     "Interactive": [
@@ -57,7 +58,7 @@ OWN_ONLY = ("data", "methods")  # what these re-export is documented with anothe
 def assemble(source: Path) -> None:
     """Write every page into the folder that Sphinx reads."""
     sys.path.insert(0, str(ROOT))
-    from tools import evidence_pages
+    from tools import evidence_pages, explore_pages
 
     shutil.copytree(ROOT / "book", source)
     (source / "notebooks").mkdir()
@@ -69,6 +70,7 @@ def assemble(source: Path) -> None:
     _agreement(source / "agreement.md")
     evidence_pages.protocol(source / "protocol.md")
     evidence_pages.claims(source / "claims.md")
+    explore_pages.fill(source / "explore.md")
     for page in source.glob("*.md"):
         evidence_pages.turn_links(page)
     _figures(source)

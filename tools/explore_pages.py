@@ -1,0 +1,48 @@
+"""The interactive parts of the site as fragments of HTML that need nothing but the files beside
+them: no kernel, no network, no other package.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tools.explore_data import PARTS, Part
+
+ROOT = Path(__file__).resolve().parent.parent
+STATIC = ROOT / "book" / "_static"
+DATA = ROOT / "figures" / "data"
+SCRIPTS = ("explore.js", *(f"explore_{name}.js" for name in PARTS))  # the shared one first
+
+
+def fragment(name: str, part: Part) -> str:
+    """The HTML of one part: its data, and the place that its script fills."""
+    content = json.dumps(part, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    content = content.replace("</", "<\\/")  # the end of a script is looked for before it is read
+    return (
+        f'<div class="explore" data-part="{name}">\n'
+        f'<script type="application/json">{content}</script>\n'
+        "<noscript>This part needs JavaScript; the still picture is linked below.</noscript>\n"
+        "</div>"
+    )
+
+
+def scripts(folder: str) -> str:
+    """The tags that load the scripts from a folder, in their order."""
+    return "\n".join(f'<script defer src="{folder}/{name}"></script>' for name in SCRIPTS)
+
+
+def fill(page: Path) -> None:
+    """Put parts and scripts where the page names them, `{part NAME}` and `{scripts}`."""
+
+    def raw(content: str) -> str:
+        return f"```{{raw}} html\n{content}\n```"
+
+    def put(found: re.Match[str]) -> str:
+        return raw(fragment(found[1], PARTS[found[1]](DATA)))
+
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"^\{part (\w+)\}$", put, text, flags=re.MULTILINE)
+    text = text.replace("{scripts}", raw(scripts("_static")))
+    page.write_text(text, encoding="utf-8")
