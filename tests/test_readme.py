@@ -94,12 +94,12 @@ def test_the_readme_is_short_and_every_page_of_the_site_is_in_its_contents():
 def test_the_readme_counts_right():
     assert f"{len(METHODS) - 1} other methods" in TEXT.replace("\n", " ")
     assert f"All {len(CLAIMS)} claims" in TEXT
-    said = re.search(r"audio ends at (half).*under MASAM at (four fifths)", TEXT)
+    said = re.search(r"audio ends at less than (half).*under MASAM at (three quarters)", TEXT)
     frame = load("methods_avmnist")
     joint, masam = (lanes["audio"][-1] for lanes in race._curves(frame).values())
     alone = race._alone(frame)["audio"]
-    assert said and joint / alone == pytest.approx(0.5, abs=0.03)
-    assert masam / alone == pytest.approx(0.8, abs=0.03)
+    assert said and 0.42 < joint / alone < 0.5
+    assert masam / alone == pytest.approx(0.75, abs=0.03)
 
 
 def test_nothing_is_left_to_fill_in():

@@ -23,7 +23,7 @@ _HOME = {
     "run_experiment": "build",
     "trained_model": "build",
     "tune": "search",
-    "tuned": "search",
+    "tuned": "choices",
     "untrained_model": "build",
 }
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 
-import numpy as np
 import pandas as pd
 
 from msam_lib.catalogue import FUSIONS, METHODS
 from msam_lib.figures.item import FigureItem
 from msam_lib.labels import Comparison, display_names
 from msam_lib.plots.table import Cell, Row, Table
-from msam_lib.results.gains import best_alone, collapsed, gains
+from msam_lib.results.comparison import trained_alone
+from msam_lib.results.gains import collapsed, gains
 
 COMPARISONS = (Comparison("avmnist_mini", "late"),)
 COLUMNS = ("whole model", "p", "weakest modality", "p ", "learning rate", "option", "trials")
@@ -53,9 +53,10 @@ def gains_table(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) ->
 
 def _collapse(frame: pd.DataFrame, where: Comparison) -> list[str]:
     """A note on single runs that end below the best modality by itself; empty without a measure."""
-    bound = best_alone(frame, where.dataset)
-    if not np.isfinite(bound):
+    alone = trained_alone(frame, where.dataset)
+    if not alone:
         return []
+    bound = max(alone.values())
     share = collapsed(frame, where, bound)
     names = display_names(share.index)
     said = ", ".join(f"{names[k]} {v:.0%}" for k, v in share[share > 0].items()) or "none"

@@ -50,6 +50,23 @@ def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:
     return rows.pivot_table(index=keys, columns="seed", values="value")
 
 
+def trained_alone(frame: pd.DataFrame, dataset: str) -> dict[str, float]:
+    """{modality: test accuracy (%) of a network of its own, mean over seeds}, from unimodal
+    training, whose separate models answer by their own heads; empty where it was not run.
+
+    Args:
+        frame: rows of comparisons; at several epochs of a run, the reported one counts.
+        dataset: its name.
+    """
+    rows = frame[(frame["dataset"] == dataset) & (frame["label"] == REFERENCE)]
+    if rows.empty:
+        return {}
+    if rows.groupby("run")["epoch"].nunique().max() > 1:
+        rows = reported_epoch(rows)
+    heads = rows[(rows["split"] == "test") & (rows["metric"] == "accuracy_head")]
+    return (100 * heads.groupby("modality")["value"].mean()).to_dict()
+
+
 def measured(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of data sets, without those of costs."""
     return frame[frame["split"] != "cost"]

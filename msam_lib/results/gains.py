@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
-from msam_lib.results.comparison import FUSED, WEAKEST, accuracies, compared, measured
+from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
 from msam_lib.results.headline import HEADLINES
 from msam_lib.results.luck import redrawn, with_luck
 from msam_lib.results.statistics import holm, paired
@@ -83,20 +83,6 @@ def gains(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> pd.Da
     names = display_names(labels)
     out = pd.DataFrame({"label": labels, "name": [names[k] for k in labels], **columns})
     return out.join(chosen_trials(search, where), on="label")
-
-
-def best_alone(frame: pd.DataFrame, dataset: str) -> float:
-    """Test accuracy (%) of the best modality in a network of its own, mean over seeds; NaN where
-    unimodal training was not run on this data set.
-    """
-    names = sorted(set(frame.loc[frame["dataset"] == dataset, "modality"]) - {"fused"})
-    means = []
-    for m in names:
-        table = accuracies(frame, m)
-        rows = table[table.index.get_level_values("label") == "unimodal"]
-        rows = rows[rows.index.get_level_values("dataset") == dataset]
-        means.append(rows.to_numpy(dtype=float).mean() if len(rows) else np.nan)
-    return float(np.max(means))
 
 
 def collapsed(frame: pd.DataFrame, where: Comparison, below: float) -> pd.Series:
