@@ -404,8 +404,8 @@ if PRESET != "smoke":
 
 # %% [markdown]
 # **What it means.** The loss hardly notices when the voice's encoder is moved: a network that does not listen. The *dominant* encoder is the sharp
-# one here, and M-SAM makes it flatter. On `avmnist_mini`, where no modality is enough by
-# itself, it was the starved one (notebook 06). Where the sharp valley is depends on the data; now you can look at yours.
+# one here, and M-SAM makes it flatter. On `avmnist_mini`, where no modality is enough by itself, it was the starved one (notebook 06). Where the
+# sharp valley is depends on the data; now you can look at yours.
 #
 # **What it does not mean.** That the flatter network is the better one. With 120 test samples and one seed, the accuracies of section 6 differ by
 # no more than two runs may differ by chance.
@@ -433,7 +433,7 @@ assert status == 0, "The command should succeed."
 # %% [markdown]
 # What next?
 #
-# * Exchange `train --method msam` for `compare --methods joint msam joint_unimodal --seeds 0 1 2`: one table over methods and seeds.
+# * `compare --methods joint msam joint_unimodal --seeds 0 1 2` in place of `train` and `--method msam`: one table over methods and seeds.
 # * `python -m msam_lib diagnose runs/NAME --what hessian landscape sharpness` measures a finished run as in section 7.
 # * For real pictures `--encoder image=resnet18`, for sentences `tokenizer=hf:NAME` (a Hugging Face tokenizer) and `--encoder word=hf:NAME`.
 # * `python -m msam_lib list datasets --json` has all options of `folder`.
@@ -457,9 +457,9 @@ print(f"expected {100 * expected:.0f} %, trained alone {100 * alone['word']:.0f}
 assert PRESET == "smoke" or abs(alone["word"] - expected) < 0.1, "Training should come near it."
 
 # %% [markdown]
-# **★★ Exercise 14.2** In the table all six speakers are in every part. Would the network understand a stranger? Load the table again so that parts
-# are drawn, and no speaker is in two of them: `split="-"` names no column, so `split` must be kept out of the modalities (`modalities=[...]`), and
-# `seed` chooses the draw. A draw that leaves a part without one of the digits is refused; take the next seed.
+# **★★ Exercise 14.2** In the table all six speakers are in every part, so nothing above says how well strangers are understood. Load the table again
+# so that parts are drawn, and no speaker is in two of them: `split="-"` names no column, so `split` must be kept out of the modalities
+# (`modalities=[...]`), and `seed` chooses the draw. A draw that leaves a part without one of the digits is refused; take the next seed.
 
 # %% tags=["exercise"]
 # Exercise 14.2: a data set in which each speaker is in one part only.
@@ -476,12 +476,13 @@ for seed in range(20):
 # %%
 parts = {p: getattr(drawn, p).inputs["voice"].rows for p in ("train", "val", "test")}
 speakers = {p: set(table.speaker[r]) for p, r in parts.items()}
+assert table.groupby("split").speaker.nunique().eq(6).all(), "In the table all are everywhere."
 assert sum(map(len, speakers.values())) == len(set(table.speaker)), "A speaker is in two parts."
 print({p: sorted(s) for p, s in speakers.items()})
 
 # %% [markdown]
 # **★★★ Exercise 14.3** Give the voice back what it lost: find a method (`ml.METHODS` lists all, notebook 10 explains them) that trains the three
-# modalities together, with `Ear`, and after which the scores of the voice are right at least 15 points more often than under joint training. Give
+# modalities together, with `Ear`, and after which the scores of the voice are right at least 10 points more often than under joint training. Give
 # its name. (`"unimodal"` does not count: it trains three networks.)
 
 # %% tags=["exercise"]
@@ -492,11 +493,11 @@ name = "joint_unimodal"  # joint training, plus a loss for each modality's own s
 # %%
 assert name in ml.METHODS and name != "unimodal", "A method that trains the modalities together."
 healed = with_ear(name, seeds=(0,))
-heard = right(healed)["voice"]
-print(f"voice: {100 * together['voice']:.0f} % before, {100 * heard:.0f} % now")
+unheard, heard = (right(h)["voice"] for h in (joint[:1], healed))  # the same seed
+print(f"voice: {100 * unheard:.0f} % before, {100 * heard:.0f} % now")
 whole = [100 * h.last("accuracy") for h in (joint[0], healed[0])]
 print(f"whole network: {whole[0]:.0f} % before, {whole[1]:.0f} % now")
-assert PRESET == "smoke" or heard > together["voice"] + 0.15, "The voice should be heard again."
+assert PRESET == "smoke" or heard > unheard + 0.1, "The voice should be heard again."
 
 # %% [markdown]
 # ## You have seen
@@ -508,10 +509,10 @@ assert PRESET == "smoke" or heard > together["voice"] + 0.15, "The voice should 
 # starved one? 4. What stands in for an absent modality, and why does it matter? 5. What does `wrap` have to know about your network, and what for?
 # 6. Why should a person be in one part only?
 #
-# **Limits.** 340 samples, 120 of them to test, one seed, small networks; the answer on your data may be another.
+# **Limits.** 340 samples, 120 of them to test, one to three seeds, small networks; the answer on your data may be another.
 #
-# **Next:** [12 · Write your own method](12_write_your_own_method.ipynb), if none of those here does what you need; or [08 · Tables 1 and
-# 2](08_tables_1_and_2.ipynb) on how to compare methods fairly.
+# **Next:** [12 · Write your own method](12_write_your_own_method.ipynb), if none of those here does what you need; or
+# [08 · Tables 1 and 2](08_tables_1_and_2.ipynb) on how to compare methods fairly.
 #
 # **References.** The docstring of `msam_lib.data.folder`; *M-SAM in your own loop* (`book/own_loop.md`). LeCun et al., *Gradient-Based Learning
 # Applied to Document Recognition*, 1998 (the pictures). Jackson et al., *Free Spoken Digit Dataset* (the voices). Weinberger et al., *Feature
