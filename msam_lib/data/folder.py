@@ -13,8 +13,9 @@ group are modalities, unless `modalities` names some.
 
 Files are decoded once, at the first load, into a prepared folder of the cache; changed files are
 decoded again. Images and the first frame of a video become (3, size, size), cut and mirrored at
-random in training; sounds log-mel spectrograms (1, 64, frames) of `seconds` at 16 kHz; numbers and
-arrays stay what they are, vectors standardised with the training part's statistics.
+random in training unless `augment=False` (a mirrored letter is another one); sounds log-mel
+spectrograms (1, 64, frames) of `seconds` at 16 kHz; numbers and arrays stay what they are, vectors
+standardised with the training part's statistics.
 
 Texts become what `tokenizer` says, by default counts of their words in `words` hashed places, which
 needs no vocabulary and has none to leak from other parts; or their first `length` characters; or
@@ -74,6 +75,7 @@ def load(
     size: Count = 64,
     side: Count = 128,
     seconds: Positive = 3.0,
+    augment: bool = True,
     text: Names = (),
     tokenizer: Annotated[str, Choice(CODINGS, prefix=PREFIX)] = "words",
     words: Count = 4096,
@@ -92,6 +94,8 @@ def load(
         size: pixels of a side of images.
         side: pixels of a side at which images are kept.
         seconds: of a sound: its middle, or all of it between zeros.
+        augment: cut and mirror images at random in training, see `transforms.Images`; False where
+            what they show then changes, as with digits and letters.
         text: columns of texts; those of .txt files need not be named.
         tokenizer: `"words"`, `"characters"`, or `"hf:"` and the name or folder of a tokenizer.
         words: places of hashed words.
@@ -155,7 +159,11 @@ def load(
                for m, x in stored.items()}  # fmt: skip
 
     def look(m: str, part: str) -> Transform:
-        return Images(size, part == "train") if kinds[m] in ("image", "video") else scales[m]
+        return (
+            Images(size, augment and part == "train")
+            if kinds[m] in ("image", "video")
+            else scales[m]
+        )
 
     parts = stored_parts(done, names, targets, where, look)
     shapes = {m: tuple(x.shape[1:]) for m, x in parts["train"].inputs.items()}
@@ -171,7 +179,8 @@ def load(
         classes=tuple(classes),
         provenance=f"{len(rows)} samples of {table.name}.",
         recipe=recipe | {"seed": seed, "label": label, "split": split, "group": group}
-        | {"val_share": val_share, "test_share": test_share, "size": size},
+        | {"val_share": val_share, "test_share": test_share, "size": size}
+        | {"augment": augment},
     )  # fmt: skip
 
 

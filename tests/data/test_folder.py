@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from msam_lib.cli.main import main
-from msam_lib.data import load_dataset
+from msam_lib.data import BatchLoader, load_dataset
 from msam_lib.errors import DatasetCorrupt, DatasetMissing, MsamError
 from tests.data.distributions import write_csv, write_image, write_sound, write_video
 
@@ -81,6 +82,21 @@ def test_files_and_numbers_become_tensors(made):
     assert torch.allclose(train[:, :2].mean(0), torch.zeros(2), atol=1e-6)
     assert torch.allclose(train[:, :2].std(0, correction=0), torch.ones(2))
     assert not train[:, 2].any()  # a constant column
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_images_are_cut_and_mirrored_in_training_unless_refused(tmp_path, augment):
+    ramp = np.arange(0, 256, 16, dtype=np.uint8)  # brighter to the right
+    for k in range(12):
+        Image.fromarray(np.broadcast_to(ramp[:, None], (16, 16, 3))).save(tmp_path / f"{k}.png")
+    parts = ["train"] * 8 + ["val"] * 2 + ["test"] * 2
+    rows = [[f"{k}.png", CLASSES[k % 2], parts[k]] for k in range(12)]
+    write_csv(tmp_path / "t.csv", ["face", "label", "split"], rows)
+    source = str(tmp_path / "t.csv")
+    data = load_dataset("folder", source=source, size=16, side=16, augment=augment)
+    (seen,) = BatchLoader(data.train, 8, shuffle=True)
+    assert seen.inputs["face"].eq(data.test[:1].inputs["face"]).all() == (not augment)
+    assert data.recipe["augment"] == augment
 
 
 def test_jsonl_holds_the_same(made):

@@ -18,6 +18,13 @@ MUTANTS = [
         "data/test_hdf5_sets.py::test_places_are_kept_and_every_network_reads_them",
     ),
     Mutant(
+        "folder/images-always-varied",
+        "data/folder.py",
+        'augment and part == "train"',
+        'part == "train"',
+        "data/test_folder.py",
+    ),
+    Mutant(
         "avmnist/noise-shared-by-splits",
         "data/avmnist.py",
         "noise[int(a * len(noise)) : int(b * len(noise))]",
