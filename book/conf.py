@@ -31,11 +31,30 @@ napoleon_use_rtype = False
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 
-# Docstrings are plain text with Markdown's code spans; to Sphinx they are reStructuredText.
+# Docstrings are plain text with Markdown's code spans, and LaTeX between dollar signs; to Sphinx they
+# are reStructuredText.
+MATH = re.compile(
+    r"(?P<kept>^ *(?:>>>|\.\.\.) .*$|`[^`\n]+`)"
+    r"|^(?P<indent> *)\$\$(?P<block>.+?)\$\$ *$|\$(?P<line>[^$]+?)\$",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def as_restructured_text(app, what, name, obj, options, lines):
-    """Double the backquotes, escape what only reStructuredText gives a meaning."""
+    """Turn equations into roles and directives, double the backquotes, escape what only
+    reStructuredText gives a meaning.
+    """
+    equations = []
+
+    def held(match):
+        """Something without a meaning in its place, until the text around it is done."""
+        if match["kept"]:
+            return match[0]
+        latex = " ".join((match["block"] or match["line"]).split())
+        indent = match["indent"] or ""
+        block = f"\n{indent}.. math::\n\n{indent}   {latex}\n"
+        equations.append(block if match["block"] else f":math:`{latex}`")
+        return f"\0{len(equations) - 1}\0"
 
     def line(text):
         if text.lstrip().startswith((">>>", "...")):
@@ -45,7 +64,8 @@ def as_restructured_text(app, what, name, obj, options, lines):
         code = [f"``{c.strip('`')}``" for c in parts[1::2]]
         return "".join(a + b for a, b in zip(plain, [*code, ""], strict=True))
 
-    lines[:] = [line(text) for text in lines]
+    text = "\n".join(map(line, MATH.sub(held, "\n".join(lines)).split("\n")))
+    lines[:] = re.sub("\0(\\d+)\0", lambda m: equations[int(m[1])], text).split("\n")
 
 
 def setup(app):
