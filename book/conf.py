@@ -31,8 +31,8 @@ napoleon_use_rtype = False
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 
-# Docstrings are plain text with Markdown's code spans, and LaTeX between dollar signs; to Sphinx they
-# are reStructuredText.
+# Docstrings are plain text with Markdown's code spans, and LaTeX between dollar signs; to Sphinx
+# they are reStructuredText.
 MATH = re.compile(
     r"(?P<kept>^ *(?:>>>|\.\.\.) .*$|`[^`\n]+`)"
     r"|^(?P<indent> *)\$\$(?P<block>.+?)\$\$ *$|\$(?P<line>[^$]+?)\$",

@@ -120,7 +120,7 @@ def as_html(c: Card) -> str:
     """The card without options and results, as HTML for a notebook; MathJax sets its equations."""
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left">{html.escape(k)}</th>'
-        f'<td style="text-align:left">{html.escape(v)}</td></tr>'
+        f'<td style="text-align:left">{math_text.inline(v)}</td></tr>'
         for k, v in _facts(c)
     )
     steps = "".join(f"<li>{math_text.inline(line)}</li>" for line in c.steps)

@@ -40,8 +40,8 @@ WORDS = {  # what docstrings call a kind
 def kinds_changed(kind: str, text: str) -> tuple[str, ...]:
     """The kinds of change: the catalogue's, then the others of the docstring's "Changes: ...".
 
-    >>> kinds_changed("landscape", "Changes: the point at which the gradient is taken, and the loss.")
-    ('landscape', 'loss')
+    >>> kinds_changed("gradient", "Changes: the gradient and the loss. Requires: features.")
+    ('gradient', 'loss')
     """
     found = re.search(r"Changes: (.+?)\.(?:\s|$)", text, re.DOTALL)
     said = " ".join(found[1].split()) if found else ""

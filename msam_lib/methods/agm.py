@@ -61,7 +61,7 @@ class AGM(Method):
 
     tasks = KINDS
     reference = "Li et al., ICCV 2023, arXiv 2308.07686"
-    passes = "1 forward, 1 backward, and 2^M - 2 through the fusion"
+    passes = "1 forward, 1 backward, and $2^M - 2$ through the fusion"
     requires = frozenset({"features"})
     neutral: ClassVar = {"alpha": 0.0}
     caveat = (

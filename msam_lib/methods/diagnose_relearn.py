@@ -33,7 +33,7 @@ class DiagnoseRelearn(Method):
     Changes: the schedule. Requires: features, and epochs; a bare loop trains jointly. Batch-norm
     statistics stay as they are, as in the released code. That code clusters the whole training
     split, here a random subset of `samples`; leaves the number of k-means starts to scikit-learn
-    (n_init: 10 before version 1.4, 1 since), here always 10; and re-learns after epochs 20 and 40
+    (`n_init`: 10 before version 1.4, 1 since), here always 10; and re-learns after epochs 20 and 40
     counted from 0, which is one epoch later than here.
 
     Args:

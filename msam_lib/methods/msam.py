@@ -73,12 +73,11 @@ class MSAM(Method):
         reading: see above.
         value: $\Phi$, `"task"` (accuracy, the paper's), `"log_likelihood"` or `"confidence"`.
         contribution: `"clip"`, `"agm"` or `"softmax"`; see `contributions.normalise`.
-        smoothing: moving average over steps,
-            $v \leftarrow \text{smoothing} \cdot v + (1 - \text{smoothing}) \cdot v_{\text{batch}}$;
-            0 is the paper.
+        smoothing: moving average over steps, $v \leftarrow s v + (1 - s)\, v_{\text{batch}}$ with
+            this number $s$; 0 is the paper.
         ascent: `"gradient"`, or `"momentum"`: one gradient at
-            $\theta + \rho\, v_d \cdot \text{momentum} / \lVert \text{momentum} \rVert$ with $v$ of
-            the step before (after Momentum-SAM, Becker et al. 2024): the cost of plain training.
+            $\theta + \rho\, v_d u / \lVert u \rVert$, $u$ the momentum and $v$ of the step before
+            (after Momentum-SAM, Becker et al. 2024): the cost of plain training.
         target: whose encoder is perturbed with `reading="encoder"`: `"dominant"`, `"weakest"` (to
             see what harm it does) or the name of a modality.
         mixing: a number in place of $v_d$ in the mixture; 1.0 takes the perturbed gradient alone.

@@ -52,7 +52,7 @@ class OGMGE(Method):
 
     tasks = KINDS
     reference = "Peng et al., CVPR 2022, arXiv 2203.15332"
-    passes = "1 forward, 1 backward; early fusion: and 2^M - 2 through the fusion"
+    passes = "1 forward, 1 backward; early fusion: and $2^M - 2$ through the fusion"
     requires = frozenset({"encoders"})
     neutral: ClassVar = {"alpha": 0.0, "ge": False}
     caveat = "two modalities in the paper; for more, the ratio to the mean of the others is ours"
