@@ -17,6 +17,8 @@ html_theme = "furo"
 html_title = "Modality dominance"
 html_show_sphinx = False
 html_extra_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["equations.css"]
 
 nb_execution_mode = "off"  # outputs come from `make notebooks`
 myst_enable_extensions = ["dollarmath", "colon_fence"]
@@ -68,6 +70,13 @@ def as_restructured_text(app, what, name, obj, options, lines):
     lines[:] = re.sub("\0(\\d+)\0", lambda m: equations[int(m[1])], text).split("\n")
 
 
+def mathjax_for_outputs(app, pagename, templatename, context, doctree):
+    """Load MathJax where a notebook's output has equations, be there none in its text."""
+    needed = "tex2jax_process" in context.get("body", "")
+    app.set_html_assets_policy("always" if needed else "per_page")
+
+
 def setup(app):
-    """Before napoleon reads the sections (priority 500)."""
+    """Before napoleon reads the sections and MathJax chooses its pages (both have priority 500)."""
     app.connect("autodoc-process-docstring", as_restructured_text, priority=400)
+    app.connect("html-page-context", mathjax_for_outputs, priority=400)

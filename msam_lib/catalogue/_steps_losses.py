@@ -93,14 +93,13 @@ LOSS_STEPS: dict[str, str] = {
         Forward pass of the damaged inputs, through the parts of the fusion.
         Features of the complete inputs, as targets.
         The task's loss $+ \text{completeness} \cdot \mathrm{MSE}(w, 1 - r_{\text{leading}})$
-        $+ \text{adversarial} \cdot \mathrm{CE} + \text{reconstruction} \cdot \mathrm{MSE}$.
+        plus $\text{adversarial} \cdot \mathrm{CE}$ plus $\text{reconstruction} \cdot \mathrm{MSE}$.
         Backward pass and the optimizer's step.
         """,
     "opm": r"""
         Forward pass of the encoders; every modality's logits $z_m$.
         $\rho_m$: the true class' summed probability, divided by the others' mean.
-        $q_m = \operatorname{clip}(q_{\text{base}}\, (1 + \lambda \tanh(\rho_m - 1)), 0, 1)$; 0 if
-            $\rho_m \le 1$.
+        $q_m = q_{\text{base}}\, (1 + \lambda \tanh(\rho_m - 1))$, at most 1; 0 if $\rho_m \le 1$.
         In a share `execute` of the batches: zero feature $m$ of a sample with probability $q_m$.
         Divide what stays by $1 - \vartheta$; fuse; loss of the fused logits.
         Backward pass and the optimizer's step.
@@ -142,7 +141,7 @@ LOSS_STEPS: dict[str, str] = {
         Forward pass of the encoders: features $h_m$.
         Masked part $p_t$, by the epoch $t$: $\sin(\frac\pi2 \min(1, \ell_t / \varepsilon))$.
         Of modalities the model depended on: $p_t$ of the units zero, the rest scaled up.
-        $\mathcal L = \mathrm{CE}(F(h), y) + \text{weight} \sum_m \mathrm{CE}(z_m, y)$; backward
+        $\mathrm{CE}(F(h), y)$ plus $\text{weight} \sum_m \mathrm{CE}(z_m, y)$; backward
             pass.
         Depends on $m$, for the next step: more than $\sigma$ of the joint softmax is $m$'s.
         Make the optimizer's step.

@@ -124,10 +124,11 @@ def as_html(c: Card) -> str:
         for k, v in _facts(c)
     )
     steps = "".join(f"<li>{math_text.inline(line)}</li>" for line in c.steps)
+    steps = f'<ol style="padding-left:2em">{steps}</ol>' if steps else ""
     # the class lets MathJax in where a page keeps it out of outputs
     return (
-        f'<div class="tex2jax_process" style="max-width:50em"><h4>{html.escape(c.title)}</h4>'
-        f"{math_text.as_html(c.text)}{c.picture}{f'<ol>{steps}</ol>' if steps else ''}"
+        '<div class="tex2jax_process" style="max-width:50em;overflow-x:auto">'
+        f"<h4>{html.escape(c.title)}</h4>{math_text.as_html(c.text)}{c.picture}{steps}"
         f"<table>{rows}</table></div>"
     )
 

@@ -27,10 +27,9 @@ class MMPareto(Method):
     2405.17730).
 
     For every encoder, with the gradients $g_f$ of the fused loss and $g_u$ of the modality's own
-    loss:
+    loss: $h = g_f + g_u$ where they agree (cosine > 0); where they conflict,
 
-    $$h = \begin{cases} g_f + g_u & \text{where they agree (cosine } > 0), \\
-    2\, (w g_f + (1 - w) g_u) & \text{where they conflict,} \end{cases}$$
+    $$h = 2\, (w g_f + (1 - w)\, g_u)$$
 
     with the $w$ that makes it shortest. If $h$ is shorter than $g_f + g_u$ it is stretched to that
     length, and in every case multiplied by $\gamma$. Heads and fusion follow the sum of all losses.

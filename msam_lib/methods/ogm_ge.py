@@ -24,15 +24,14 @@ VARIANTS = ("paper", "released")
 class OGMGE(Method):
     r"""On-the-fly gradient modulation with generalisation enhancement (Peng et al., CVPR 2022).
 
-    With the scores $s_m$, the sum over the batch of $\mathrm{softmax}(z_m)[y]$, and the ratio
-    $\rho_m = s_m / (\text{mean of the other modalities' scores})$, the gradient of encoder $m$ is
+    With the scores $s_m$, the sum over the batch of $\mathrm{softmax}(z_m)[y]$, and $\rho_m$, the
+    ratio of $s_m$ to the mean of the other modalities' scores, the gradient of encoder $m$ is
     multiplied by
 
-    $$k_m = \begin{cases} 1 - \tanh(\alpha \rho_m) & \text{where } \rho_m > 1, \\
-    1 & \text{elsewhere.} \end{cases}$$
+    $$k_m = 1 - \tanh(\alpha \rho_m)$$
 
-    GE adds Gaussian noise with each gradient's own standard deviation, taken before it is
-    multiplied by $k_m$, to every encoder.
+    where $\rho_m > 1$, and by 1 elsewhere. GE adds Gaussian noise with each gradient's own standard
+    deviation, taken before it is multiplied by $k_m$, to every encoder.
 
     The paper has two modalities, $\rho = s_a / s_v$; the mean over the others is our
     generalisation, the same for $M = 2$. $z_m$ is the fusion's own term where the logits are a sum

@@ -25,18 +25,16 @@ class OPM(Method):
     r"""On-the-fly prediction modulation (Wei, Hu, Du, Wen, T-PAMI 2024, arXiv 2410.11582).
 
     The companion of OGM in the feed-forward stage. With the scores $s_m$, the sum over the batch of
-    $\mathrm{softmax}(z_m)[y]$, and the ratio
-    $\rho_m = s_m / (\text{mean of the other modalities' scores})$,
+    $\mathrm{softmax}(z_m)[y]$, and $\rho_m$, the ratio of $s_m$ to the mean of the other
+    modalities' scores,
 
-    $$q_m
-    = \begin{cases} \operatorname{clip}(q_{\text{base}}\, (1 + \lambda \tanh(\rho_m - 1)),
-    0, 1) & \text{where } \rho_m > 1, \\
-    0 & \text{else.} \end{cases}$$
+    $$q_m = \operatorname{clip}(q_{\text{base}}\, (1 + \lambda \tanh(\rho_m - 1)), 0, 1)$$
 
-    With probability `execute` a batch is modulated: the feature of modality $m$ is zeroed in each
-    sample with probability $q_m$, and all features are divided by $1 - \vartheta$, $\vartheta$ the
-    mean of the $q_m$ weighted by the features' sizes. The loss is that of the fused logits. The
-    weakest modality has $\rho \le 1$ and always stays, so no sample loses everything.
+    where $\rho_m > 1$, else 0. With probability `execute` a batch is modulated: the feature of
+    modality $m$ is zeroed in each sample with probability $q_m$, and all features are divided by
+    $1 - \vartheta$, $\vartheta$ the mean of the $q_m$ weighted by the features' sizes. The loss is
+    that of the fused logits. The weakest modality has $\rho \le 1$ and always stays, so no sample
+    loses everything.
 
     Changes: the data (features, in training). Requires: features. Source: the released
     Classifier.py (`calcu_q`, `Modality_drop`) and main.py. It has two modalities; the mean over the

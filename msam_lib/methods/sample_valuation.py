@@ -32,9 +32,8 @@ class SampleValuation(Method):
     $m$'s part (1 is its fair share). After a warm-up every epoch is trained on more samples:
     `"sample"` adds copies with all *other* modalities zeroed, one where $0.4 < \phi_m < 1$, two
     where $-0.1 < \phi_m \le 0.4$, three below; `"modality"` adds, for the modality with the largest
-    mean $\phi$ (over a random fifth), a share
-    $\tfrac{2}{3} \cdot \text{strength} \cdot (\text{its lead over the mean of the others})$ of all
-    samples, drawn at random, with that modality zeroed.
+    mean $\phi$ (over a random fifth), a share of all samples ($\tfrac{2}{3} \cdot \text{strength}$
+    times its lead over the mean of the others), drawn at random, with that modality zeroed.
 
     Changes: the data. Requires: features (with `zero="inputs"` nothing), and epochs and the
     project's loader; a bare loop trains jointly. Zeroed is the *feature* of a modality, in the
