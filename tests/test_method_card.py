@@ -85,6 +85,7 @@ def test_a_cards_equations_are_whole_and_all_are_set(name):
     assert [m[0] for t in texts for m in PLAIN.finditer(words(t))] == []
     page, short = as_markdown(made), as_html(made)
     assert set(found) <= set(equations(page))
+    assert "|" not in "".join(made.arguments.values())  # a cell of a table would end there
     for latex in (e for t in (made.text, *made.steps) for e in equations(t)):
         text = html.escape(latex, quote=False)
         assert rf"\({text}\)" in short or rf"\[{text}\]" in short

@@ -101,7 +101,7 @@ LOSS_STEPS: dict[str, str] = {
         $\rho_m$: the true class' summed probability, divided by the others' mean.
         $q_m = q_{\text{base}}\, (1 + \lambda \tanh(\rho_m - 1))$, at most 1; 0 if $\rho_m \le 1$.
         In a share `execute` of the batches: zero feature $m$ of a sample with probability $q_m$.
-        Divide what stays by $1 - \vartheta$; fuse; loss of the fused logits.
+        There divide all features by $1 - \vartheta$; fuse; loss of the fused logits.
         Backward pass and the optimizer's step.
         """,
     "mmcosine": r"""
