@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
+import runpy
 
 import pytest
 
 from msam_lib import PUBLIC
+from msam_lib._utils.math_text import equations
 from msam_lib.catalogue import METHODS
 from msam_lib.experiments import comparison, search, trials
+from msam_lib.methods import METHODS as CLASSES
+from tests.reference import agreements
 from tools import build_book, build_notebooks
 
 
@@ -31,6 +36,36 @@ def test_every_method_has_a_page(source):
     for name, row in METHODS.items():
         assert f"[{row.title}]({name}.md)" in listed
         assert (source / "methods" / f"{name}.md").read_text().startswith(f"# {row.title}\n")
+
+
+def test_a_card_has_its_methods_rows_of_agreement(source):
+    rows = agreements()
+    for name in METHODS:
+        page = (source / "methods" / f"{name}.md").read_text()
+        section = page.partition("## Agreement with the source\n")[2]
+        own = [row for row in rows if row.method == name]
+        assert section.count("\n| ") == (len(own) + 2 if own else 0)
+        assert all(row.compared.replace("*", "\\*").replace("|", "\\|") in section for row in own)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_equation_of_a_docstring_is_one_to_sphinx(name):
+    turned = runpy.run_path(str(build_book.ROOT / "book" / "conf.py"))["as_restructured_text"]
+    text = inspect.getdoc(CLASSES[name])
+    lines = text.split("\n")
+    turned(None, "class", name, None, None, lines)
+    out = "\n".join(lines)
+    assert "$" not in out and "\0" not in out
+    found = [" ".join(latex.split()) for latex in equations(text)]
+    assert out.count(":math:`") + out.count(".. math::\n\n") == len(found)
+    assert all(f":math:`{e}`" in out or f".. math::\n\n   {e}\n" in out for e in found)
+
+
+def test_what_is_no_equation_stays():
+    turned = runpy.run_path(str(build_book.ROOT / "book" / "conf.py"))["as_restructured_text"]
+    lines = [">>> price('$5', '$6')", "Of `$HOME` and `$PATH`, |x|."]
+    turned(None, "function", "f", None, None, lines)
+    assert lines == [">>> price('$5', '$6')", "Of ``$HOME`` and ``$PATH``, \\|x\\|."]
 
 
 def test_the_api_names_modules_that_exist_and_every_public_name(source):

@@ -64,7 +64,7 @@ OWN_ONLY = ("data", "methods")  # what these re-export is documented with anothe
 def assemble(source: Path) -> None:
     """Write every page into the folder that Sphinx reads."""
     sys.path.insert(0, str(ROOT))
-    from tools import evidence_pages, explore_pages
+    from tools import evidence_pages, explore_pages, method_pages
 
     shutil.copytree(ROOT / "book", source)
     (source / "notebooks").mkdir()
@@ -72,8 +72,8 @@ def assemble(source: Path) -> None:
         shutil.copy(notebook, source / "notebooks")
     shutil.copytree(ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("data"))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
-    _methods(source / "methods")
-    _agreement(source / "agreement.md")
+    method_pages.methods(source / "methods")
+    method_pages.agreement(source / "agreement.md")
     evidence_pages.protocol(source / "protocol.md")
     evidence_pages.claims(source / "claims.md")
     explore_pages.fill(source / "explore.md")
@@ -81,57 +81,6 @@ def assemble(source: Path) -> None:
         evidence_pages.turn_links(page)
     _figures(source)
     _api(source / "api")
-
-
-def _toctree(names: list[str]) -> str:
-    return "\n".join(["```{toctree}", ":maxdepth: 1", "", *names, "```", ""])
-
-
-def _methods(folder: Path) -> None:
-    """A card per method, and their list by what they change."""
-    from msam_lib import results
-    from msam_lib.catalogue import METHODS
-    from msam_lib.interactive.method_card import as_markdown, card
-    from msam_lib.methods import UNKNOWN
-
-    frame = results.load("methods", ROOT / "figures" / "data")
-    folder.mkdir()
-    kinds: dict[str, list[str]] = {}
-    for name, row in METHODS.items():
-        (folder / f"{name}.md").write_text(as_markdown(card(name, frame)), encoding="utf-8")
-        kinds.setdefault(row.kind, []).append(f"[{row.title}]({name}.md)")
-    lines = ["# Methods", "", "What each one changes about a training step:", ""]
-    lines += [f"* **{kind}**: {', '.join(links)}" for kind, links in kinds.items()]
-    lines += ["", *(f"Not implemented: `{name}`. {why}" for name, why in UNKNOWN.items()), ""]
-    (folder / "index.md").write_text("\n".join([*lines, _toctree(list(METHODS))]), encoding="utf-8")
-
-
-def _agreement(path: Path) -> None:
-    """The table of what the tests compare every method with, from the tests themselves."""
-    from msam_lib.catalogue import METHODS
-    from tests.reference import agreements
-
-    rows = agreements()
-    lines = ["# Agreement with the sources", ""]
-    lines += [
-        "For every row the tests write the authors' update out anew in plain tensors and step it "
-        "beside the library's, for two and three modalities, over several steps with momentum and "
-        "weight decay; weights agree to 1e-6.",
-        "",
-        "| method | source | compared | deliberate departures |",
-        "| --- | --- | --- | --- |",
-    ]
-    for name, method in METHODS.items():
-        lines += [
-            "| " + " | ".join([f"[{method.title}](methods/{name}.md)", *map(_cell, row[1:])]) + " |"
-            for row in rows
-            if row.method == name
-        ]
-    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("*", "\\*") or "none"
 
 
 def _figures(source: Path) -> None:
@@ -169,6 +118,7 @@ def _figures(source: Path) -> None:
 def _api(folder: Path) -> None:
     """A page per group of modules, and an index of the public names."""
     from msam_lib import PUBLIC
+    from tools.method_pages import toctree
 
     folder.mkdir()
     names = [title.lower() for title in MODULES]
@@ -177,7 +127,7 @@ def _api(folder: Path) -> None:
     lines = ["# API", "", "From the docstrings: shapes, units, errors and sources.", ""]
     lines += ["The public names, after `import msam_lib as ml`:", "", "| name | what it is |"]
     lines += ["| --- | --- |", *(f"| `ml.{n}` | {words} |" for n, (_, words) in PUBLIC.items())]
-    text = "\n".join([*lines, "", _toctree(names)])
+    text = "\n".join([*lines, "", toctree(names)])
     (folder / "index.md").write_text(text, encoding="utf-8")
 
 

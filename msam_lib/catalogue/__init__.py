@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from msam_lib.catalogue._prepared import PREPARED
 from msam_lib.catalogue._rows import DatasetRow, FusionRow, MethodRow
+from msam_lib.catalogue._steps import STEPS
 
 # {version of the training's meaning: methods whose steps give other numbers since}, see CHANGELOG.
 # Frozen results of an earlier version keep those rows until they are measured again.
@@ -100,6 +101,7 @@ METHODS: dict[str, MethodRow] = {
     "masam": MethodRow(".methods.masam:MASAM", "MASAM", "landscape", "rho", (0.05, 0.1, 0.3)),
     "msam": MethodRow(".methods.msam:MSAM", "M-SAM", "landscape", "rho", (0.01, 0.05, 0.2)),
 }
+METHODS |= {name: METHODS[name]._replace(steps=steps) for name, steps in STEPS.items()}
 
 DATASETS: dict[str, DatasetRow] = {
     "digits": DatasetRow(

@@ -17,6 +17,8 @@ class MethodRow(NamedTuple):
         values: the three values tried, in the middle what its paper or its code uses. Radii and
             strengths begin near their neutral value, so that no method loses to joint training only
             for lack of a small one.
+        steps: its step as pseudo-code, six short lines with LaTeX between dollar signs, for its
+            card; a method of the library has them in `_steps_gradients` or `_steps_losses`.
     """
 
     target: str
@@ -24,6 +26,7 @@ class MethodRow(NamedTuple):
     kind: str
     option: str = ""
     values: tuple[Any, ...] = ()
+    steps: tuple[str, ...] = ()
 
 
 class DatasetRow(NamedTuple):

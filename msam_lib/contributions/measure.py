@@ -1,12 +1,13 @@
-"""Who contributed? Exact Shapley values of the modalities, from the features of one forward pass.
+r"""Who contributed? Exact Shapley values of the modalities, from the features of one forward pass.
 
-For M modalities and a value Phi(S) of the model with only the modalities in S present,
+For $M$ modalities and a value $\Phi(S)$ of the model with only the modalities in $S$ present,
 
-    phi_m = sum over S not containing m of |S|! (M - |S| - 1)! / M! * [Phi(S + m) - Phi(S)]
+$$\phi_m = \sum_{S \not\ni m} \frac{\lvert S \rvert!\, (M - \lvert S \rvert - 1)!}{M!}
+[\Phi(S \cup \{m\}) - \Phi(S)]$$
 
-(Shapley 1953; M-SAM, arXiv 2510.24919, section 3). They are efficient: sum_m phi_m = Phi(all) -
-Phi(none). The weight of a modality is v_m = phi_m / sum phi, the dominant modality is the one with
-the largest v_m.
+(Shapley 1953; M-SAM, arXiv 2510.24919, section 3). They are efficient:
+$\sum_m \phi_m = \Phi(\text{all}) - \Phi(\text{none})$. The weight of a modality is
+$v_m = \phi_m / \sum \phi$, the dominant modality is the one with the largest $v_m$.
 
 >>> from msam_lib.contributions.shapley import shapley_from_values
 >>> values = torch.tensor([0.1, 0.5, 0.3, 0.9])  # Phi of {}, {1}, {2}, {1, 2}

@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 
 from msam_lib import catalogue
+from msam_lib._utils import math_text
 from msam_lib._utils.arguments import options_of
 from msam_lib._utils.docstrings import split_docstring
 from msam_lib.errors import unknown_name
+from msam_lib.interactive.step_picture import kinds_changed, step_picture
 from msam_lib.methods import METHODS
 from msam_lib.results.comparison import against_joint
 
@@ -31,7 +33,9 @@ class Card:
         name, title, kind: see `catalogue.MethodRow`.
         reference, passes, caveat: see `methods.Method`.
         requires, fusions, modalities: what it needs; fusions is empty where any will do.
-        text: its docstring without the arguments.
+        text: its docstring without the arguments, equations as LaTeX between dollar signs.
+        steps: one training step as pseudo-code, a line each; empty where the row has none.
+        picture: a drawing of the step with the changed parts marked, SVG in one line.
         arguments: {argument: description}.
         options: {argument: default}.
         allowed: {argument: what it may be}.
@@ -49,6 +53,8 @@ class Card:
     fusions: tuple[str, ...]
     modalities: str
     text: str
+    steps: tuple[str, ...]
+    picture: str
     arguments: dict[str, str]
     options: dict[str, Any]
     allowed: dict[str, str]
@@ -68,22 +74,24 @@ def card(name: str, frame: pd.DataFrame) -> Card:
     """
     if name not in METHODS:
         raise unknown_name("method", name, METHODS)
-    cls = METHODS[name]
+    cls, row = METHODS[name], catalogue.METHODS[name]
     text, arguments = split_docstring(inspect.getdoc(cls) or "")
     # Costs were measured with late fusion, or with the first fusion that the method allows.
     costs = frame[(frame["split"] == "cost") & (frame["label"] == name)]
     costs = costs[costs["fusion"] == (cls.fusions[0] if cls.fusions else "late")]
     return Card(
         name=name,
-        title=catalogue.METHODS[name].title,
+        title=row.title,
         reference=cls.reference,
-        kind=catalogue.METHODS[name].kind,
+        kind=row.kind,
         passes=cls.passes,
         caveat=cls.caveat,
         requires=tuple(sorted(cls.requires)),
         fusions=tuple(cls.fusions),
         modalities=cls.modalities,
         text=text,
+        steps=row.steps,
+        picture=step_picture(row.title, kinds_changed(row.kind, text)),
         arguments=arguments,
         options=cls.options(),
         allowed={name: str(option) for name, option in options_of(cls).items()},
@@ -109,22 +117,29 @@ def _facts(c: Card) -> list[tuple[str, str]]:
 
 
 def as_html(c: Card) -> str:
-    """The card without options and results, as HTML for a notebook."""
+    """The card without options and results, as HTML for a notebook; MathJax sets its equations."""
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left">{html.escape(k)}</th>'
-        f'<td style="text-align:left">{html.escape(v)}</td></tr>'
+        f'<td style="text-align:left">{math_text.inline(v)}</td></tr>'
         for k, v in _facts(c)
     )
-    first = html.escape(c.text)
+    steps = "".join(f"<li>{math_text.inline(line)}</li>" for line in c.steps)
+    steps = f'<ol style="padding-left:2em">{steps}</ol>' if steps else ""
+    # the class lets MathJax in where a page keeps it out of outputs
     return (
-        f"<h4>{html.escape(c.title)}</h4><pre style='white-space:pre-wrap'>{first}</pre>"
-        f"<table>{rows}</table>"
+        '<div class="tex2jax_process" style="max-width:50em;overflow-x:auto">'
+        f"<h4>{html.escape(c.title)}</h4>{math_text.as_html(c.text)}{c.picture}{steps}"
+        f"<table>{rows}</table></div>"
     )
 
 
 def as_markdown(c: Card) -> str:
-    """The whole card as a page of Markdown: text, facts, options, results."""
-    lines = [f"# {c.title}", "", c.text, "", "| | |", "| --- | --- |"]
+    """The whole card as a page of Markdown: text, step, facts, options, results."""
+    lines = [f"# {c.title}", "", c.text, "", "## One training step", ""]
+    # a block of HTML begins with a tag that Markdown knows
+    lines += [f"<div>{c.picture}</div>", ""]
+    lines += [f"{number}. {line}" for number, line in enumerate(c.steps, 1)]
+    lines += ["", "## Cost and needs", "", "| | |", "| --- | --- |"]
     lines += [f"| {k} | {v.replace('|', chr(92) + '|')} |" for k, v in _facts(c)]
     lines += ["", f'In code: `ml.build_method("{c.name}")`.', ""]
     if c.options:

@@ -27,23 +27,26 @@ LARGEST = math.log(1e8)  # cross-entropy of a probability floored at 1e-8
 
 
 class AGM(Method):
-    """Adaptive gradient modulation (Li et al., ICCV 2023, arXiv 2308.07686).
+    r"""Adaptive gradient modulation (Li et al., ICCV 2023, arXiv 2308.07686).
 
-    The fused logits F are split into mono-modal responses m_k, the Shapley values of the logits of
-    all coalitions (absent modalities zeroed, the empty one counted as 0), so that sum_k m_k = F.
-    The loss is CE(F, y), but the gradient through m_k is multiplied by c_k:
+    The fused logits $F$ are split into mono-modal responses $m_k$, the Shapley values of the logits
+    of all coalitions (absent modalities zeroed, the empty one counted as 0), so that
+    $\sum_k m_k = F$. The loss is $\mathrm{CE}(F, y)$, but the gradient through $m_k$ is multiplied
+    by $c_k$:
 
-        s_k = mean cross-entropy of m_k;  r_k = exp((mean s - s_k) M / (M - 1));
-        tau_k = the same with the running means of s over the steps so far;
-        c_k = exp(alpha (tau_k - r_k)).
+    $$r_k = \exp\Bigl( (\bar s - s_k)\, \frac{M}{M - 1} \Bigr),$$
+    $$c_k = \exp(\alpha\, (\tau_k - r_k)),$$
 
-    A modality ahead of its usual pace (r_k > tau_k) is slowed.
+    $s_k$ the mean cross-entropy of $m_k$, $\bar s$ the mean of $s$ over the modalities, $\tau_k$
+    the same as $r_k$ with the running means of $s$ over the steps so far.
 
-    Changes: the gradient. Requires: features. Any M by the one Shapley function (the released code
-    writes M = 2 and 3 out) and any fusion. Encoders run once: the coalitions reuse the features of
-    the training pass, and the fusion judges them in evaluation mode.
+    A modality ahead of its usual pace ($r_k > \tau_k$) is slowed.
 
-    The released code also modulates the very first step, against running means of 0 (tau_k = 1);
+    Changes: the gradient. Requires: features. Any $M$ by the one Shapley function (the released
+    code writes $M = 2$ and 3 out) and any fusion. Encoders run once: the coalitions reuse the
+    features of the training pass, and the fusion judges them in evaluation mode.
+
+    The released code also modulates the very first step, against running means of 0 ($\tau_k = 1$);
     here it is that of joint training. Where an element of the output layer's gradient exceeds 1
     (UR-Funny: 5) in size it clips the norm of all gradients to 1 (5); here only `clip_norm` clips,
     in every step.
@@ -51,13 +54,14 @@ class AGM(Method):
     Args:
         alpha: strength; 0 is joint training.
         window: (first, last) epoch of the modulation; a bare loop is always inside.
-        cap: largest value of tau_k - r_k; None does not cap, and c_k is infinite in float32
-            where alpha (tau_k - r_k) > 88, as when a modality far ahead suddenly falls behind.
+        cap: largest value of $\tau_k - r_k$; None does not cap, and $c_k$ is infinite in float32
+            where $\alpha\, (\tau_k - r_k) > 88$, as when a modality far ahead suddenly falls
+            behind.
     """
 
     tasks = KINDS
     reference = "Li et al., ICCV 2023, arXiv 2308.07686"
-    passes = "1 forward, 1 backward, and 2^M - 2 through the fusion"
+    passes = "1 forward, 1 backward, and $2^M - 2$ through the fusion"
     requires = frozenset({"features"})
     neutral: ClassVar = {"alpha": 0.0}
     caveat = (

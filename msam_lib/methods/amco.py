@@ -22,28 +22,31 @@ LARGEST = 10.0  # of the factor that makes good for masked units
 
 
 class AMCo(Method):
-    """Adaptive mask co-optimisation (Zhou, Liang, Zheng, Xuan, Kumada, ICASSP 2023).
+    r"""Adaptive mask co-optimisation (Zhou, Liang, Zheng, Xuan, Kumada, ICASSP 2023).
 
-    The model depends on modality m where, with the classes of all modalities competing in one
-    softmax, m has more than a share sigma of the probability: mean_i sum_c softmax([z_1, ...,
-    z_M])_i,mc > sigma. In the next step a random part p_t of its features is zero, the rest is
-    multiplied by min(1 / (1 - p_t), 10), and
+    The model depends on modality $m$ where, with the classes of all modalities competing in one
+    softmax, $m$ has more than a share $\sigma$ of the probability:
+    $\operatorname{mean}_i \sum_c \mathrm{softmax}([z_1, \dots, z_M])_{i,mc} > \sigma$. In the next
+    step a random part $p_t$ of its features is zero, the rest is multiplied by
+    $\min(1 / (1 - p_t), 10)$, and
 
-        L = CE(F(h), y) + weight sum_m CE(z_m, y),    p_t = sin(pi / 2 min(1, l_t / epsilon)),
+    $$\mathcal L = \mathrm{CE}(F(h), y) + \text{weight} \sum_m \mathrm{CE}(z_m, y),$$
+    $$p_t = \sin\Bigl( \frac{\pi}{2} \min(1, \ell_t / \varepsilon) \Bigr),$$
 
-    l_t = (0 + 1 + ... + t) / 10 in epoch t, counted from 0: with epsilon = 0.3 nothing is masked in
-    the first epoch, half in the second, everything from the third on.
+    $\ell_t = (0 + 1 + \dots + t) / 10$ in epoch $t$, counted from 0: with $\varepsilon = 0.3$
+    nothing is masked in the first epoch, half in the second, everything from the third on.
 
     Changes: the data (features, in training). Requires: features and per-modality logits. Neither
-    the paper's equations nor its authors' code were found. Masks, threshold, p_t and losses are
-    those of two ports, AMCo_trainer.py of GeWu-Lab's BalanceBenchmark and an earlier ACMo_main.py.
-    They differ in where the mask acts: on the logits of classes in the former, on U units of a
-    layer behind the encoder in the latter. Here it acts on the encoder's features, which are those
-    units. A new mask is drawn in each step, as in the former. A bare loop masks nothing.
+    the paper's equations nor its authors' code were found. Masks, threshold, $p_t$ and losses are
+    those of two ports, `AMCo_trainer.py` of GeWu-Lab's BalanceBenchmark and an earlier
+    `ACMo_main.py`. They differ in where the mask acts: on the logits of classes in the former, on
+    $U$ units of a layer behind the encoder in the latter. Here it acts on the encoder's features,
+    which are those units. A new mask is drawn in each step, as in the former. A bare loop masks
+    nothing.
 
     Args:
-        threshold: sigma; 1 masks nothing.
-        epsilon: how slowly the masked part grows.
+        threshold: $\sigma$; 1 masks nothing.
+        epsilon: $\varepsilon$, how slowly the masked part grows.
         weight: of the unimodal losses.
     """
 

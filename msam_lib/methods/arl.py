@@ -23,32 +23,35 @@ FLOOR = 0.6  # of M times a modality's share of the entropy: 0.3 of the share fo
 
 
 class ARL(Method):
-    """Asymmetric representation learning (Wei, Luo, Luo, ICCV 2025, arXiv 2507.10203).
+    r"""Asymmetric representation learning (Wei, Luo, Luo, ICCV 2025, arXiv 2507.10203).
 
     Argues against balance: a mixture of predictions has the least variance where its weights are
-    inverse to theirs. With u_m the fusion's logits for h_m alone (all other features zero),
+    inverse to theirs. With $u_m$ the fusion's logits for $h_m$ alone (all other features zero),
 
-        L = CE(F(h), y) + gamma sum_m CE(u_m, y);
-        d_m = sum_c mean_i |u_m,ic|, divided by its sum over m (the dependence, Eq. 4);
-        H_m = mean_i entropy(softmax u_m,i), divided by its sum over m, at least 0.6 / M;
-        q_m = 1 / H_m, divided by its sum over m (the inverse variance, Eq. 17);
-        kappa = softmax_m(T q_m dbar_m), dbar_m the mean of the others' d;
+    $$\mathcal L = \mathrm{CE}(F(h), y) + \gamma \sum_m \mathrm{CE}(u_m, y),$$
+    $$d_m \propto \sum_c \operatorname*{mean}_i\, \lvert u_{m,ic} \rvert,$$
+    $$H_m \propto \operatorname*{mean}_i H(\mathrm{softmax}\, u_{m,i}),$$
+    $$q_m \propto 1 / H_m,$$
+    $$\kappa_m = \operatorname*{softmax}_m (T\, q_m\, \bar d_m),$$
 
-    and the gradient of encoder m is multiplied by 1 + kappa_m: a modality on which the model
-    depends less than its certainty deserves (d_m / d_k < q_m / q_k) learns faster, and none stops.
-    In the first epochs gamma is 1 and kappa 0.
+    each of $d$ (the dependence, Eq. 4), $H$ (the entropy) and $q$ (the inverse variance, Eq. 17)
+    divided by its sum over $m$, $H_m$ at least $0.6 / M$, $\bar d_m$ the mean of the others' $d$;
 
-    Changes: the gradient. Requires: features. Source: the released main_arl_variance.py; equations
-    are numbered as the paper's figures refer to them. The code has two modalities, q_a d_v against
-    q_v d_a: the mean of the others' d and 0.6 / M are our generalisation, the same for M = 2. It
-    computes kappa but never hands it to the encoders, where 0.5 stands for both:
-    `variant="released"`. Its loop clips the norm of all gradients at 40 (`clip_norm`).
+    and the gradient of encoder $m$ is multiplied by $1 + \kappa_m$: a modality on which the model
+    depends less than its certainty deserves ($d_m / d_k < q_m / q_k$) learns faster, and none
+    stops. In the first epochs $\gamma$ is 1 and $\kappa$ 0.
+
+    Changes: the gradient. Requires: features. Source: the released `main_arl_variance.py`;
+    equations are numbered as the paper's figures refer to them. The code has two modalities,
+    $q_a d_v$ against $q_v d_a$: the mean of the others' $d$ and $0.6 / M$ are our generalisation,
+    the same for $M = 2$. It computes $\kappa$ but never hands it to the encoders, where 0.5 stands
+    for both: `variant="released"`. Its loop clips the norm of all gradients at 40 (`clip_norm`).
 
     Args:
         gamma: weight of the unimodal losses.
-        temperature: T.
-        warmup: epochs with gamma = 1 and kappa = 0; a bare loop is past them.
-        variant: `"paper"`, or `"released"` with kappa_m = 0.5 for every modality.
+        temperature: $T$.
+        warmup: epochs with $\gamma = 1$ and $\kappa = 0$; a bare loop is past them.
+        variant: `"paper"`, or `"released"` with $\kappa_m = 0.5$ for every modality.
     """
 
     reference = "Wei et al., ICCV 2025, arXiv 2507.10203"

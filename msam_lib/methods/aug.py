@@ -26,29 +26,32 @@ PUBLISHED_EPOCHS = 200
 
 
 class AUG(Method):
-    """Classification ability rebalanced by growing classifiers (Jiang, Huang, Yang, NeurIPS 2025).
+    r"""Classification ability rebalanced by growing classifiers (Jiang, Huang, Yang, NeurIPS 2025).
 
-    Modality m is classified by z_m = sum_l out(embed_ml(h_m)): a shared linear `out` on one or more
-    embeddings of its features. Modalities take turns within each batch. With extra embeddings,
+    Modality $m$ is classified by $z_m = \sum_l \mathrm{out}(\mathrm{embed}_{ml}(h_m))$: a shared
+    linear `out` on one or more embeddings of its features. Modalities take turns within each batch.
+    With extra embeddings,
 
-        L_m = CE(z_m) + CE(z_m without the last) + mean_i (1 - s_i / 2) CE_i(last),
+    $$\mathcal L_m = \mathrm{CE}(z_m) + \mathrm{CE}(z_m \text{ without the last})
+    + \operatorname*{mean}_i\, (1 - s_i / 2)\, \mathrm{CE}_i(\text{last}),$$
 
-    s_i the true class' probability without the last one: it learns what is left. After the first
+    $s_i$ the true class' probability without the last one: it learns what is left. After the first
     epoch and then every `period` epochs the weakest modality gets one more embedding, if the mean
-    score of the others (sum of true-class probabilities over the last epoch) is more than lam +
-    0.01 times its own. Prediction: the weighted sum of the z_m.
+    score of the others (sum of true-class probabilities over the last epoch) is more than
+    $\lambda + 0.01$ times its own. Prediction: the weighted sum of the $z_m$.
 
     Changes: the loss. Requires: features. The classifiers are the method's own, with an SGD of
     their own; beside them the model's fusion is trained on detached features, so that its unimodal
     accuracies and contributions show what the encoders have learnt. In the released code the added
     embeddings never reach the optimizer (`variant="released"`). It is written for two modalities:
-    with r the first one's score over the second one's, the second grows where r > lam + 0.01, the
-    first where r < lam - 0.01. Here the second's rule holds for each, against the others' mean (for
-    lam = 1 the bounds differ by 1e-4). In a bare loop nothing grows. Late fusion only: the
-    prediction is the method's own sum, whatever the model's fusion.
+    with $r$ the first one's score over the second one's, the second grows where
+    $r > \lambda + 0.01$, the first where $r < \lambda - 0.01$. Here the second's rule holds for
+    each, against the others' mean (for $\lambda = 1$ the bounds differ by 1e-4). In a bare loop
+    nothing grows. Late fusion only: the prediction is the method's own sum, whatever the model's
+    fusion.
 
     Args:
-        lam: tolerated ratio.
+        lam: $\lambda$, the tolerated ratio.
         period: epochs between two decisions; by default a tenth of the run, as released (20 where
             no Trainer says how long the run is).
         largest: extra embeddings per modality, at most; the default is all that the released rule

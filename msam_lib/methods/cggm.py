@@ -26,31 +26,31 @@ TINY = 1e-8  # a shorter gradient counts as this long, as in torch's cosine simi
 
 
 class CGGM(Method):
-    """Classifier-guided gradient modulation (Guo et al., NeurIPS 2024, arXiv 2411.01409).
+    r"""Classifier-guided gradient modulation (Guo et al., NeurIPS 2024, arXiv 2411.01409).
 
     A small classifier on the detached features of each modality, trained with an optimizer of its
-    own, gives per step its gain in batch accuracy D_m. With S = sum_m D_m and
-    B_m = (S - D_m) / S, the gradient of encoder m is multiplied by scale * B_m, and the loss gets
+    own, gives per step its gain in batch accuracy $D_m$. With $S = \sum_m D_m$ and
+    $B_m = (S - D_m) / S$, the gradient of encoder $m$ is multiplied by $\text{scale} \cdot B_m$,
+    and the loss gets
 
-        weight * (1/M) sum_m (|B_m| - B_m cos_m),
+    $$\text{weight} \cdot \frac{1}{M} \sum_m \bigl( \lvert B_m \rvert - B_m \cos_m \bigr),$$
 
-    cos_m the cosine between the directions in which the classifier and the fused loss pull.
+    $\cos_m$ the cosine between the directions in which the classifier and the fused loss pull.
 
     Changes: the gradient and the loss. Requires: features. The paper takes the cosine between
     gradients, the released code between the *weights* of output layers; here, between the gradients
-    with respect to the features of m, which have one shape under every fusion. S is near 0 or
-    negative at many steps (B up to 10^7, or of the wrong sign), which neither paper nor code
-    handles: B is kept between 0 and `bound`. So where batch accuracies go up and down rather than
-    rise, about half of the steps freeze an encoder (B = 0): with two modalities whenever the two
-    gains differ in sign. At the first step there is
-    no gain, and B = 1; the released code takes the accuracies before as 0, which gives B = 1/2 for
-    two modalities that are equally good. The released code adds the term to the next step's loss;
-    here it enters the same step's.
+    with respect to the features of $m$, which have one shape under every fusion. $S$ is near 0 or
+    negative at many steps ($B$ up to $10^7$, or of the wrong sign), which neither paper nor code
+    handles: $B$ is kept between 0 and `bound`. So where batch accuracies go up and down rather than
+    rise, about half of the steps freeze an encoder ($B = 0$): with two modalities whenever the two
+    gains differ in sign. At the first step there is no gain, and $B = 1$; the released code takes
+    the accuracies before as 0, which gives $B = 1/2$ for two modalities that are equally good. The
+    released code adds the term to the next step's loss; here it enters the same step's.
 
     Args:
-        scale: of the modulation, the paper's rho.
-        weight: lambda, of the direction term.
-        bound: largest B_m.
+        scale: of the modulation, the paper's $\rho$.
+        weight: $\lambda$, of the direction term.
+        bound: largest $B_m$.
         hidden: width of the classifiers' one hidden layer (the paper uses two Transformer layers).
         classifier_lr: of their Adam.
     """

@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
 
 class CRSAM(Method):
-    """Curvature-regularised SAM (Wu, Luo, Wunsch, AAAI 2024, arXiv 2312.13555).
+    r"""Curvature-regularised SAM (Wu, Luo, Wunsch, AAAI 2024, arXiv 2312.13555).
 
-    With g_0 = grad L(theta), eps = rho g_0 / ||g_0|| and g_+, g_- the gradients at theta + eps and
-    theta - eps, step with
+    With $g_0 = \nabla \mathcal L(\theta)$, $\epsilon = \rho\, g_0 / \lVert g_0 \rVert$ and $g_+$,
+    $g_-$ the gradients at $\theta + \epsilon$ and $\theta - \epsilon$, step with
 
-        g_+ + gamma (g_+ + g_- - 2 g_0) + beta (g_+ - g_-):
+    $$g_+ + \gamma\, (g_+ + g_- - 2 g_0) + \beta\, (g_+ - g_-):$$
 
     the second difference is the gradient of a finite-difference estimate of the curvature along
-    eps, the first difference that of the slope, as the regulariser R = log Tr H - log ||g|| asks.
+    $\epsilon$, the first difference that of the slope, as the regulariser
+    $R = \log \operatorname{Tr} H - \log \lVert g \rVert$ asks.
 
     Changes: the point at which the gradient is taken, and the loss. Requires: nothing. The released
     code advances batch-norm statistics in two of its three passes; here they advance once.

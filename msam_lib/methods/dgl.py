@@ -17,21 +17,22 @@ from msam_lib.tasks import KINDS
 
 
 class DGL(Method):
-    """Disentangled gradient learning (Wei, Luo, Luo, ICCV 2025, arXiv 2507.10213).
+    r"""Disentangled gradient learning (Wei, Luo, Luo, ICCV 2025, arXiv 2507.10213).
 
-    With features h_m of encoders theta_m and a fusion phi,
+    With features $h_m$ of encoders $\theta_m$ and a fusion $\varphi$,
 
-        theta_m follows the gradient of alpha sum_m CE(u_m, y),  phi that of CE(F(h), y):
+    $$\theta_m \text{ follows the gradient of } \alpha \sum_m \mathrm{CE}(u_m, y),$$
+    $$\varphi \text{ that of } \mathrm{CE}(F(h), y):$$
 
-    the fused loss does not reach the encoders (h is detached there), the unimodal losses do not
-    reach the fusion. u_m are the fusion's logits for h_m with all other features zero, through the
-    same parameters phi.
+    the fused loss does not reach the encoders ($h$ is detached there), the unimodal losses do not
+    reach the fusion. $u_m$ are the fusion's logits for $h_m$ with all other features zero, through
+    the same parameters $\varphi$.
 
     Changes: the gradient. Requires: features. Source: the abstract, and the released main_dgl.py
-    and fusion_modules.py; equation numbers are not in our sources. With late fusion u_m comes from
-    the modality's own head, as there. The released gated and FiLM modules feed a modality to both
-    of their inputs; the library's have M inputs, so the others are zero as with concatenation. The
-    released loop clips the norm of all gradients at 40 (`clip_norm`).
+    and fusion_modules.py; equation numbers are not in our sources. With late fusion $u_m$ comes
+    from the modality's own head, as there. The released gated and FiLM modules feed a modality to
+    both of their inputs; the library's have $M$ inputs, so the others are zero as with
+    concatenation. The released loop clips the norm of all gradients at 40 (`clip_norm`).
 
     Args:
         alpha: weight of the unimodal losses.

@@ -20,23 +20,26 @@ from msam_lib.models.multimodal import split
 
 
 class DiagnoseRelearn(Method):
-    """Diagnosing and re-learning (Wei et al., ECCV 2024, arXiv 2407.09705).
+    r"""Diagnosing and re-learning (Wei et al., ECCV 2024, arXiv 2407.09705).
 
     Training is joint. Every `period` epochs the features of each encoder are clustered (k-means
-    into as many clusters as classes, features scaled to [-1, 1]), on the training and on the
-    validation split; the difference of the two purities, gap_m, is how much the encoder has
-    memorised. Then theta_m <- w_m theta_m(0) + (1 - w_m) theta_m with w_m = tanh(strength * gap_m).
+    into as many clusters as classes, features scaled to $[-1, 1]$), on the training and on the
+    validation split; the difference of the two purities, $\mathrm{gap}_m$ (without its sign), is
+    how much the encoder has memorised. Then
+
+    $$\theta_m \leftarrow w_m \theta_m(0) + (1 - w_m)\, \theta_m,$$
+    $$w_m = \tanh(\text{strength} \cdot \mathrm{gap}_m).$$
 
     Changes: the schedule. Requires: features, and epochs; a bare loop trains jointly. Batch-norm
     statistics stay as they are, as in the released code. That code clusters the whole training
     split, here a random subset of `samples`; leaves the number of k-means starts to scikit-learn
-    (n_init: 10 before version 1.4, 1 since), here always 10; and re-learns after epochs 20 and 40
+    (`n_init`: 10 before version 1.4, 1 since), here always 10; and re-learns after epochs 20 and 40
     counted from 0, which is one epoch later than here.
 
     Args:
         period: epochs between two diagnoses.
         times: of them, at most.
-        strength: in w_m; 0 is joint training.
+        strength: in $w_m$; 0 is joint training.
         samples: of the training split that are clustered, for time's sake.
     """
 

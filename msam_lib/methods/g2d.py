@@ -21,21 +21,23 @@ VARIANTS = ("paper", "released")
 
 
 class G2D(Method):
-    """Gradient-guided distillation (Rakib and Bagavathi, ICCV 2025, arXiv 2506.21514).
+    r"""Gradient-guided distillation (Rakib and Bagavathi, ICCV 2025, arXiv 2506.21514).
 
-    With t_m the features and l_m the logits of unimodal teachers trained first,
+    With $t_m$ the features and $\ell_m$ the logits of unimodal teachers trained first,
 
-        L = CE(F(h), y) + alpha sum_m mean (h_m - t_m)^2 + beta sum_m T^2 KL(softmax(l_m / T) ||
-            softmax(F(h) / T)).
+    $$\mathcal L = \mathrm{CE}(F(h), y) + \alpha \sum_m \operatorname{mean}\, (h_m - t_m)^2
+    + \beta \sum_m T^2\, \mathrm{KL}(\mathrm{softmax}(\ell_m / T) \,\Vert\,
+    \mathrm{softmax}(F(h) / T)).$$
 
-    Sequential modality prioritisation: the teachers' confidence rho_m = mean_i softmax(l_m,i)[y_i]
-    on the batch orders the modalities. In stage j = 0, ..., M - 2, of `stage_epochs` each, only the
-    encoder of the (j+1)-th weakest follows its gradient, all others' are zero; then all learn
-    together. The fusion always learns.
+    Sequential modality prioritisation: the teachers' confidence
+    $\rho_m = \operatorname{mean}_i \mathrm{softmax}(\ell_{m,i})[y_i]$ on the batch orders the
+    modalities. In stage $j = 0, \dots, M - 2$, of `stage_epochs` each, only the encoder of the
+    $(j+1)$-th weakest follows its gradient, all others' are zero; then all learn together. The
+    fusion always learns.
 
     Changes: the loss. Requires: features, and epochs: the teachers are trained before the first
     one; a bare loop trains jointly unless `method.teachers.teach(...)` has been called. Source: the
-    released student.py and utils.py (M = 2); the stages of more modalities from a summary of
+    released student.py and utils.py ($M = 2$); the stages of more modalities from a summary of
     section 3. The released code zeroes the gradients of convolution kernels (4-D tensors) only:
     `variant="released"`; its late fusion averages the logits. Its stage is half of a run of 300
     epochs, and its teachers, from random weights of their own, are chosen by their best test
@@ -45,8 +47,8 @@ class G2D(Method):
     Args:
         alpha: weight of the features.
         beta: weight of the logits.
-        temperature: T.
-        stage_epochs: length of a stage in which one modality leads; M - 1 of them have to fit in
+        temperature: $T$.
+        stage_epochs: length of a stage in which one modality leads; $M - 1$ of them have to fit in
             the run. 0 for none.
         teacher_epochs: of each teacher.
         teacher_lr: of the teachers' Adam.

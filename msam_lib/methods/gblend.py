@@ -31,18 +31,20 @@ SMALLEST_GROWTH = 0.02  # nats; a head that hardly overfits would get all the we
 
 
 class GBlend(Method):
-    """Gradient blending (Wang, Tran, Feiszli, CVPR 2020, arXiv 1905.12681).
+    r"""Gradient blending (Wang, Tran, Feiszli, CVPR 2020, arXiv 1905.12681).
 
-    L = sum_k w_k L_k over the modalities' heads and the fused one, w_k proportional to G_k / O_k^2:
-    trained alone for `probe_epochs` from the present weights, loss k gains G_k on held-out samples
-    (generalisation) while the distance between held-out and training loss grows by O_k
-    (overfitting). The weights sum to 1.
+    $$\mathcal L = \sum_k w_k \mathcal L_k,$$
+    $$w_k \propto G_k / O_k^2,$$
+
+    over the modalities' heads and the fused one: trained alone for `probe_epochs` from the present
+    weights, loss $k$ gains $G_k$ on held-out samples (generalisation) while the distance between
+    held-out and training loss grows by $O_k$ (overfitting). The weights sum to 1.
 
     Changes: the loss. Requires: per-modality logits, and epochs; in a bare loop all weights are
-    equal. A negative gain gets weight 0 (all equal if none is positive) and |O_k| is taken as at
-    least 0.02 nats; the paper says nothing on either. MultiBench's version takes the losses at the
-    end instead of their changes. The estimate is made in the first step of an epoch, where the
-    optimizer's learning rate is known: the weights depend on it strongly.
+    equal. A negative gain gets weight 0 (all equal if none is positive) and $\lvert O_k \rvert$ is
+    taken as at least 0.02 nats; the paper says nothing on either. MultiBench's version takes the
+    losses at the end instead of their changes. The estimate is made in the first step of an epoch,
+    where the optimizer's learning rate is known: the weights depend on it strongly.
 
     Args:
         estimate: `"online"`: again every `super_epoch` epochs; `"offline"`: once, before training.

@@ -26,29 +26,32 @@ FOLLOWED = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
 
 
 class Greedy(Method):
-    """Balanced multi-modal learning (Wu, Jastrzebski, Cho, Geras, ICML 2022, arXiv 2202.05306).
+    r"""Balanced multi-modal learning (Wu, Jastrzebski, Cho, Geras, ICML 2022, arXiv 2202.05306).
 
     Multimodal networks are greedy learners: they come to rely on one modality. The features pass
     through a multi-modal transfer module (MMTM: Joze et al., CVPR 2020),
 
-        h_m <- h_m * g_m,   g_m = sigmoid(E_m relu(S [h_1, ..., h_M])),
+    $$h_m \leftarrow h_m \odot g_m,$$
+    $$g_m = \sigma(E_m \operatorname{relu}(S\, [h_1, \dots, h_M])),$$
 
-    and the conditional learning speed of modality m compares its gates with its own branch,
+    and the conditional learning speed of modality $m$ compares its gates with its own branch,
 
-        s_m = log10(mu(S, E_m) / mu(encoder m, head m)),   mu(theta) = sum over steps of |grad|^2 /
-            |theta|^2.
+    $$s_m = \log_{10} \frac{\mu(S, E_m)}{\mu(\text{encoder } m, \text{head } m)},$$
+    $$\mu(\theta)
+    = \sum_{\text{steps}} \frac{\lVert \nabla_\theta \mathcal L \rVert^2}{\lVert \theta
+    \rVert^2}.$$
 
-    Where a modality's s_m is ahead of the mean of the others' by more than `threshold`, `window`
+    Where a modality's $s_m$ is ahead of the mean of the others' by more than `threshold`, `window`
     re-balancing steps follow, in which its gates are replaced by their running average: it learns
     without the others. Speeds are measured in regular steps only.
 
     Changes: the model. Requires: features and late fusion or concatenation (the paper's branches
-    have heads of their own). Source: the released balanced_mmtm.py and callbacks.py
-    (`Bias_Mitigation_Strong`). It has two modalities, |s_0 - s_1| > threshold: the mean of the
-    others is our generalisation, the same for M = 2. There three MMTMs stand inside two ResNets;
-    here one MMTM stands behind the encoders, whatever they are. The released running average
-    of the second modality is fed with the first one's gates, and averages also move in
-    evaluation: not here. The gates belong to the method: predictions use them, measurements of
+    have heads of their own). Source: the released `balanced_mmtm.py` and `callbacks.py`
+    (`Bias_Mitigation_Strong`). It has two modalities, $\lvert s_0 - s_1 \rvert > \text{threshold}$:
+    the mean of the others is our generalisation, the same for $M = 2$. There three MMTMs stand
+    inside two ResNets; here one MMTM stands behind the encoders, whatever they are. The released
+    running average of the second modality is fed with the first one's gates, and averages also move
+    in evaluation: not here. The gates belong to the method: predictions use them, measurements of
     single modalities do not. They are trained by SGD with the settings of the model's optimizer.
 
     Args:

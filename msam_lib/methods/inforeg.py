@@ -22,23 +22,28 @@ SMOOTH = 10  # epochs over which the Fisher traces are averaged, those before th
 
 
 class InfoReg(Method):
-    """Information-regulated learning (Huang et al., CVPR 2025).
+    r"""Information-regulated learning (Huang et al., CVPR 2025).
 
-    L = CE(fused) + weight sum_m CE(z_m). Encoder m is in its prime window while its Fisher trace
-    still grows: with t_e = sum over its kernels and matrices of the mean squared gradient,
-    accumulated over epoch e, and T_e the mean of the last ten t, while (T_e - T_{e-1}) / T_e >
-    threshold. Inside it, a modality ahead of the others, gap_m = s_m - mean of the others' s > 0
-    with s_m the batch sum of softmax(z_m)[y], gets beta exp(tanh gap_m) (w - w_0) added to its
-    encoder's gradient, w_0 the weights at the epoch's start.
+    $$\mathcal L = \mathrm{CE}(\text{fused}) + \text{weight} \sum_m \mathrm{CE}(z_m).$$
 
-    Changes: the gradient. Requires: per-modality logits. As in the released code, T is a tenth of
+    Encoder $m$ is in its prime window while its Fisher trace still grows: with $t_e$ the sum over
+    its kernels and matrices of the mean squared gradient, accumulated over epoch $e$, and $T_e$ the
+    mean of the last ten $t$, while $(T_e - T_{e-1}) / T_e > \text{threshold}$. Inside it, a
+    modality ahead of the others, $\mathrm{gap}_m = s_m - \text{mean of the others' } s > 0$ with
+    $s_m$ the batch sum of $\mathrm{softmax}(z_m)[y]$, gets
+
+    $$\beta\, \exp(\tanh \mathrm{gap}_m)\, (w - w_0)$$
+
+    added to its encoder's gradient, $w_0$ the weights at the epoch's start.
+
+    Changes: the gradient. Requires: per-modality logits. As in the released code, $T$ is a tenth of
     the sum from the first epoch on, as though ten zeros had come before: the growth is then
-    t_e / (t_0 + ... + t_e), so that the window is hardly ever shut within the first ten epochs,
-    and t includes what was added to the gradient. The traces come from the training gradients: one
-    backward pass (the released code takes six). That code watches the first modality's trace only,
-    with constants per modality; here every encoder has its own window, and the gap to the mean of
-    the others generalises to M (for M = 2 the same). In a bare loop the window is open and w_0 are
-    the weights at the beginning.
+    $t_e / (t_0 + \dots + t_e)$, so that the window is hardly ever shut within the first ten epochs,
+    and $t$ includes what was added to the gradient. The traces come from the training gradients:
+    one backward pass (the released code takes six). That code watches the first modality's trace
+    only, with constants per modality; here every encoder has its own window, and the gap to the
+    mean of the others generalises to $M$ (for $M = 2$ the same). In a bare loop the window is open
+    and $w_0$ are the weights at the beginning.
 
     Args:
         beta: strength, one number or {modality: number}.

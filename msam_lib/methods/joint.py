@@ -7,7 +7,9 @@ from msam_lib.tasks import KINDS
 
 
 class Joint(Method):
-    """Ordinary training: theta <- theta - eta grad L(f(x_1, ..., x_M), y).
+    r"""Ordinary training.
+
+    $$\theta \leftarrow \theta - \eta \nabla \mathcal L(f(x_1, \dots, x_M), y).$$
 
     Changes: nothing. Requires: nothing.
     """

@@ -14,11 +14,13 @@ from msam_lib.tasks import KINDS
 
 
 class JointUnimodal(Method):
-    """Joint training plus unimodal losses of fixed weight.
+    r"""Joint training plus unimodal losses of fixed weight.
 
-    L = CE(fused) + weight sum_m CE(z_m), z_m modality m's own logits. Many balancing methods add
-    such losses and something else; this control has nothing else. With weight 1 it is the "uniform
-    baseline" of MMPareto (Wei and Hu, ICML 2024), all losses summed.
+    $$\mathcal L = \mathrm{CE}(\text{fused}) + \text{weight} \sum_m \mathrm{CE}(z_m),$$
+
+    $z_m$ modality $m$'s own logits. Many balancing methods add such losses and something else; this
+    control has nothing else. With weight 1 it is the "uniform baseline" of MMPareto (Wei and Hu,
+    ICML 2024), all losses summed.
 
     Changes: the loss. Requires: per-modality logits.
 

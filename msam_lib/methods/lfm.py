@@ -30,30 +30,35 @@ PUBLISHED_EPOCHS = 200
 
 
 class LFM(Method):
-    """Dynamically learning the modality gap (Yang et al., NeurIPS 2024): contrast early, classify
+    r"""Dynamically learning the modality gap (Yang et al., NeurIPS 2024): contrast early, classify
     late.
 
-    L = 2 (a_0 CE(mean_m z_m, y) + a_1 JS(p_1, ..., p_M)), p_m = softmax z_m, a_0 = 1 - a_1, with
-    the Jensen-Shannon divergence JS = mean_m KL(p_m || mean of p): for M = 2 the paper's, for more
-    its usual generalisation. a_1 falls during training.
+    $$\mathcal L
+    = 2\, \bigl( a_0\, \mathrm{CE}(\operatorname*{mean}_m z_m, y) + a_1\, \mathrm{JS}(p_1,
+    \dots, p_M) \bigr),$$
+
+    $p_m = \mathrm{softmax}\, z_m$, $a_0 = 1 - a_1$, with the Jensen-Shannon divergence
+    $\mathrm{JS} = \operatorname{mean}_m \mathrm{KL}(p_m \,\Vert\, \text{mean of } p)$: for $M = 2$
+    the paper's, for more its usual generalisation. $a_1$ falls during training.
 
     Changes: the loss. Requires: per-modality logits. Under a fusion that is not a sum the
     classification term is that of the fused logits. The released code has the arguments of the KL
-    terms in the other order (`variant="released"`). In a bare loop a_1 stays at `start`.
+    terms in the other order (`variant="released"`). In a bare loop $a_1$ stays at `start`.
 
     Args:
-        weights: how a_1 moves. `"schedule"`: 0.795 at the beginning, 0.70 after a tenth of the run,
-            0.46 halfway, 0.08 at the end and straight lines between, times start / 0.795. These are
-            points of the released polynomial of the epoch (written for 200 epochs, fitted to
-            learned weights, in the code only), scaled to the run; it dips below 0 at 0.9 of the
+        weights: how $a_1$ moves. `"schedule"`: 0.795 at the beginning, 0.70 after a tenth of the
+            run, 0.46 halfway, 0.08 at the end and straight lines between, times start / 0.795.
+            These are points of the released polynomial of the epoch (written for 200 epochs, fitted
+            to learned weights, in the code only), scaled to the run; it dips below 0 at 0.9 of the
             run, which is left out. `"learned"`: once per epoch a step of `weight_lr` down the
             gradient of the validation loss after one training step, to first order
-            -<grad CE_val, d(grad L)/d a_1>; the released code takes the mean over the first tensor
-            of a Hessian product instead, by which a_1 hardly moves. `"fixed"`: stays at `start`.
-        start: a_1 at the beginning, 0.05 to 0.95 (the released learned way begins with 0.95).
+            $-\langle \nabla \mathrm{CE}_{\text{val}}, \partial_{a_1} \nabla \mathcal L \rangle$;
+            the released code takes the mean over the first tensor of a Hessian product instead, by
+            which $a_1$ hardly moves. `"fixed"`: stays at `start`.
+        start: $a_1$ at the beginning, 0.05 to 0.95 (the released learned way begins with 0.95).
         epochs: length of the run that the schedule is spread over; by default the Trainer's (200,
             as published, where no Trainer says it).
-        weight_lr: step of the learned way, halved every 20 epochs; with 0.1 a_1 falls within ten
+        weight_lr: step of the learned way, halved every 20 epochs; with 0.1 $a_1$ falls within ten
             epochs on `digits`.
         variant: see above.
     """

@@ -26,13 +26,16 @@ VARIANTS = ("paper", "released")
 
 
 class LNLN(Method):
-    """Language-dominated noise-resistant learning (Zhang, Wang, Yu, NeurIPS 2024, arXiv
+    r"""Language-dominated noise-resistant learning (Zhang, Wang, Yu, NeurIPS 2024, arXiv
     2409.20012).
 
-    Every sample of a batch gets a rate r_m of missing data per modality, uniform in [0, missing];
-    that share of its input values is set to 0. With the parts of the `lnln` fusion,
+    Every sample of a batch gets a rate $r_m$ of missing data per modality, uniform in
+    $[0, \text{missing}]$; that share of its input values is set to 0. With the parts of the `lnln`
+    fusion,
 
-        L = task + completeness MSE(w, 1 - r_leading) + adversarial CE + reconstruction MSE,
+    $$\mathcal L = \text{task}
+    + \text{completeness} \cdot \mathrm{MSE}(w, 1 - r_{\text{leading}})
+    + \text{adversarial} \cdot \mathrm{CE} + \text{reconstruction} \cdot \mathrm{MSE},$$
 
     the adversarial term being a discriminator between the leading modality's feature and the proxy,
     through a reversed gradient, and the reconstruction that of the *complete* inputs' features.
@@ -44,11 +47,11 @@ class LNLN(Method):
     `variant="released"` has the released code's terms: the discriminator tells the corrected
     feature (1) from the leading feature of the complete inputs (0); only the proxy's gradient is
     reversed, before the correction, so the task's gradient reaches it reversed, too; a rate is 0
-    with probability one half, else uniform in [0, 1]; the reconstruction's targets have a gradient.
-    The default departs from it: it compares leading feature and proxy, reverses the gradient of
-    both and of nothing else, after a layer norm, and its targets are constants. Both depart from
-    it in this: values go missing one by one instead of whole time steps, the rates are drawn anew
-    in every step, and the fusion is simpler (see its docstring).
+    with probability one half, else uniform in $[0, 1]$; the reconstruction's targets have a
+    gradient. The default departs from it: it compares leading feature and proxy, reverses the
+    gradient of both and of nothing else, after a layer norm, and its targets are constants. Both
+    depart from it in this: values go missing one by one instead of whole time steps, the rates are
+    drawn anew in every step, and the fusion is simpler (see its docstring).
 
     Args:
         missing: largest rate; 0 trains on complete data. By default 0.5, as released 1.

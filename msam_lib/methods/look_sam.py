@@ -30,12 +30,17 @@ if TYPE_CHECKING:
 
 
 class LookSAM(Method):
-    """LookSAM (Liu et al., CVPR 2022, arXiv 2203.02714, Algorithm 1): SAM at about the cost of
+    r"""LookSAM (Liu et al., CVPR 2022, arXiv 2203.02714, Algorithm 1): SAM at about the cost of
     plain training.
 
-    Every `period` steps, with g = grad L(theta) and g_s = grad L(theta + rho g / ||g||): step with
-    g_s, and keep its part across g, g_v = g_s - (<g_s, g> / ||g||^2) g. At all other steps, one
-    pass, step with g + alpha (||g|| / ||g_v||) g_v.
+    Every `period` steps, with $g = \nabla \mathcal L(\theta)$ and
+    $g_s = \nabla \mathcal L(\theta + \rho\, g / \lVert g \rVert)$: step with $g_s$, and keep its
+    part across $g$,
+
+    $$g_v = g_s - \frac{\langle g_s, g \rangle}{\lVert g \rVert^2}\, g.$$
+
+    At all other steps, one pass, step with
+    $g + \alpha\, (\lVert g \rVert / \lVert g_v \rVert)\, g_v$.
 
     Changes: the point at which the gradient is taken. Requires: nothing. Norms and inner products
     are over all weights together; the paper's layer-wise scaling (its Look-LayerSAM, for large

@@ -27,34 +27,39 @@ VARIANTS = ("paper", "released")
 
 
 class MASAM(Method):
-    """Multimodal adaptive SAM (ICLR 2026): modality selection (APS) and decoupled perturbation
+    r"""Multimodal adaptive SAM (ICLR 2026): modality selection (APS) and decoupled perturbation
     (MDPS).
 
-    The loss is L_f + weight * sum_m L_m, fused and unimodal. Per step, for every modality m,
+    The loss is $\mathcal L_f + \lambda \sum_m \mathcal L_m$, fused and unimodal. Per step, for
+    every modality $m$,
 
-        MA_m <- beta MA_m + (1 - beta) L_m;  Decay_m = max(0, L_m(before) - MA_m);
-        gamma_m = cos(grad_m L_f, grad_m L_m) over the whole encoder;
-        APS_m = alpha Decay_m + (1 - alpha) gamma_m;
+    $$\mathrm{MA}_m \leftarrow \beta\, \mathrm{MA}_m + (1 - \beta) \mathcal L_m,$$
+    $$\mathrm{Decay}_m = \max(0, \mathcal L_m(\text{before}) - \mathrm{MA}_m),$$
+    $$\gamma_m = \cos(\nabla_m \mathcal L_f, \nabla_m \mathcal L_m),$$
+    $$\mathrm{APS}_m = \alpha\, \mathrm{Decay}_m + (1 - \alpha)\, \gamma_m;$$
 
-    the encoder with the largest APS is displaced by rho gamma_m grad_m L_f / ||grad_m L_f|| and
-    follows grad L_f there + weight * grad L_m here; all other weights follow the gradients here.
+    $\gamma_m$ is over the whole encoder. The encoder with the largest APS is displaced by
+    $\rho\, \gamma_m \nabla_m \mathcal L_f / \lVert \nabla_m \mathcal L_f \rVert$ and follows
+    $\nabla \mathcal L_f$ there plus $\lambda \nabla \mathcal L_m$ here; all other weights follow
+    the gradients here.
 
     Changes: the landscape. Requires: per-modality logits and features; also works with MaxOut and
     heads, which the paper leaves open. A modality's own loss touches its own encoder alone, so two
     backward passes give all gradients, and the displaced pass runs one encoder.
 
-    The released code (`variant="released"`) takes gamma as the mean over tensors of their cosines,
-    displaces tensor by tensor along the own gradient's projection on the fused one (the fused one
-    where they conflict), the whole scaled to rho times the last tensor's cosine (or to rho where
-    that is not positive), and lets every encoder follow the total loss at the displaced point.
+    The released code (`variant="released"`) takes $\gamma$ as the mean over tensors of their
+    cosines, displaces tensor by tensor along the own gradient's projection on the fused one (the
+    fused one where they conflict), the whole scaled to $\rho$ times the last tensor's cosine (or to
+    $\rho$ where that is not positive), and lets every encoder follow the total loss at the
+    displaced point.
 
     Args:
         rho: radius; with weight = 0, rho = 0 is joint training.
         alpha: weight of the decay against the accord.
         beta: of the moving average.
-        weight: lambda, of the unimodal losses.
+        weight: $\lambda$, of the unimodal losses.
         aps: False displaces every encoder (ablation without APS).
-        mdps: False takes gamma = 1 in the displacement (ablation without MDPS).
+        mdps: False takes $\gamma = 1$ in the displacement (ablation without MDPS).
         variant: see above.
     """
 

@@ -20,24 +20,34 @@ if TYPE_CHECKING:
 
 
 class MILES(Method):
-    """Modality-informed learning-rate scheduler (Guerra-Manzanares, Shamout, IJCNN 2025, arXiv
+    r"""Modality-informed learning-rate scheduler (Guerra-Manzanares, Shamout, IJCNN 2025, arXiv
     2510.17394).
 
-    L = CE(fused) + gamma sum_m CE(z_m) (Eq. 3). After each epoch, on the validation split, the
-    conditional utilisation rate of a modality is u_m = (perf(all) - perf(all but m)) / perf(all)
-    (Eq. 4), perf the accuracy: of the fused logits for all, of the other modality's own logits for
-    the rest. With d_m = u_m minus the mean of the others' (Eq. 5), a modality with d_m > threshold
-    learns in the next epoch with `factor` times the learning rate, in its encoder only. All learn
-    with the full rate again once no d_m exceeds the threshold, and where every u_m is negative.
+    $\mathcal L = \mathrm{CE}(\text{fused}) + \gamma \sum_m \mathrm{CE}(z_m)$ (Eq. 3). After each
+    epoch, on the validation split, the conditional utilisation rate of a modality is
 
-    The paper has two modalities. For more, perf(all but m) is that of the sum of the others'
-    logits, and d_m takes the mean over the others; the same for M = 2.
+    $$u_m
+    = \frac{\mathrm{perf}(\text{all}) - \mathrm{perf}(\text{all but } m)}
+    {\mathrm{perf}(\text{all})}$$
 
-    A learning rate is lowered by shortening the step that the optimizer has made: w <- w_before +
-    factor (w_after - w_before). For every optimizer whose step is proportional to its learning rate
-    (SGD with momentum and weight decay, Adam, AdamW, ...) this is the lower rate, to rounding.
-    Scaled gradients would do nothing under Adam; parameter groups split by encoder would not be
-    seen by a scheduler made before, nor fit a checkpoint of the optimizer.
+    (Eq. 4), $\mathrm{perf}$ the accuracy: of the fused logits for all, of the other modality's own
+    logits for the rest. With $d_m = u_m$ minus the mean of the others' (Eq. 5), a modality with
+    $d_m > \text{threshold}$ learns in the next epoch with `factor` times the learning rate, in its
+    encoder only. All learn with the full rate again once no $d_m$ exceeds the threshold, and where
+    every $u_m$ is negative.
+
+    The paper has two modalities. For more, $\mathrm{perf}(\text{all but } m)$ is that of the sum of
+    the others' logits, and $d_m$ takes the mean over the others; the same for $M = 2$.
+
+    A learning rate is lowered by shortening the step that the optimizer has made:
+
+    $$w \leftarrow w_{\text{before}}
+    + \text{factor} \cdot (w_{\text{after}} - w_{\text{before}}).$$
+
+    For every optimizer whose step is proportional to its learning rate (SGD with momentum and
+    weight decay, Adam, AdamW, ...) this is the lower rate, to rounding. Scaled gradients would do
+    nothing under Adam; parameter groups split by encoder would not be seen by a scheduler made
+    before, nor fit a checkpoint of the optimizer.
 
     Changes: the loss and the schedule. Requires: per-modality logits for the loss (with gamma = 0
     the fusion's terms or Shapley responses are read instead), and which parameters belong to which
@@ -46,8 +56,8 @@ class MILES(Method):
     the test split.
 
     Args:
-        threshold: tau, of the difference d_m.
-        factor: mu, of the learning rate, 0 to 1; with gamma = 0, 1 is joint training.
+        threshold: $\tau$, of the difference $d_m$.
+        factor: $\mu$, of the learning rate, 0 to 1; with gamma = 0, 1 is joint training.
         gamma: weight of the unimodal losses.
     """
 

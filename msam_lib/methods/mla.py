@@ -28,32 +28,34 @@ VARIANTS = ("paper", "released")
 
 
 class MLA(Method):
-    """Multimodal learning with alternating unimodal adaptation (Zhang et al., CVPR 2024, arXiv
+    r"""Multimodal learning with alternating unimodal adaptation (Zhang et al., CVPR 2024, arXiv
     2311.10707).
 
     For each batch and each modality in turn: cross-entropy of the *shared* head on its features, a
     backward pass, and an optimizer step of its encoder and the head. The head's gradient is first
-    projected, grad W <- grad W P^T, with P updated by recursive least squares from the batch's mean
-    feature r, so that the head does not unlearn the modality before:
+    projected, $\nabla W \leftarrow \nabla W P^\top$, with $P$ updated by recursive least squares
+    from the batch's mean feature $r$, so that the head does not unlearn the modality before:
 
-        P <- P - (P r)(P r)^T / (a + r^T P r),   a = 0.1^(1 + batch / batches).
+    $$P \leftarrow P - \frac{(P r)(P r)^\top}{a + r^\top P r},$$
+    $$a = 0.1^{\,1 + \text{batch} / \text{batches}}.$$
 
-    The present modality's r enters P before P projects that modality's own gradient. P never
-    recovers, it only shrinks, so the head learns less and less: ||grad W P^T|| / ||grad W|| fell
-    from 0.57 to 0.10 within 12 epochs. Watch `projection_norm` in the logs.
+    The present modality's $r$ enters $P$ before $P$ projects that modality's own gradient. $P$
+    never recovers, it only shrinks, so the head learns less and less:
+    $\lVert \nabla W P^\top \rVert / \lVert \nabla W \rVert$ fell from 0.57 to 0.10 within 12
+    epochs. Watch `projection_norm` in the logs.
 
     At test time logits are added with weights that favour the modality with the lower entropy,
-    w_m proportional to exp(max H - H_m), sample by sample.
+    $w_m \propto \exp(\max H - H_m)$, sample by sample.
 
     The shared head is the model's own: the heads of late fusion are kept equal, so its unimodal
     logits and coalitions are MLA's.
 
     Changes: the gradient. Requires: late fusion, features of equal size. The released code never
     projects: its function looks for a parameter called "module.weight" in a head whose parameters
-    are called "weight" and "bias", and so does nothing. `variant="released"` is therefore without
-    a projection. (That function also divides element by element by a + (P r) r^T, which leaves P
-    unsymmetric, then P by its norm.) The released gate takes one weight per modality for a whole
-    test batch, which makes a prediction depend on its neighbours; it is in neither variant.
+    are called "weight" and "bias", and so does nothing. `variant="released"` is therefore without a
+    projection. (That function also divides element by element by $a + (P r)\, r^\top$, which leaves
+    $P$ unsymmetric, then $P$ by its norm.) The released gate takes one weight per modality for a
+    whole test batch, which makes a prediction depend on its neighbours; it is in neither variant.
 
     Args:
         gate: `"entropy"` as above, or `"fixed"`.

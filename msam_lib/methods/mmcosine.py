@@ -17,19 +17,22 @@ from msam_lib.models.multimodal import split
 
 
 class MMCosine(Method):
-    """Multi-modal cosine loss (Xu, Feng, Zhang, Hu, ICASSP 2023, arXiv 2303.05338).
+    r"""Multi-modal cosine loss (Xu, Feng, Zhang, Hu, ICASSP 2023, arXiv 2303.05338).
 
-    L = CE(sum_m s cos(W_m, h_m), y): the logit of class c is s sum_m <W_mc, h_m> / (|W_mc| |h_m|),
-    W_m modality m's part of the last layer, without a bias. No modality can dominate by the length
-    of its features or weights. Predictions use the same logits.
+    $\mathcal L = \mathrm{CE}(\sum_m s \cos(W_m, h_m), y)$: the logit of class $c$ is
+
+    $$s \sum_m \frac{\langle W_{mc}, h_m \rangle}{\lVert W_{mc} \rVert\, \lVert h_m \rVert},$$
+
+    $W_m$ modality $m$'s part of the last layer, without a bias. No modality can dominate by the
+    length of its features or weights. Predictions use the same logits.
 
     Changes: the loss. Requires: late fusion or concatenation (a last layer with a part for every
-    modality). Source: the released main_CD.py. The layer's bias is not used and gets no gradient.
+    modality). Source: the released `main_CD.py`. The layer's bias is not used and gets no gradient.
     The released code can add a contrastive term, with weight 0 by default: left out. Accuracies of
-    single modalities are measured on the model's ordinary logits W_m h_m + b, like everybody's.
+    single modalities are measured on the model's ordinary logits $W_m h_m + b$, like everybody's.
 
     Args:
-        scale: s.
+        scale: $s$.
     """
 
     reference = "Xu et al., ICASSP 2023, arXiv 2303.05338"

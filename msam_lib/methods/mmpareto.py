@@ -23,19 +23,22 @@ VARIANTS = ("paper", "released")
 
 
 class MMPareto(Method):
-    """Pareto integration of multimodal and unimodal gradients (Wei, Hu, ICML 2024, arXiv
+    r"""Pareto integration of multimodal and unimodal gradients (Wei, Hu, ICML 2024, arXiv
     2405.17730).
 
-    For every encoder, with the gradients g_f of the fused loss and g_u of the modality's own loss:
-    h = g_f + g_u where they agree (cosine > 0); where they conflict, h = 2 (w g_f + (1 - w) g_u)
-    with the w that makes it shortest. If h is shorter than g_f + g_u it is stretched to that
-    length, and in every case multiplied by gamma. Heads and fusion follow the sum of all losses.
+    For every encoder, with the gradients $g_f$ of the fused loss and $g_u$ of the modality's own
+    loss: $h = g_f + g_u$ where they agree (cosine > 0); where they conflict,
+
+    $$h = 2\, (w g_f + (1 - w)\, g_u)$$
+
+    with the $w$ that makes it shortest. If $h$ is shorter than $g_f + g_u$ it is stretched to that
+    length, and in every case multiplied by $\gamma$. Heads and fusion follow the sum of all losses.
 
     Changes: the gradient. Requires: per-modality logits; the authors' model is concatenation with
     heads of its own beside it (`fusion="concat", unimodal_heads=True`). With late fusion and no
     such heads, its terms are the per-modality logits. A modality's own loss depends on its own
-    encoder alone, so one backward pass through the sum of them gives every g_u: two passes, not
-    M + 2 as in the released code, which also stretches tensor by tensor (`variant="released"`)
+    encoder alone, so one backward pass through the sum of them gives every $g_u$: two passes, not
+    $M + 2$ as in the released code, which also stretches tensor by tensor (`variant="released"`)
     instead of the encoder as a whole.
 
     Args:

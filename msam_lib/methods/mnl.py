@@ -16,17 +16,18 @@ from msam_lib.models.multimodal import split
 
 
 class MNL(Method):
-    """Multimodal negative learning (Gong et al., NeurIPS 2025).
+    r"""Multimodal negative learning (Gong et al., NeurIPS 2025).
 
-    L = CE(fused) + sum_m CE(z_m) + guidance. With j the most probable wrong class of the fused
-    logits and the margins xi_m = z_m[y] - z_m[j], modality a guides b on the samples with xi_a >
-    xi_b and p_a[y] > p_b[y]. There
+    $\mathcal L = \mathrm{CE}(\text{fused}) + \sum_m \mathrm{CE}(z_m) + \text{guidance}$. With $j$
+    the most probable wrong class of the fused logits and the margins $\xi_m = z_m[y] - z_m[j]$,
+    modality $a$ guides $b$ on the samples with $\xi_a > \xi_b$ and $p_a[y] > p_b[y]$. There
 
-        guidance = mean over batch and classes of -(y + lam p_a (1 - y)) log q_b,
+    $$\text{guidance}
+    = \operatorname*{mean}_{\text{batch, classes}} -(y + \lambda\, p_a\, (1 - y)) \log q_b,$$
 
-    y one-hot, p_a = softmax z_a without gradient, q_b = softmax z_b: b learns how a ranks the wrong
-    classes. With M modalities b's guidance is the mean over its M - 1 possible guides (for M = 2
-    the paper's).
+    $y$ one-hot, $p_a = \mathrm{softmax}\, z_a$ without gradient, $q_b = \mathrm{softmax}\, z_b$:
+    $b$ learns how $a$ ranks the wrong classes. With $M$ modalities $b$'s guidance is the mean over
+    its $M - 1$ possible guides (for $M = 2$ the paper's).
 
     Changes: the loss. Requires: per-modality logits. The fused logits of an additive fusion are
     averaged, as in the released code, not summed. The guidance acts from the first step on: neither
@@ -34,7 +35,7 @@ class MNL(Method):
     modality guide, here none does.
 
     Args:
-        lam: weight of the wrong classes.
+        lam: $\lambda$, weight of the wrong classes.
         guidance: weight of the guidance term.
     """
 

@@ -20,11 +20,11 @@ SIGNS = {"minus": -1.0, "plus": 1.0}
 
 
 class MomentumSAM(Method):
-    """Momentum-SAM (Becker, Altrock, Risse, 2024, arXiv 2401.12033): one pass per step.
+    r"""Momentum-SAM (Becker, Altrock, Risse, 2024, arXiv 2401.12033): one pass per step.
 
-    The gradient is taken at theta - rho v / ||v||, v the optimizer's momentum (the running mean of
-    gradients, so minus v points downhill); the step is made from theta. The first step has no
-    momentum and is a plain one.
+    The gradient is taken at $\theta - \rho\, v / \lVert v \rVert$, $v$ the optimizer's momentum
+    (the running mean of gradients, so minus $v$ points downhill); the step is made from $\theta$.
+    The first step has no momentum and is a plain one.
 
     Changes: the point at which the gradient is taken. Requires: an optimizer with momentum. The
     released code stores the weights displaced and has to move them back before an evaluation; here
@@ -33,7 +33,8 @@ class MomentumSAM(Method):
 
     Args:
         rho: length of the displacement; 0 is joint training.
-        sign: `"minus"` as above; `"plus"` climbs along v, as `msam` with `ascent="momentum"` does.
+        sign: `"minus"` as above; `"plus"` climbs along $v$, as `msam` with `ascent="momentum"`
+            does.
     """
 
     tasks = KINDS

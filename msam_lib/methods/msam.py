@@ -40,48 +40,54 @@ TARGETS = ("dominant", "weakest")
 
 
 class MSAM(Method):
-    """Modality-aware SAM (Nowdeh et al., NeurIPS 2025, arXiv 2510.24919, Algorithm 1).
+    r"""Modality-aware SAM (Nowdeh et al., NeurIPS 2025, arXiv 2510.24919, Algorithm 1).
 
-    With the shares v_m of the modalities (Shapley values of the batch accuracy) and the dominant
-    modality d = argmax v, the update is g = grad L_d(theta + eps) + grad L_s(theta), eps = rho grad
-    L_d / ||grad L_d||. The sources leave open what L_d is, so there are three readings:
+    With the shares $v_m$ of the modalities (Shapley values of the batch accuracy) and the dominant
+    modality $d = \operatorname{argmax} v$, the update is
 
-    * `"literal"`, Algorithm 1 as printed: L_d = v_d L and L_s = (1 - v_d) L share the fused loss,
-      hence g = (1 - v_d) grad L(theta) + v_d grad L(theta + eps) with SAM's eps. Which modality is
-      dominant does not change the step, only how unbalanced the shares are. v_d = 1 is SAM, rho = 0
-      is joint training, and to first order the step is SAM's with radius rho * v_d (exactly so on a
-      quadratic).
-    * `"encoder"`, the authors' prose: eps is confined to the dominant modality's encoder, which
-      follows the mixture above; everything else follows grad L(theta). The second pass reuses the
-      other features.
-    * `"unimodal_loss"`: L_m are true unimodal losses CE(f(x_m), y), from the modality's own logits
-      where the fusion has them and from masked inputs where not; L_d = v_d L_m(d), L_s = sum over
-      the others of v_m L_m.
+    $$g = \nabla \mathcal L_d(\theta + \epsilon) + \nabla \mathcal L_s(\theta),$$
+    $$\epsilon = \rho \nabla \mathcal L_d / \lVert \nabla \mathcal L_d \rVert.$$
 
-    Changes: the landscape. Requires: encoder blocks for `reading="encoder"`, nothing else.
-    No code was released. Algorithm 1 prints three backward passes; grad L is shared, two suffice.
-    Shares of an accuracy are exact: right answers are counted.
+    The sources leave open what $\mathcal L_d$ is, so there are three readings:
+
+    * `"literal"`, Algorithm 1 as printed: $\mathcal L_d = v_d \mathcal L$ and
+      $\mathcal L_s = (1 - v_d) \mathcal L$ share the fused loss, hence
+      $g = (1 - v_d) \nabla \mathcal L(\theta) + v_d \nabla \mathcal L(\theta + \epsilon)$ with
+      SAM's $\epsilon$. Which modality is dominant does not change the step, only how unbalanced the
+      shares are. $v_d = 1$ is SAM, $\rho = 0$ is joint training, and to first order the step is
+      SAM's with radius $\rho v_d$ (exactly so on a quadratic).
+    * `"encoder"`, the authors' prose: $\epsilon$ is confined to the dominant modality's encoder,
+      which follows the mixture above; everything else follows $\nabla \mathcal L(\theta)$. The
+      second pass reuses the other features.
+    * `"unimodal_loss"`: $\mathcal L_m$ are true unimodal losses $\mathrm{CE}(f(x_m), y)$, from the
+      modality's own logits where the fusion has them and from masked inputs where not;
+      $\mathcal L_d$ is $v_d$ times the dominant one's, $\mathcal L_s$ the sum over the others of
+      $v_m \mathcal L_m$.
+
+    Changes: the landscape. Requires: encoder blocks for `reading="encoder"`, nothing else. No code
+    was released. Algorithm 1 prints three backward passes; $\nabla \mathcal L$ is shared, two
+    suffice. Shares of an accuracy are exact: right answers are counted.
 
     Args:
         rho: radius of the perturbation.
         reading: see above.
-        value: Phi, `"task"` (accuracy, the paper's), `"log_likelihood"` or `"confidence"`.
+        value: $\Phi$, `"task"` (accuracy, the paper's), `"log_likelihood"` or `"confidence"`.
         contribution: `"clip"`, `"agm"` or `"softmax"`; see `contributions.normalise`.
-        smoothing: moving average over steps, v <- smoothing * v + (1 - smoothing) * v_batch; 0 is
-            the paper.
-        ascent: `"gradient"`, or `"momentum"`: one gradient at theta + rho * v_d * momentum /
-            ||momentum|| with v of the step before (after Momentum-SAM, Becker et al. 2024): the
-            cost of plain training.
+        smoothing: moving average over steps, $v \leftarrow s v + (1 - s)\, v_{\text{batch}}$ with
+            this number $s$; 0 is the paper.
+        ascent: `"gradient"`, or `"momentum"`: one gradient at
+            $\theta + \rho\, v_d u / \lVert u \rVert$, $u$ the momentum and $v$ of the step before
+            (after Momentum-SAM, Becker et al. 2024): the cost of plain training.
         target: whose encoder is perturbed with `reading="encoder"`: `"dominant"`, `"weakest"` (to
             see what harm it does) or the name of a modality.
-        mixing: a number in place of v_d in the mixture; 1.0 takes the perturbed gradient alone.
+        mixing: a number in place of $v_d$ in the mixture; 1.0 takes the perturbed gradient alone.
         features: `"evaluation"` measures the network as it answers in evaluation mode, which is
-            what the paper's Phi means, its performance with the other modalities zeroed: encoders
-            with batch normalisation or dropout run once more, without gradients. `"training"`
-            saves that pass and takes the features of the training pass, with its batch statistics
-            and dropout; only absent modalities and the fusion are then in evaluation mode. In the
-            first steps the two name different dominant modalities, later they hardly differ
-            (benchmarks/shares_of_features.py).
+            what the paper's $\Phi$ means, its performance with the other modalities zeroed:
+            encoders with batch normalisation or dropout run once more, without gradients.
+            `"training"` saves that pass and takes the features of the training pass, with its batch
+            statistics and dropout; only absent modalities and the fusion are then in evaluation
+            mode. In the first steps the two name different dominant modalities, later they hardly
+            differ (benchmarks/shares_of_features.py).
     """
 
     tasks = KINDS
@@ -205,11 +211,12 @@ class MSAM(Method):
         eps = ascent(grads_of(parameters), self.rho)
         for p in parameters:
             p.grad = None  # L_d is followed at theta + eps, not here
-        others = [x for m, x in losses.items() if m != target]
-        if others:
+        if others := [x for m, x in losses.items() if m != target]:
             backward(sum(others[1:], others[0]))  # grad L_s(theta)
         with second.at(parameters, eps):
-            again = self._again_own_loss(model, batch, kept, target)
+            with self.autocast(batch):
+                there = self._again(model, batch, kept, target)
+                again = own_loss(model, batch, there, target, self.task)
             backward(times(again, v[target]))  # line 8: grad L_d(theta + eps) is added
         return summed(x.detach() for x in losses.values())
 
@@ -219,18 +226,10 @@ class MSAM(Method):
             return model(batch.inputs)
         return model.fuse(kept | {target: split(model).encode_one(target, batch.inputs[target])})
 
-    def _again_own_loss(
-        self, model: Model, batch: Batch, kept: dict[str, Tensor], target: str
-    ) -> Tensor:
-        with self.autocast(batch):
-            again = self._again(model, batch, kept, target)
-            return own_loss(model, batch, again, target, self.task)
-
     def _momentum(self, model: Model, batch: Batch, optimizer: Optimizer) -> Tensor:
         """One pass at theta + rho * v_d * momentum / ||momentum||; v_d of the step before."""
-        scope = (
-            trainable(model) if self.reading == "literal" else model.parameters_of(self._target())
-        )
+        whole = self.reading == "literal"
+        scope = trainable(model) if whole else model.parameters_of(self._target())
         moving = [(p, b) for p in scope if (b := momentum_of(optimizer, p)) is not None]
         if not moving and any(optimizer.state.values()):
             raise UnsupportedSetting(

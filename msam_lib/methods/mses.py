@@ -19,16 +19,19 @@ from msam_lib.tasks import KINDS
 
 
 class MSES(Method):
-    """Modality-specific early stopping (Fujimori et al., ACPR 2019 workshops, 2020).
+    r"""Modality-specific early stopping (Fujimori et al., ACPR 2019 workshops, 2020).
 
-    After each epoch the validation loss of each modality's own logits is smoothed, l_m =
-    smoothing * (loss of the epoch before) + (1 - smoothing) * (loss now). A modality whose l_m has
-    had no new minimum for more than `patience` epochs gets the weights and batch-norm statistics
-    (encoder and head) of its best epoch back, and keeps the weights: its gradients are set to None,
-    so neither momentum nor weight decay moves it. (AGM's code multiplies them by 0, which leaves
-    both at work.) AGM's code loads the whole model and the optimizer of that epoch, so that the
-    other modalities and the fusion lose what they have learnt since; here only the modality that
-    stops goes back.
+    After each epoch the validation loss of each modality's own logits is smoothed,
+
+    $$\ell_m = \text{smoothing} \cdot \text{loss of the epoch before}
+    + (1 - \text{smoothing}) \cdot \text{loss now}.$$
+
+    A modality whose $\ell_m$ has had no new minimum for more than `patience` epochs gets the
+    weights and batch-norm statistics (encoder and head) of its best epoch back, and keeps the
+    weights: its gradients are set to None, so neither momentum nor weight decay moves it. (AGM's
+    code multiplies them by 0, which leaves both at work.) AGM's code loads the whole model and the
+    optimizer of that epoch, so that the other modalities and the fusion lose what they have learnt
+    since; here only the modality that stops goes back.
 
     A modality's own logits are the fusion's term where the logits are a sum over modalities, else
     the Shapley response of the logits, as in AGM's code.

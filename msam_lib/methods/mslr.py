@@ -24,9 +24,9 @@ STRATEGIES = ("dynamic", "keep")
 class MSLR(Method):
     """Modality-specific learning rates (Yao, Mihalcea, ACL Findings 2022), after AGM's code.
 
-    The gradients of modality m's encoder and head are multiplied by c_m r_m. Under `"dynamic"`, r_m
-    is the validation accuracy of the modality's own logits divided by its mean over the `window`
-    epochs before (1 until so many are known); under `"keep"`, r_m = 1.
+    The gradients of modality $m$'s encoder and head are multiplied by $c_m r_m$. Under `"dynamic"`,
+    $r_m$ is the validation accuracy of the modality's own logits divided by its mean over the
+    `window` epochs before (1 until so many are known); under `"keep"`, $r_m = 1$.
 
     A modality's own logits are the fusion's term where the logits are a sum over modalities, else
     the Shapley response of the logits, as in AGM's code. A rate of 0 stops the modality exactly:
@@ -34,12 +34,12 @@ class MSLR(Method):
     0, which leaves both at work).
 
     Changes: the schedule. Requires: which parameters belong to which encoder, and epochs for
-    `"dynamic"` (in a bare loop r_m = 1). Scaling gradients is scaling learning rates for SGD
+    `"dynamic"` (in a bare loop $r_m = 1$). Scaling gradients is scaling learning rates for SGD
     without weight decay, not for Adam. Under fusions without a head per modality only the encoders
     are scaled; so it is with concatenation, where the heads are slices of one shared layer.
 
     Args:
-        rates: {modality: c_m}; 1 for those not named.
+        rates: {modality: $c_m$}; 1 for those not named.
         strategy: `"dynamic"` or `"keep"`.
         window: epochs averaged.
     """

@@ -22,18 +22,22 @@ VARIANTS = ("paper", "released")
 
 
 class OGMGE(Method):
-    """On-the-fly gradient modulation with generalisation enhancement (Peng et al., CVPR 2022).
+    r"""On-the-fly gradient modulation with generalisation enhancement (Peng et al., CVPR 2022).
 
-    With the scores s_m = sum over the batch of softmax(z_m)[y] and the ratio rho_m = s_m / (mean of
-    the other modalities' scores), the gradient of encoder m is multiplied by
-    k_m = 1 - tanh(alpha rho_m) where rho_m > 1, and by 1 elsewhere. GE adds Gaussian noise with
-    each gradient's own standard deviation, taken before it is multiplied by k_m, to every encoder.
+    With the scores $s_m$, the sum over the batch of $\mathrm{softmax}(z_m)[y]$, and $\rho_m$, the
+    ratio of $s_m$ to the mean of the other modalities' scores, the gradient of encoder $m$ is
+    multiplied by
 
-    The paper has two modalities, rho = s_a / s_v; the mean over the others is our generalisation,
-    the same for M = 2. z_m is the fusion's own term where the logits are a sum over modalities
-    (the paper's Eq. 5), else the modality's Shapley response of the logits, as in AGM's code. (The
-    released code cuts out slices of the output layer there too, although under gated fusion and
-    FiLM they do not add up to the logits.)
+    $$k_m = 1 - \tanh(\alpha \rho_m)$$
+
+    where $\rho_m > 1$, and by 1 elsewhere. GE adds Gaussian noise with each gradient's own standard
+    deviation, taken before it is multiplied by $k_m$, to every encoder.
+
+    The paper has two modalities, $\rho = s_a / s_v$; the mean over the others is our
+    generalisation, the same for $M = 2$. $z_m$ is the fusion's own term where the logits are a sum
+    over modalities (the paper's Eq. 5), else the modality's Shapley response of the logits, as in
+    AGM's code. (The released code cuts out slices of the output layer there too, although under
+    gated fusion and FiLM they do not add up to the logits.)
 
     Changes: the gradient. Requires: which parameters belong to which encoder. The released code
     modulates convolution kernels (4-D tensors) only: `variant="released"`.
@@ -47,7 +51,7 @@ class OGMGE(Method):
 
     tasks = KINDS
     reference = "Peng et al., CVPR 2022, arXiv 2203.15332"
-    passes = "1 forward, 1 backward; early fusion: and 2^M - 2 through the fusion"
+    passes = "1 forward, 1 backward; early fusion: and $2^M - 2$ through the fusion"
     requires = frozenset({"encoders"})
     neutral: ClassVar = {"alpha": 0.0, "ge": False}
     caveat = "two modalities in the paper; for more, the ratio to the mean of the others is ours"

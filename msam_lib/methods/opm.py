@@ -22,27 +22,30 @@ from msam_lib.tasks import KINDS
 
 
 class OPM(Method):
-    """On-the-fly prediction modulation (Wei, Hu, Du, Wen, T-PAMI 2024, arXiv 2410.11582).
+    r"""On-the-fly prediction modulation (Wei, Hu, Du, Wen, T-PAMI 2024, arXiv 2410.11582).
 
-    The companion of OGM in the feed-forward stage. With the scores s_m = sum over the batch of
-    softmax(z_m)[y] and the ratio rho_m = s_m / (mean of the other modalities' scores),
+    The companion of OGM in the feed-forward stage. With the scores $s_m$, the sum over the batch of
+    $\mathrm{softmax}(z_m)[y]$, and $\rho_m$, the ratio of $s_m$ to the mean of the other
+    modalities' scores,
 
-        q_m = clip(q_base (1 + lam tanh(rho_m - 1)), 0, 1) where rho_m > 1, else 0.
+    $$q_m = \operatorname{clip}(q_{\text{base}}\, (1 + \lambda \tanh(\rho_m - 1)), 0, 1)$$
 
-    With probability `execute` a batch is modulated: the feature of modality m is zeroed in each
-    sample with probability q_m, and all features are divided by 1 - theta, theta the mean of the
-    q_m weighted by the features' sizes. The loss is that of the fused logits. The weakest modality
-    has rho <= 1 and always stays, so no sample loses everything.
+    where $\rho_m > 1$, else 0. With probability `execute` a batch is modulated: the feature of
+    modality $m$ is zeroed in each sample with probability $q_m$, and all features are divided by
+    $1 - \vartheta$, $\vartheta$ the mean of the $q_m$ weighted by the features' sizes. The loss is
+    that of the fused logits. The weakest modality has $\rho \le 1$ and always stays, so no sample
+    loses everything.
 
     Changes: the data (features, in training). Requires: features. Source: the released
     Classifier.py (`calcu_q`, `Modality_drop`) and main.py. It has two modalities; the mean over the
-    others is our generalisation, the same for M = 2, as in OGM-GE. z_m are the modality's own
-    logits where the fusion is a sum of them (with concatenation its slice of the weight and bias /
-    M, as there); the released code has no other fusion, where we take AGM's Shapley responses.
+    others is our generalisation, the same for $M = 2$, as in OGM-GE. $z_m$ are the modality's own
+    logits where the fusion is a sum of them (with concatenation its slice of the weight and its
+    bias divided by $M$, as there); the released code has no other fusion, where we take AGM's
+    Shapley responses.
 
     Args:
         q_base: probability of a modality that is just ahead; 0 is joint training.
-        lam: how much it grows with the lead.
+        lam: $\lambda$, how much it grows with the lead.
         execute: share of the batches that are modulated.
         warmup: epochs of joint training first; a bare loop is past them.
     """

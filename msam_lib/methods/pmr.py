@@ -23,22 +23,26 @@ VARIANTS = ("paper", "released")
 
 
 class PMR(Method):
-    """Prototypical modality rebalance (Fan et al., CVPR 2023, arXiv 2211.07089).
+    r"""Prototypical modality rebalance (Fan et al., CVPR 2023, arXiv 2211.07089).
 
     Each modality has a prototype per class, the mean feature of the class over a part of the
-    training split, renewed before every epoch. With sim_m = -||h_m - prototypes|| as logits and
-    s_m = sum over the batch of softmax(sim_m)[y],
+    training split, renewed before every epoch. With
+    $\mathrm{sim}_m = -\lVert h_m - \text{prototypes} \rVert$ as logits and $s_m$ the sum over the
+    batch of $\mathrm{softmax}(\mathrm{sim}_m)[y]$,
 
-        L = CE + alpha sum_m slow_m CE(sim_m, y) - entropy sum_m fast_m H(softmax sim_m),
+    $$\mathcal L = \mathrm{CE}
+    + \alpha \sum_m \mathrm{slow}_m\, \mathrm{CE}(\mathrm{sim}_m, y)
+    - \text{entropy} \sum_m \mathrm{fast}_m\, H(\mathrm{softmax}\, \mathrm{sim}_m),$$
 
-    slow_m = clip(others / s_m - 1, 0, 1) and fast_m = clip(s_m / others - 1, 0, 1), others the mean
-    score of the other modalities (for M = 2 the paper's ratio). The entropy term, which holds the
-    faster modality back, is there in the first `entropy_epochs` epochs.
+    $\mathrm{slow}_m = \operatorname{clip}(\text{others} / s_m - 1, 0, 1)$ and
+    $\mathrm{fast}_m = \operatorname{clip}(s_m / \text{others} - 1, 0, 1)$, others the mean score of
+    the other modalities (for $M = 2$ the paper's ratio). The entropy term, which holds the faster
+    modality back, is there in the first `entropy_epochs` epochs.
 
     Changes: the loss. Requires: features, and epochs; in a bare loop there are no prototypes and
     training is joint. The released code switches the slower modality's term fully on
-    (`variant="released"`, slow_m = 1 for s_m below the others) and lacks the entropy term; only
-    this variant could be compared with code.
+    (`variant="released"`, $\mathrm{slow}_m = 1$ for $s_m$ below the others) and lacks the entropy
+    term; only this variant could be compared with code.
 
     Args:
         alpha: weight of the prototype loss; with entropy = 0, 0 is joint training.

@@ -22,16 +22,17 @@ VARIANTS = ("paper", "released")
 
 
 class ReconBoost(Method):
-    """Reconcilement boosting (Hua et al., ICML 2024, arXiv 2405.09321).
+    r"""Reconcilement boosting (Hua et al., ICML 2024, arXiv 2405.09321).
 
-    Modalities take turns, in the model's order. In modality k's turn, for `stage_epochs`,
+    Modalities take turns, in the model's order. In modality $k$'s turn, for `stage_epochs`,
 
-        L = -(1/C) mean_i (w1 - w2 s_i) log q_i[y] + agreement * mean (q - r)^2,
+    $$\mathcal L = -\frac{1}{C} \operatorname*{mean}_i\, (w_1 - w_2 s_i) \log q_i[y]
+    + \text{agreement} \cdot \operatorname{mean}\, (q - r)^2,$$
 
-    q = softmax z_k, s_i the true class' probability under the summed logits of the other
-    modalities (times `rate`), r the prediction of the modality before it in the order: what the
-    others know already counts less. Then, for `joint_epochs`, joint training on the fused logits.
-    Every phase begins with an empty optimizer state.
+    $q = \mathrm{softmax}\, z_k$, $s_i$ the true class' probability under the summed logits of the
+    other modalities (times `rate`), $r$ the prediction of the modality before it in the order: what
+    the others know already counts less. Then, for `joint_epochs`, joint training on the fused
+    logits. Every phase begins with an empty optimizer state.
 
     Changes: the schedule. Requires: per-modality logits. In the released code both arguments of
     the agreement term are detached, so that it has no gradient (`variant="released"`). Its

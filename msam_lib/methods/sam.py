@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 class SAM(Method):
-    """Sharpness-aware minimisation (Foret et al., ICLR 2021, arXiv 2010.01412, Algorithm 1).
+    r"""Sharpness-aware minimisation (Foret et al., ICLR 2021, arXiv 2010.01412, Algorithm 1).
 
-    eps = rho * g / ||g||_2 with g = grad L(theta); step with grad L(theta + eps).
+    $\epsilon = \rho\, g / \lVert g \rVert_2$ with $g = \nabla \mathcal L(\theta)$; step with
+    $\nabla \mathcal L(\theta + \epsilon)$.
 
     Changes: the point at which the gradient is taken. Requires: nothing. The second pass runs with
     the first pass' dropout masks and does not advance batch-norm statistics; weights come back bit
@@ -60,18 +61,19 @@ class SAM(Method):
 
 
 class ASAM(SAM):
-    """Adaptive SAM (Kwon et al., ICML 2021, arXiv 2102.11600, Algorithm 1): scale-invariant
+    r"""Adaptive SAM (Kwon et al., ICML 2021, arXiv 2102.11600, Algorithm 1): scale-invariant
     sharpness.
 
-    eps = rho * T^2 g / ||T g||_2 with T = |theta| + eta, element-wise.
+    $\epsilon = \rho\, T^2 g / \lVert T g \rVert_2$ with $g = \nabla \mathcal L(\theta)$ and
+    $T = \lvert\theta\rvert + \eta$, element-wise; step with $\nabla \mathcal L(\theta + \epsilon)$.
 
-    Changes: the point at which the gradient is taken. Requires: nothing. T is applied to every
+    Changes: the point at which the gradient is taken. Requires: nothing. $T$ is applied to every
     parameter here; the released code applies it to those with "weight" in their name and takes
-    T = 1, SAM's step, for the others (biases). The paper's text does not settle it.
+    $T = 1$, SAM's step, for the others (biases). The paper's text does not settle it.
 
     Args:
         rho: radius in the rescaled norm; about ten times SAM's.
-        eta: keeps T away from zero.
+        eta: keeps $T$ away from zero.
     """
 
     tasks = KINDS

@@ -25,27 +25,27 @@ ZEROS = ("features", "inputs")
 
 
 class SampleValuation(Method):
-    """Fine-grained valuation of modalities (Wei et al., CVPR 2024, arXiv 2309.06255).
+    r"""Fine-grained valuation of modalities (Wei et al., CVPR 2024, arXiv 2309.06255).
 
-    For every training sample, with the benefit v(S) = |S| where the prediction from the modalities
-    S is right and 0 where it is wrong, the Shapley value phi_m is modality m's part (1 is its fair
-    share). After a warm-up every epoch is trained on more samples: `"sample"` adds copies with all
-    *other* modalities zeroed, one where 0.4 < phi_m < 1, two where -0.1 < phi_m <= 0.4, three
-    below; `"modality"` adds, for the modality with the largest mean phi (over a random fifth), a
-    share 2/3 * strength * (its lead over the mean of the others) of all samples, drawn at random,
-    with that modality zeroed.
+    For every training sample, with the benefit $v(S) = \lvert S \rvert$ where the prediction from
+    the modalities $S$ is right and 0 where it is wrong, the Shapley value $\phi_m$ is modality
+    $m$'s part (1 is its fair share). After a warm-up every epoch is trained on more samples:
+    `"sample"` adds copies with all *other* modalities zeroed, one where $0.4 < \phi_m < 1$, two
+    where $-0.1 < \phi_m \le 0.4$, three below; `"modality"` adds, for the modality with the largest
+    mean $\phi$ (over a random fifth), a share of all samples ($\tfrac{2}{3} \cdot \text{strength}$
+    times its lead over the mean of the others), drawn at random, with that modality zeroed.
 
     Changes: the data. Requires: features (with `zero="inputs"` nothing), and epochs and the
     project's loader; a bare loop trains jointly. Zeroed is the *feature* of a modality, in the
     valuation and in training, as in the released code: its encoder still sees the sample, which
     advances its batch-norm statistics. `zero="inputs"` zeroes what the encoder sees instead. The
-    released code writes out two modalities (for M = 2 this is the same), and draws the samples of
+    released code writes out two modalities (for $M = 2$ this is the same), and draws the samples of
     `"modality"` with replacement, here without.
 
     Args:
         warmup: epochs of joint training first; None for ever.
         level: see above.
-        strength: of `"modality"`, the paper's alpha.
+        strength: of `"modality"`, the paper's $\alpha$.
         zero: see above.
     """
 

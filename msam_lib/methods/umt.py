@@ -18,17 +18,18 @@ from msam_lib.tasks import KINDS
 
 
 class UMT(Method):
-    """Uni-modal teacher (Du et al., ICML 2023, arXiv 2305.01233, and 2021, arXiv 2106.11059).
+    r"""Uni-modal teacher (Du et al., ICML 2023, arXiv 2305.01233, and 2021, arXiv 2106.11059).
 
-    Every modality's encoder is first trained alone; with t_m these teachers' features,
+    Every modality's encoder is first trained alone; with $t_m$ these teachers' features,
 
-        L = CE(F(h), y) + weight sum_m mean (h_m - t_m)^2,
+    $$\mathcal L = \mathrm{CE}(F(h), y)
+    + \text{weight} \sum_m \operatorname{mean}\, (h_m - t_m)^2,$$
 
-    the mean over samples and features, t_m in evaluation mode.
+    the mean over samples and features, $t_m$ in evaluation mode.
 
     Changes: the loss. Requires: features, and epochs: the teachers are trained before the first
     one; a bare loop trains jointly unless `method.teachers.teach(...)` has been called. Source: the
-    papers' abstracts and UMT_trainer.py of GeWu-Lab's BalanceBenchmark, whose weight is 10; code
+    papers' abstracts and `UMT_trainer.py` of GeWu-Lab's BalanceBenchmark, whose weight is 10; code
     of the authors was not found. Teachers are copies of the encoders as they are at the start, with
     a linear head, trained with Adam for a fixed number of epochs; the benchmark loads the
     checkpoint of a whole unimodal run.

@@ -14,9 +14,10 @@ from msam_lib.tasks import KINDS
 
 
 class Unimodal(Method):
-    """Each encoder with its own head, trained on its own loss: L = sum_m CE(z_m, y).
+    r"""Each encoder with its own head, trained on its own loss:
+    $\mathcal L = \sum_m \mathrm{CE}(z_m, y)$.
 
-    With late fusion the modalities share no parameter, so one run trains M independent unimodal
+    With late fusion the modalities share no parameter, so one run trains $M$ independent unimodal
     models, and the fused prediction is their ensemble (logits summed). The accuracies of the heads
     are the reference to which a jointly trained encoder is compared.
 

@@ -36,20 +36,24 @@ VARIANTS = ("paper", "released")
 
 
 class XSAM(Method):
-    """X-SAM (Duan, Chen, Guan, 2026, arXiv 2601.10251): step with
+    r"""X-SAM (Duan, Chen, Guan, 2026, arXiv 2601.10251): step with
 
-        u - alpha sign(<g_adv, v>) <u, v> v,  u = g_adv / ||g_adv||,
+    $$u
+    - \alpha\, \operatorname{sign}(\langle g_{\mathrm{adv}}, v \rangle)\, \langle u, v
+    \rangle\, v,$$
+    $$u = g_{\mathrm{adv}} / \lVert g_{\mathrm{adv}} \rVert,$$
 
-    g_adv = grad L(theta + rho g / ||g||) and v the leading eigenvector of the Hessian at theta, by
-    `iterations` of the power method on the current batch, the model in evaluation mode, from the v
-    before. v is estimated every `period` steps, first at step `period` (counted from 0); until then
-    a step is SAM's, with the gradient's own length. From then on steps have about unit length
-    before the learning rate.
+    $g_{\mathrm{adv}} = \nabla \mathcal L(\theta + \rho\, g / \lVert g \rVert)$ and $v$ the leading
+    eigenvector of the Hessian at $\theta$, by `iterations` of the power method on the current
+    batch, the model in evaluation mode, from the $v$ before. $v$ is estimated every `period` steps,
+    first at step `period` (counted from 0); until then a step is SAM's, with the gradient's own
+    length. From then on steps have about unit length before the learning rate.
 
-    An eigenvector has no sign of its own, but the term does change with it; v is turned so that
-    <g, v> >= 0, which makes the step well defined: its part along the sharp direction is reduced
-    where it points as the gradient does. `variant="released"` does not turn it, as the released
-    code: where <u, v> < 0 its step along v grows by the factor 1 + alpha.
+    An eigenvector has no sign of its own, but the term does change with it; $v$ is turned so that
+    $\langle g, v \rangle \ge 0$, which makes the step well defined: its part along the sharp
+    direction is reduced where it points as the gradient does. `variant="released"` does not turn
+    it, as the released code: where $\langle u, v \rangle < 0$ its step along $v$ grows by the
+    factor $1 + \alpha$.
 
     Changes: the point at which the gradient is taken, and the gradient. Requires: nothing.
 
@@ -61,12 +65,12 @@ class XSAM(Method):
     Args:
         rho: SAM's radius.
         alpha: strength of the correction, 0 to 2.
-        period: steps between two estimates of v; the released default (its README has 3).
+        period: steps between two estimates of $v$; the released default (its README has 3).
         iterations: of the power method, each one product with the batch's Hessian.
-        projection: `"normalised"` projects u, as above; `"printed"` g_adv itself, as the equation
-            is quoted elsewhere.
-        normalise: divide by ||g_adv||; False leaves the gradient's length (then rho = alpha = 0 is
-            joint training).
+        projection: `"normalised"` projects $u$, as above; `"printed"` $g_{\mathrm{adv}}$ itself, as
+            the equation is quoted elsewhere.
+        normalise: divide by $\lVert g_{\mathrm{adv}} \rVert$; False leaves the gradient's length
+            (then rho = alpha = 0 is joint training).
         variant: see above.
     """
 

@@ -69,6 +69,12 @@ def test_the_method_browser_shows_another_card(page):
     place = cell(page, "method_browser(every)")
     place.locator("select").first.select_option(label="MMPareto")
     place.get_by_text("Pareto integration").first.wait_for(timeout=MINUTE)
+    place.locator("mjx-container").first.wait_for(timeout=MINUTE)  # its equations are set
+    assert place.locator("mjx-merror").count() == 0
+    assert "\\(" not in place.locator(".tex2jax_process").inner_text()
+    assert "gradients" in place.locator("svg[role='img']").get_attribute("aria-label")
+    place.locator("svg[role='img']").scroll_into_view_if_needed()
+    shoot(page, "method_card")
     place.locator("img[alt^='MMPareto']").scroll_into_view_if_needed()
     shoot(page, "method_browser")
 
