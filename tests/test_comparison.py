@@ -27,6 +27,7 @@ from msam_lib.results.comparison import (
     against_joint,
     noise_summary,
     ranks,
+    scores,
 )
 from msam_lib.results.frame import reported_epoch
 from msam_lib.results.statistics import average_ranks
@@ -131,8 +132,8 @@ def test_noise_is_summarised_by_row_and_share():
 
 def test_ranks_by_hand():
     # Demsar 2006, Table 5: q = 2.569 for 4 classifiers at 5 %
-    scores = np.array([[4.0, 3, 2, 1], [4, 3, 1, 2], [4, 4, 2, 1]])
-    found = average_ranks(scores)
+    of_methods = np.array([[4.0, 3, 2, 1], [4, 3, 1, 2], [4, 4, 2, 1]])
+    found = average_ranks(of_methods)
     assert found.average.tolist() == pytest.approx([3.5 / 3, 5.5 / 3, 10 / 3, 11 / 3])
     assert found.critical_difference == pytest.approx(2.569 * np.sqrt(4 * 5 / 18), abs=2e-3)
     with pytest.raises(MsamError, match="every method needs a score"):
@@ -183,3 +184,17 @@ def test_the_table_of_costs_has_every_ratio(frozen):
     sam = dict(zip(table.columns, table.rows[1].cells, strict=True))
     assert sam["late: epoch"].text == "2.00" and sam["early: epoch"].text == "—"
     assert "M-SAM 2.10" in describe_costs(summary[summary["split"] == "cost"])
+
+
+def test_a_comparison_of_few_methods_does_not_decide_which_are_ranked():
+    several = [f"m{k}" for k in range(8)]
+    large = [fabricated.results(labels=several, fusion=f) for f in ("late", "maxout")]
+    small = fabricated.results(labels=several[:5], fusion="concat")
+    frame = pd.concat([*large, small])
+    frame = frame[(frame["split"] == "test") & (frame["epoch"] == 2)]
+    table = scores(frame)
+    assert table.shape == (2, 8)
+    # With three quarters of the methods it counts, and the others are not ranked.
+    enough = fabricated.results(labels=several[:6], fusion="concat")
+    enough = enough[(enough["split"] == "test") & (enough["epoch"] == 2)]
+    assert scores(pd.concat([frame[frame["fusion"] != "concat"], enough])).shape == (3, 6)

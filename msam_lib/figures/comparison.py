@@ -7,6 +7,7 @@ import functools
 import pandas as pd
 from matplotlib.figure import Figure
 
+from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.figures.item import FigureItem
 from msam_lib.figures.search import uneven
 from msam_lib.figures.tables import methods_table, since
@@ -32,6 +33,7 @@ from msam_lib.results.rows import fusion_rows
 
 FOCUS = ("Joint training", "SAM", "M-SAM", "MASAM", "Unimodal")
 COMPARISONS = (
+    Comparison(DEFAULT_DATASET, "late"),
     *(Comparison(d, "late") for d in ("avmnist", "signs", "mosi", "mfeat", "isl", "digits")),
     *(Comparison(d, "maxout") for d in ("avmnist", "digits")),
 )

@@ -33,9 +33,14 @@ def describe_search(search: pd.DataFrame, where: Comparison) -> tuple[str, list[
     if rows.empty:
         return "no trials: the preset's values", []
     # Trials per method, and each method's largest learning rate: unequal ones favour some methods.
-    trials = rows.drop_duplicates("run").groupby("label")
-    counts, largest = trials.size(), trials["lr"].max()
+    trials = rows.drop_duplicates("run")
+    counts = trials.groupby("label").size()
+    # Beyond the grid's edges and in the finer grid, rates follow from each method's own best.
+    coarse = trials[trials["round"] == "coarse"] if "round" in trials else trials
+    largest = coarse.groupby("label")["lr"].max()
     number = " to ".join(str(c) for c in sorted({counts.min(), counts.max()}))
+    if "seed" in rows and rows["seed"].nunique() > 1:
+        number += f" (up to {rows['seed'].nunique()} seeds each)"
     top, least = largest.max(), largest.min()
     if top == least:
         return f"{number} trials for each method", []

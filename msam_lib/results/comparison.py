@@ -96,12 +96,15 @@ def compared(frame: pd.DataFrame, what: str = FUSED) -> dict[Comparison, pd.Data
 
 def scores(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean fused accuracy (%), larger is better: errors have a minus sign. A row per comparison, a
-    column per method that is in all of them.
+    column per method that is in all of them. A comparison of fewer than three quarters of the
+    methods of the largest one is left out: it would leave few to rank.
     """
     fused = accuracy_rows(frame, "fused")
     fused = fused[fused["label"] != REFERENCE]
     chosen = headlines(frame)
     means = fused.pivot_table(index=["dataset", "fusion"], columns="label", values="value")
+    counts = means.notna().sum(axis=1)
+    means = means[counts >= 0.75 * counts.max()]
     factors = [chosen[name].sign * chosen[name].factor for name, _ in means.index]
     # What differs by rounding alone is equal.
     return means.dropna(axis=1).mul(factors, axis=0).round(9)
