@@ -22,7 +22,17 @@ TOY = Comparison("toy", "late")
 
 
 def search(**methods):
-    """A frozen search: {label: [(lr, option, validation scores, test accuracies), ...]}."""
+    """A frozen search: {label: [(lr, option, validation scores, test accuracies), ...]}; the best
+    with most seeds was chosen, of equal ones the first.
+    """
+
+    def best(trials):
+        most = max(len(t[2]) for t in trials)
+        return max(
+            (k for k, t in enumerate(trials) if len(t[2]) == most),
+            key=lambda k: round(sum(trials[k][2]), 9),
+        )
+
     rows = [
         {
             "dataset": "toy",
@@ -33,6 +43,7 @@ def search(**methods):
             "metric": "accuracy",
         }
         | {"lr": lr, "option": option, "seed": 100 + s, "value": value}
+        | {"chosen": int(k == best(trials))}
         for label, trials in methods.items()
         for k, (lr, option, val, test) in enumerate(trials)
         for split, several in (("val", val), ("test", test))

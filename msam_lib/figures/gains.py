@@ -19,15 +19,15 @@ EDGE = "The chosen {} lies at the edge of all that was tried."
 
 
 def gains_table(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> Table:
-    """The table, the largest gain of the whole model first; bold: Holm's p below 0.05."""
+    """The table, the largest gain of the whole model first."""
     table = gains(frame, search, where).sort_values("fused", ascending=False)
     rows = tuple(
         Row(
             row.name,
             (
-                Cell(row.fused, row.fused_half, row.n, rank=int(row.fused_p < 0.05)),
+                _gain(row.fused, row.fused_half, row.fused_p, row.n),
                 Cell(row.fused_p, decimals=3),
-                Cell(row.weakest, row.weakest_half, row.n, rank=int(row.weakest_p < 0.05)),
+                _gain(row.weakest, row.weakest_half, row.weakest_p, row.n),
                 Cell(row.weakest_p, decimals=3),
                 Cell(row.lr, decimals=4, note=_edge(row.edges)),
                 _option(row.option),
@@ -69,10 +69,15 @@ def _edge(edges: list[str]) -> str:
     return EDGE.format(" and ".join(words[e] for e in edges)) if edges else ""
 
 
+def _gain(mean: float, half: float, p: float, n: int) -> Cell:
+    """Rank 1, bold, where p is small and the interval with the luck of the search leaves out 0."""
+    return Cell(mean, half, n, rank=int(p < 0.05 and abs(mean) > half))
+
+
 def _option(text: str) -> Cell:
     """The value of a method's main option; a word, or none, is left out."""
     try:
-        return Cell(float(text), decimals=3)
+        return Cell(float(text), decimals=4)
     except ValueError:
         return Cell()
 
@@ -83,14 +88,14 @@ def _caption(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> st
         "points of test accuracy at the epoch with the best validation accuracy: mean of the "
         "differences paired by seed ± half-width of the 95 % interval, which includes the luck of "
         "both searches; p of the paired t test, adjusted by Holm for the number of methods (bold: "
-        "below 0.05). Weakest: the modality that joint training leaves lowest, others absent. "
-        "Then what the search chose, and among how many trials."
+        "below 0.05, and the interval leaves out 0). Weakest: the modality that joint training "
+        "leaves lowest, others absent. Then what the search chose, and among how many trials."
     )
 
 
 def _describe(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> str:
     table = gains(frame, search, where).sort_values("fused", ascending=False)
-    clear = table[table["fused_p"] < 0.05]
+    clear = table[(table["fused_p"] < 0.05) & (table["fused"].abs() > table["fused_half"])]
     said = ", ".join(f"{r.name} {r.fused:+.1f}" for r in clear.itertuples(index=False)) or "none"
     best, last = table.iloc[0], table.iloc[-1]
     return (

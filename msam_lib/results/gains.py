@@ -7,7 +7,6 @@ import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
 from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
-from msam_lib.results.headline import HEADLINES
 from msam_lib.results.luck import redrawn, with_luck
 from msam_lib.results.statistics import holm, paired
 
@@ -30,18 +29,13 @@ def chosen_trials(search: pd.DataFrame, where: Comparison) -> pd.DataFrame:
     ]
     out = {}
     for label, own in rows.groupby("label", sort=False):
-        runs = own.groupby("run", sort=False)
-        scores = runs["value"].agg(["mean", "count"])
-        scores["mean"] *= HEADLINES[own["metric"].iloc[0]].sign
-        # Of the trials with all seeds the best, and of equal ones the first.
-        best = scores[scores["count"] == scores["count"].max()]["mean"].idxmax()
-        trial = own[own["run"] == best].iloc[0]
+        trial = own[own["chosen"] == 1].iloc[0]
         options = pd.to_numeric(own["option"], errors="coerce")
         here = pd.to_numeric(trial["option"], errors="coerce")
         ends = {"lr": (own["lr"].min(), own["lr"].max()), "option": (options.min(), options.max())}
         at = {"lr": trial["lr"], "option": here}
         edges = [k for k, (low, high) in ends.items() if low < high and at[k] in (low, high)]
-        out[label] = (trial["lr"], trial["option"], len(scores), edges)
+        out[label] = (trial["lr"], trial["option"], own["run"].nunique(), edges)
     return pd.DataFrame.from_dict(out, orient="index", columns=["lr", "option", "trials", "edges"])
 
 

@@ -48,13 +48,15 @@ def redrawn(search: pd.DataFrame, where: Comparison, label: str) -> np.ndarray:
             f"No trials of {label} on {where.name} with two or more seeds: `python -m msam_lib "
             f"tune --dataset {where.dataset} --fusion {where.fusion}` makes them."
         )
-    # Only trials with all seeds can be chosen.
+    # Only trials with all seeds can be chosen; means that differ by rounding alone are equal.
     val = val.dropna()
     sign = HEADLINES[rows["metric"].iloc[0]].sign
     scores, tests = sign * val.to_numpy(), test.loc[val.index].to_numpy().mean(1)
-    chosen = scores.mean(1).argmax()
+    chosen = val.index.get_loc(rows.loc[rows["chosen"] == 1, "run"].iloc[0])
     draws = np.array(list(product(range(scores.shape[1]), repeat=scores.shape[1])))
-    others = scores[:, draws].mean(2).argmax(0)
+    means = scores[:, draws].mean(2).round(4)
+    # Where the trial that was chosen is as good as any, it stays.
+    others = np.where(means[chosen] == means.max(0), chosen, means.argmax(0))
     return tests[others] - tests[chosen]
 
 

@@ -23,7 +23,8 @@ def freeze_search(
 
     A row per trial, seed and split (`val`, by which trials were chosen; `test`, at the same epoch,
     where the search kept it). Columns are those of all frozen results, and lr, preset_lr (the
-    preset's), option (the value of the method's main option; "" for methods without one) and round.
+    preset's), option (the value of the method's main option; "" for methods without one), round and
+    chosen (1 for the trial that was, else 0).
 
     Args:
         out: folder of the frozen results.
@@ -49,6 +50,8 @@ def freeze_search(
                 main = [str(v) for n, v in trial["method_options"].items() if n not in fixed]
                 same |= {"run": f"{path.stem}-{label}-{k}", "option": ",".join(main)}
                 same |= {"lr": round(trial["lr"], 6), "round": trial.get("round", "coarse")}
+                wanted = choice.get("lr"), choice.get("method_options")
+                same |= {"chosen": int((trial["lr"], trial["method_options"]) == wanted)}
                 # Searches with one seed kept its validation accuracy alone.
                 values = {"val": trial.get("val", [trial[f"val_{metric}"]])}
                 values["test"] = trial.get("test", [])
@@ -57,7 +60,7 @@ def freeze_search(
                     for split, several in values.items()
                     for seed, value in zip(choice["seeds"], several, strict=False)
                 ]
-    frame = pd.DataFrame(rows)[[*COLUMNS, "lr", "preset_lr", "option", "round"]]
+    frame = pd.DataFrame(rows)[[*COLUMNS, "lr", "preset_lr", "option", "round", "chosen"]]
     known = {name: s for name, s in seconds.items() if s}
     whole = {"made from": sources, "commit": sorted(commits), "seconds": known}
     return write_frame(Path(out) / "search.csv.gz", frame, whole, float_format=None)
