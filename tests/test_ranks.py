@@ -191,13 +191,12 @@ def test_torchrun_trains_from_the_command_line(tmp_path):
     common = ["--preset", "smoke", "--dataset", "synthetic", "--device", "cpu", "--encoder", "mlp"]
     command = ["train", *common, *sizes, "--method", "msam", "--store"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*torchrun, "--nproc-per-node", "2", "-m", "msam_lib", *command, str(tmp_path / "two")],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=LIMIT,
-    )
+    whole = [*torchrun, "--nproc-per-node", "2", "-m", "msam_lib", *command, str(tmp_path / "two")]
+    options = {"capture_output": True, "text": True, "cwd": ROOT, "timeout": LIMIT}
+    done = subprocess.run(whole, **options)
+    # Seen once in hundreds: threads of torch itself bring a process down as it leaves.
+    if "terminate called without an active exception" in done.stderr:
+        done = subprocess.run(whole, **options)
     assert done.returncode == 0, done.stderr
     assert "2 ranks" in done.stdout and done.stdout.count("kept in") == 1
     assert main([*command, str(tmp_path / "one")]) == 0

@@ -148,6 +148,7 @@ PREPARED: dict[str, DatasetRow] = {
             "test_share": "share that tests, where drawn (0.15)",
             "size": "side in pixels of a model's images (64)",
             "side": "side in pixels of kept images (128)",
+            "augment": "cut and mirror images in training; False for letters and digits (True)",
             "seconds": "length of a sound (3)",
             "text": "columns of texts; those of .txt files need not be named (none)",
             "tokenizer": "of texts: words: hashed counts; characters; or hf:NAME_OR_FOLDER (words)",
