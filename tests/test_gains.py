@@ -12,9 +12,10 @@ from scipy.stats import t
 from msam_lib.errors import MsamError
 from msam_lib.figures.gains import gains_table
 from msam_lib.labels import Comparison
-from msam_lib.results.comparison import trained_alone
+from msam_lib.plots.curves import unimodal_accuracy
 from msam_lib.results.gains import chosen_trials, collapsed, gains
 from msam_lib.results.luck import NORMAL, redrawn, with_luck
+from msam_lib.results.rows import alone
 from msam_lib.results.statistics import holm
 from tests import fabricated
 
@@ -142,5 +143,6 @@ def test_collapsed_runs_are_counted():
     share = collapsed(runs(), TOY, below=73)
     assert share["joint"] == pytest.approx(2 / 3) and share["sam"] == 0
     # By their own heads, 0.1 above, unimodal training's modalities reach 63 and 68 %.
-    assert trained_alone(runs(), "toy") == pytest.approx({"audio": 63, "visual": 68})
-    assert trained_alone(fabricated.results(labels=("joint", "sam")), "toy") == {}
+    reached = unimodal_accuracy(alone(runs()))
+    assert reached == pytest.approx({"audio": 0.63, "visual": 0.68})
+    assert alone(fabricated.results(labels=("joint", "sam"))) is None

@@ -40,9 +40,7 @@ def _add_common(p: argparse.ArgumentParser) -> None:
     p.add_argument("dataset")
     p.add_argument("--fusions", nargs="+", default=["late", "maxout"], metavar="FUSION")
     p.add_argument("--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="only these")
-    p.add_argument(
-        "--seeds", nargs="+", type=allowed(Seed), default=list(range(10)), help="0 to 9 by default"
-    )
+    p.add_argument("--seeds", nargs="+", type=allowed(Seed), help="0 to 9 by default")
     p.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
     add_workers(p)
     add_store(p)
@@ -52,6 +50,7 @@ def _add_common(p: argparse.ArgumentParser) -> None:
 def _evidence(args: argparse.Namespace) -> int:
     """Search, train (or resume) every run, and freeze both."""
     from msam_lib.experiments.choices import FOLDER
+    from msam_lib.experiments.comparison import SEEDS
     from msam_lib.experiments.freeze.evidence import measure_evidence
 
     return _report(
@@ -60,7 +59,7 @@ def _evidence(args: argparse.Namespace) -> int:
             args.fusions,
             [parse_case(text) for text in args.methods] if args.methods else None,
             preset=args.preset,
-            seeds=args.seeds,
+            seeds=args.seeds or SEEDS,
             budget=args.budget,
             store=args.store,
             choices=args.choices or FOLDER,
@@ -84,10 +83,10 @@ def _report(results: Iterable[Path | MsamError]) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     """Train (or resume) every run and freeze the finished ones as `<what>_<dataset>`."""
-    from msam_lib.experiments.comparison import ablation_plan, methods_plan, noise_plan
+    from msam_lib.experiments.comparison import SEEDS, ablation_plan, methods_plan, noise_plan
     from msam_lib.experiments.freeze.whole_comparison import measure_comparison
 
-    same = {"seeds": args.seeds, "preset": args.preset}
+    same = {"seeds": args.seeds or SEEDS, "preset": args.preset}
     if args.what == "methods":
         wanted = [parse_case(text) for text in args.methods] if args.methods else None
         plan = methods_plan(args.dataset, args.fusions, wanted, **same)

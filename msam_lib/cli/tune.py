@@ -33,7 +33,6 @@ def add_parsers(commands: Commands) -> None:
         "--seeds",
         nargs="+",
         type=allowed(Seed),
-        default=[100, 101, 102],
         help="of the trials, at most 3 (100 101 102)",
     )
     add_workers(p)
@@ -47,7 +46,7 @@ def _tune(args: argparse.Namespace) -> None:
     from msam_lib.experiments.cases import cases, needs_heads
     from msam_lib.experiments.choices import FOLDER
     from msam_lib.experiments.judging import judged_by
-    from msam_lib.experiments.search import tune
+    from msam_lib.experiments.search import SEEDS, tune
     from msam_lib.results.headline import HEADLINES
 
     changes = chosen(args)
@@ -69,7 +68,7 @@ def _tune(args: argparse.Namespace) -> None:
         preset=args.preset,
         budget=args.budget,
         refine=not args.coarse,
-        seeds=args.seeds,
+        seeds=args.seeds or SEEDS,
         store=args.store,
         folder=args.out or FOLDER,
         **workers(args),

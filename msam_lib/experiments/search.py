@@ -45,12 +45,14 @@ class Tried:
         experiment: with any seed.
         round: in which it was tried.
         scores: its validation score with each seed so far.
+        tests: its test score with each, by which nothing is chosen.
     """
 
     trial: Trial
     experiment: Experiment
     round: str
     scores: list[float] = field(default_factory=list)
+    tests: list[float] = field(default_factory=list)
 
     @property
     def mean(self) -> float:
@@ -180,7 +182,9 @@ def _race(
     for label, plan in racing.items():
         for tried in plan:
             name = tried.experiment.replace(seed=seed).name
-            tried.scores.append(scores(Run(store / name))[0])
+            val, test = scores(Run(store / name))
+            tried.scores.append(val)
+            tried.tests.append(test)
             if name in lost:
                 failures[label] = lost[name]
     return failures
@@ -200,11 +204,12 @@ def _choice(
     """
     best = _best(found, len(seeds))
     runs = [
-        [Run(store / t.experiment.replace(seed=s).name) for s in seeds[: len(t.scores)]]
+        Run(store / t.experiment.replace(seed=s).name)
         for t in found
+        for s in seeds[: len(t.scores)]
     ]
-    headline = headline_of_runs(r for several in runs for r in several)
-    commits = {r.environment.get("commit", "unknown") for several in runs for r in several}
+    headline = headline_of_runs(runs)
+    commits = {r.environment.get("commit", "unknown") for r in runs}
     return {
         "lr": best.experiment.lr,
         "method_options": best.experiment.method_options,
@@ -218,10 +223,10 @@ def _choice(
                 f"val_{headline.metric}": stored(t.mean, headline),
                 "val": [stored(v, headline) for v in t.scores],
                 # Not chosen by: it tells how much a choice made with other seeds would change.
-                "test": [stored(scores(r)[1], headline) for r in several],
+                "test": [stored(v, headline) for v in t.tests],
             }
-            for t, several in zip(found, runs, strict=True)
+            for t in found
         ],
-        "seconds": round(sum(seconds_of(r) or 0.0 for several in runs for r in several)),
+        "seconds": round(sum(seconds_of(r) or 0.0 for r in runs)),
         "commit": ", ".join(sorted(commits)),
     }

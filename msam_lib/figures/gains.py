@@ -9,9 +9,10 @@ import pandas as pd
 from msam_lib.catalogue import DEFAULT_DATASET, FUSIONS, METHODS
 from msam_lib.figures.item import FigureItem
 from msam_lib.labels import Comparison, display_names
+from msam_lib.plots.curves import unimodal_accuracy
 from msam_lib.plots.table import Cell, Row, Table
-from msam_lib.results.comparison import trained_alone
 from msam_lib.results.gains import collapsed, gains
+from msam_lib.results.rows import alone
 
 SEARCHED = (Comparison(DEFAULT_DATASET, "late"),)  # by the protocol
 COLUMNS = ("whole model", "p", "weakest modality", "p ", "learning rate", "option", "trials")
@@ -53,10 +54,10 @@ def gains_table(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) ->
 
 def _collapse(frame: pd.DataFrame, where: Comparison) -> list[str]:
     """A note on single runs that end below the best modality by itself; empty without a measure."""
-    alone = trained_alone(frame, where.dataset)
-    if not alone:
+    reference = alone(frame)
+    if reference is None:
         return []
-    bound = max(alone.values())
+    bound = 100 * max(unimodal_accuracy(reference).values())
     share = collapsed(frame, where, bound)
     names = display_names(share.index)
     said = ", ".join(f"{names[k]} {v:.0%}" for k, v in share[share > 0].items()) or "none"

@@ -6,9 +6,10 @@ import pandas as pd
 
 from msam_lib.catalogue import METHODS
 from msam_lib.figures.item import FigureItem
+from msam_lib.plots.curves import unimodal_accuracy
 from msam_lib.plots.race import Race, race
 from msam_lib.plots.style import modality_order
-from msam_lib.results.comparison import accuracy_rows, trained_alone
+from msam_lib.results.comparison import accuracy_rows
 
 SHOWN = ("joint", "masam")
 TITLE = "Trained together, one encoder wins and the other one stops early"
@@ -32,8 +33,8 @@ def _modalities(frame: pd.DataFrame) -> list[str]:
 
 def _alone(frame: pd.DataFrame) -> dict[str, float]:
     """{modality: test accuracy (%) of a network of its own}, in drawing order."""
-    alone = trained_alone(frame, "avmnist")
-    return {m: alone[m] for m in _modalities(frame)}
+    alone = unimodal_accuracy(frame[frame["method"] == "unimodal"])
+    return {m: 100 * alone[m] for m in _modalities(frame)}
 
 
 def _describe(frame: pd.DataFrame) -> str:

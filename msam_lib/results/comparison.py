@@ -13,6 +13,7 @@ from msam_lib.catalogue import METHODS
 from msam_lib.labels import Comparison, display_names
 from msam_lib.results.frame import reported_epoch
 from msam_lib.results.headline import Headline, headlines
+from msam_lib.results.rows import one_epoch_per_run
 from msam_lib.results.statistics import Ranks, average_ranks
 from msam_lib.results.summary import intervals
 
@@ -43,28 +44,10 @@ def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:
     Raises:
         MsamError: several epochs, and no validation accuracy to choose by.
     """
-    several = frame.groupby("run")["epoch"].nunique().max() > 1
-    rows = accuracy_rows(reported_epoch(frame) if several else frame, modality)
+    rows = accuracy_rows(one_epoch_per_run(frame), modality)
     keys = ["dataset", "fusion", "label"]
     rows = rows.assign(value=shown_values(rows, headlines(frame)))
     return rows.pivot_table(index=keys, columns="seed", values="value")
-
-
-def trained_alone(frame: pd.DataFrame, dataset: str) -> dict[str, float]:
-    """{modality: test accuracy (%) of a network of its own, mean over seeds}, from unimodal
-    training, whose separate models answer by their own heads; empty where it was not run.
-
-    Args:
-        frame: rows of comparisons; at several epochs of a run, the reported one counts.
-        dataset: its name.
-    """
-    rows = frame[(frame["dataset"] == dataset) & (frame["label"] == REFERENCE)]
-    if rows.empty:
-        return {}
-    if rows.groupby("run")["epoch"].nunique().max() > 1:
-        rows = reported_epoch(rows)
-    heads = rows[(rows["split"] == "test") & (rows["metric"] == "accuracy_head")]
-    return (100 * heads.groupby("modality")["value"].mean()).to_dict()
 
 
 def measured(frame: pd.DataFrame) -> pd.DataFrame:

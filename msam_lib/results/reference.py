@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from msam_lib.labels import display_names
-from msam_lib.results.frame import reported_epoch
 from msam_lib.results.headline import headline_of
+from msam_lib.results.rows import one_epoch_per_run
 from msam_lib.results.statistics import t_factor
 
 INSIDE, ABOVE, BELOW = "inside", "above", "below"
@@ -78,8 +78,7 @@ def reference_text(table: pd.DataFrame) -> str:
 
 def _by_method(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Mean, standard deviation and number of seeds of fused test results, times 100."""
-    several = frame.groupby("run")["epoch"].nunique().max() > 1
-    rows = reported_epoch(frame) if several else frame
+    rows = one_epoch_per_run(frame)
     rows = rows[
         (rows["split"] == "test") & (rows["modality"] == "fused") & (rows["metric"] == metric)
     ]

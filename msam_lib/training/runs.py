@@ -75,9 +75,7 @@ class Run:
     def _repr_html_(self) -> str:
         """What was run and what came out, for a notebook."""
         try:
-            shown = History()
-            shown.records = parse_records(self.path / "metrics.csv", self.metrics_text())
-            config, curves = self.config, shown._repr_html_()
+            config, curves = self.config, self._measured()._repr_html_()
         except MsamError:  # only begun, or damaged
             config, curves = {}, ""
         names = ("dataset", "fusion", "method", "method_options", "seed", "epochs", "lr")
@@ -160,11 +158,15 @@ class Run:
         Raises:
             RunDamaged: they are not those that the training wrote.
         """
+        return self._measured().frame()
+
+    def _measured(self) -> History:
+        """The measurements so far, apart from the file."""
         history = History()
         path = self.path / "metrics.csv"
         if path.exists():
             history.records = parse_records(path, self.metrics_text())
-        return history.frame()
+        return history
 
     def metrics_text(self) -> str:
         """The content of `metrics.csv` without an incomplete last line; of a finished run, verified
