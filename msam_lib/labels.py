@@ -42,7 +42,9 @@ class Case(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A data set and a fusion under which methods are compared."""
+    """A setting (a data set, or one with options, see `parse_setting`) and a fusion under which
+    methods are compared.
+    """
 
     dataset: str
     fusion: str
@@ -84,6 +86,21 @@ def parse(label: str) -> tuple[str, dict[str, str]]:
         else:  # a comma inside a value
             parts[-1] += "," + piece
     return method, dict(_pair(part) for part in parts)
+
+
+def parse_setting(text: str) -> tuple[str, dict[str, Any]]:
+    """(data set, its options) of a setting, `DATASET` or `DATASET@OPTION=VALUE,...`.
+
+    Raises:
+        MsamError: a part of it is not OPTION=VALUE.
+
+    >>> parse_setting("avmnist_mini@snr_db=-6")
+    ('avmnist_mini', {'snr_db': -6})
+    """
+    dataset, at, rest = text.partition("@")
+    if at and not rest:
+        raise MsamError(f"{text!r} has nothing after '@'; for example avmnist_mini@snr_db=-6.")
+    return dataset, {k: literal(v) for k, v in parse(f":{rest}")[1].items()}
 
 
 def parse_case(text: str) -> Case:

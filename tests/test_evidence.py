@@ -68,3 +68,37 @@ def test_the_same_command_trains_nothing_again(measured, monkeypatch, capsys):
     assert main(command) == 0
     assert (place / "tuned" / "synthetic-late.json").read_bytes() == before
     assert capsys.readouterr().out.count("frozen:") == 4
+
+
+def test_a_data_set_with_options_is_a_setting_of_its_own(tmp_path):
+    setting = "synthetic@snr=(3,0.5)"
+    command = f"evidence {setting} --fusions late --methods joint --preset smoke --jobs 1".split()
+    command += "--budget 3 --seeds 0 --store".split()
+    command += [str(tmp_path / "runs"), "--choices", str(tmp_path / "tuned")]
+    command += ["--out", str(tmp_path)]
+    assert main(command) == 0
+    choices = json.loads((tmp_path / "tuned" / f"{setting}-late.json").read_text())
+    (run,) = list_runs(tmp_path / "runs")
+    # the preset's own options of the data stay beside the setting's
+    assert run.config["data_options"]["n_train"] == 200
+    assert tuple(run.config["data_options"]["snr"]) == (3, 0.5)
+    assert run.config["lr"] == choices["joint"]["lr"]
+    frame, search = load(f"methods_{setting}", tmp_path), load("search", tmp_path)
+    assert set(frame["dataset"]) == set(search["dataset"]) == {setting}
+    # it counts in no ranking of data sets
+    assert not (tmp_path / "methods.csv.gz").exists()
+    main(["comparison", "synthetic", *command[2:10], "--seeds", "0", "--out", str(tmp_path),
+          "--store", str(tmp_path / "runs")])  # fmt: skip
+    assert set(load("methods", tmp_path)["dataset"]) == {"synthetic"}
+
+
+def test_a_setting_without_options_is_refused(capsys):
+    assert main("evidence synthetic@ --fusions late --methods joint --preset smoke".split()) != 0
+    assert "nothing after '@'" in capsys.readouterr().err
+
+
+def test_a_setting_that_is_no_file_name_is_refused_before_any_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(search, "run_all", lambda *a, **k: pytest.fail("trained"))
+    command = "evidence synthetic@kind=a/b --fusions late --methods joint --preset smoke --out"
+    assert main([*command.split(), str(tmp_path)]) != 0
+    assert "name='methods_synthetic@kind=a/b'" in capsys.readouterr().err

@@ -73,5 +73,6 @@ def environment_record(device: torch.device) -> dict[str, Any]:
         "device_name": name or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "commit": source_commit(),
     }

@@ -31,13 +31,14 @@ def add_parsers(commands: Commands) -> None:
     _add_common(p)
     what = ("methods", "noise", "ablation")
     p.add_argument("--what", choices=what, default="methods", help="all methods (default), or ...")
+    p.add_argument("--name", help="of the frozen results (<what>_<dataset>)")
     p.add_argument("--frozen-only", action="store_true", help="train nothing, freeze what is there")
     p.set_defaults(run=_run)
 
 
 def _add_common(p: argparse.ArgumentParser) -> None:
     """Add what both commands take."""
-    p.add_argument("dataset")
+    p.add_argument("dataset", help="a data set, or one with options: avmnist_mini@snr_db=-6")
     p.add_argument("--fusions", nargs="+", default=["late", "maxout"], metavar="FUSION")
     p.add_argument("--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="only these")
     p.add_argument("--seeds", nargs="+", type=allowed(Seed), help="0 to 9 by default")
@@ -96,7 +97,7 @@ def _run(args: argparse.Namespace) -> int:
     return _report(
         measure_comparison(
             plan,
-            f"{args.what}_{args.dataset}",
+            args.name or f"{args.what}_{args.dataset}",
             store=args.store,
             folder=args.out,
             train=not args.frozen_only,

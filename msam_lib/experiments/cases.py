@@ -6,7 +6,7 @@ from typing import Any
 
 from msam_lib.errors import unknown_name
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.labels import Case
+from msam_lib.labels import Case, parse_setting
 from msam_lib.methods import METHODS, build_method
 from msam_lib.models.fusions.registry import FUSIONS
 
@@ -53,6 +53,23 @@ def needs_heads(case: Case, fusion: str) -> bool:
     return "unimodal_logits" in wanted and not FUSIONS[fusion].additive
 
 
+def setting_experiment(
+    setting: str, fusion: str, *, preset: str = "teach", **changes: Any
+) -> Experiment:
+    """The experiment of a setting with the preset's values.
+
+    Args:
+        setting: a data set or one with options, `avmnist_mini@snr_db=-6`.
+        fusion: its name.
+        preset: size of the run.
+        **changes: other fields of `Experiment`; `data_options` go before the setting's.
+    """
+    dataset, options = parse_setting(setting)
+    if data_options := options | changes.pop("data_options", {}):
+        changes["data_options"] = data_options
+    return Experiment.preset(preset, dataset=dataset, fusion=fusion, **changes)
+
+
 def case_experiment(
     case: Case, dataset: str, fusion: str, *, preset: str = "teach", **changes: Any
 ) -> Experiment:
@@ -60,15 +77,15 @@ def case_experiment(
 
     Args:
         case: the row.
-        dataset, fusion: where it is compared.
+        dataset, fusion: where it is compared; a data set or one with options (`parse_setting`).
         preset: size of the run.
         **changes: other fields of `Experiment`.
     """
     heads = {"unimodal_heads": True} if needs_heads(case, fusion) else {}
-    return Experiment.preset(
-        preset,
-        dataset=dataset,
-        fusion=fusion,
+    return setting_experiment(
+        dataset,
+        fusion,
+        preset=preset,
         method=case.method,
         method_options=case.options,
         **heads,

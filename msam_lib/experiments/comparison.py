@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msam_lib.experiments.build import load_data
-from msam_lib.experiments.cases import case_experiment, cases
+from msam_lib.experiments.cases import case_experiment, cases, setting_experiment
 from msam_lib.experiments.choices import FOLDER, tuned
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.labels import Case
@@ -36,10 +36,12 @@ class PlannedRow(NamedTuple):
     Args:
         label: its name in the frozen results; rows of several fusions may share one.
         experiments: one per seed.
+        dataset: under which they are frozen; where empty, their own.
     """
 
     label: str
     experiments: Sequence[Experiment]
+    dataset: str = ""
 
 
 def experiment(
@@ -56,7 +58,7 @@ def experiment(
 
     Args:
         case: the row.
-        dataset, fusion: where it is compared.
+        dataset, fusion: where it is compared; a data set or one with options.
         preset: size of the run.
         seed: of the run.
         folder: where `tune` keeps its choices.
@@ -80,7 +82,9 @@ def plan_rows(
 ) -> list[PlannedRow]:
     """The plan of these rows, one experiment per seed; see `experiment` for the options."""
     return [
-        PlannedRow(c.label, [experiment(c, dataset, fusion, seed=s, **options) for s in seeds])
+        PlannedRow(
+            c.label, [experiment(c, dataset, fusion, seed=s, **options) for s in seeds], dataset
+        )
         for c in rows
     ]
 
@@ -98,11 +102,11 @@ def fusion_cases(
         MsamError: an unknown fusion or data set, or a wanted method that does not exist so.
     """
     for fusion in fusions:
-        Experiment.preset(preset, dataset=dataset, fusion=fusion)  # raises for an unknown name
+        setting_experiment(dataset, fusion, preset=preset)  # raises for an unknown name
     for case in wanted or ():
         build_method(case.method, **case.options)
     # What can be trained depends on both fusion and data.
-    modalities = len(load_data(Experiment.preset(preset, dataset=dataset)).modalities)
+    modalities = len(load_data(setting_experiment(dataset, "late", preset=preset)).modalities)
     return {
         fusion: [c for c in cases(modalities, fusion) if wanted is None or c in wanted]
         for fusion in fusions

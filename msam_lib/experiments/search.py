@@ -21,7 +21,7 @@ from typing import Any
 
 from msam_lib.errors import MsamError, NonFiniteLoss, RunsFailed
 from msam_lib.experiments import trials
-from msam_lib.experiments.cases import case_experiment
+from msam_lib.experiments.cases import case_experiment, setting_experiment
 from msam_lib.experiments.choices import FOLDER, store_choices
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.judging import headline_of_runs, scores, stored
@@ -83,7 +83,7 @@ def tune(
     kept in the store, so that an interrupted search resumes.
 
     Args:
-        dataset, fusion: what the cases are tuned for.
+        dataset, fusion: what the cases are tuned for; a data set or one with options.
         cases: the methods with the options that are not searched.
         preset: size of the runs.
         budget: trials of the coarse grid per case: 3, 6 or 9.
@@ -110,7 +110,7 @@ def tune(
         raise MsamError(f"seeds={list(seeds)}; give one to {len(SHARES)} seeds for the trials.")
     store = default_store() / "tune" if store is None else Path(store)
     # Trials are spread around the preset's learning rate.
-    lr = Experiment.preset(preset, dataset=dataset, fusion=fusion).lr
+    lr = setting_experiment(dataset, fusion, preset=preset).lr
     named = {c.label: c for c in cases}
     like = {
         label: case_experiment(c, dataset, fusion, preset=preset, **changes)

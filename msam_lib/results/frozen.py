@@ -43,16 +43,16 @@ def path_of(name: str, folder: str | os.PathLike[str]) -> Path:
 
     Raises:
         MsamError: the name has separators, or another character than letters, digits, `_`, `-`
-            and dots within.
+            and dots within; or, after an `@`, than those of options (`=`, `,`, brackets, signs).
 
     >>> path_of("digits", "figures/data").as_posix()
     'figures/data/digits.csv.gz'
     """
-    if not re.fullmatch(r"\w[\w.-]*", name) or name.endswith((".", ".csv.gz")):
+    if not re.fullmatch(r"\w[\w.-]*(@[\w.=,()+-]+)?", name) or name.endswith((".", ".csv.gz")):
         raise MsamError(
             f"name={name!r}; frozen results have a plain name such as 'digits' (letters, digits, "
-            f"_, - and dots within). They are written to {folder}; another folder is chosen with "
-            "`--out`, or `folder=`."
+            "_, - and dots within; after an @ options such as snr_db=-6, too). They are written to "
+            f"{folder}; another folder is chosen with `--out`, or `folder=`."
         )
     return Path(folder) / f"{name}.csv.gz"
 

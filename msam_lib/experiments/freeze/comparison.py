@@ -46,14 +46,17 @@ def freeze_comparison(
         MsamError: no run of the plan has finished.
     """
     # {run: name of its row}, for a run's own label holds the tuned options, too.
-    label_of = {e.name: row.label for row in plan for e in row.experiments}
-    paths = [Path(store) / n for n in label_of if (Path(store) / n / "DONE").exists()]
+    row_of = {e.name: row for row in plan for e in row.experiments}
+    paths = [Path(store) / n for n in row_of if (Path(store) / n / "DONE").exists()]
     if not paths:
         raise MsamError(
-            f"None of the {len(label_of)} runs has finished in {store}. `python -m msam_lib "
+            f"None of the {len(row_of)} runs has finished in {store}. `python -m msam_lib "
             "comparison` trains them."
         )
-    parts = [collect([p]).assign(label=label_of[p.name]) for p in paths]
+    parts = []
+    for path in paths:
+        row, part = row_of[path.name], collect([path])
+        parts.append(part.assign(label=row.label, dataset=row.dataset or part["dataset"]))
     frame = pd.concat(parts, ignore_index=True)
     # Some metrics are shown at the reported epoch only: the file stays small.
     ends = reported_epoch(frame)
@@ -66,12 +69,14 @@ def freeze_comparison(
 def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:
     """Write `methods.csv.gz`, from which ranks and pictures of all methods are drawn, and return
     its path: the reported epoch of every comparison frozen in a folder, and the costs if they are
-    there.
+    there. Data sets with options (`methods_avmnist_mini@snr_db=-6`) are left out: the same data
+    would count several times.
 
     Raises:
         MsamError: no comparison is there.
     """
     names = sorted(p.name.removesuffix(".csv.gz") for p in Path(folder).glob("methods_*.csv.gz"))
+    names = [n for n in names if "@" not in n]
     if not names:
         raise MsamError(f"No comparison in {folder}. `python -m msam_lib comparison` makes one.")
     frames = [load(n, folder) for n in names]

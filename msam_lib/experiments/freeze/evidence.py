@@ -12,7 +12,8 @@ from msam_lib.experiments.choices import FOLDER
 from msam_lib.experiments.comparison import SEEDS, fusion_cases, methods_plan
 from msam_lib.experiments.freeze.whole_comparison import measure_comparison
 from msam_lib.experiments.search import tune
-from msam_lib.labels import Case
+from msam_lib.labels import Case, parse_setting
+from msam_lib.results.frozen import path_of
 from msam_lib.training import default_store
 
 
@@ -33,7 +34,7 @@ def measure_evidence(
     file as it is written, and the errors of what failed. Given again, it resumes.
 
     Args:
-        dataset: its name.
+        dataset: its name, or `DATASET@OPTION=VALUE,...` for one with options.
         fusions: one after the other.
         wanted: rows of the comparison; None for all that apply.
         preset: size of the runs.
@@ -44,6 +45,8 @@ def measure_evidence(
         folder: of the frozen results.
         **where: `jobs`, `on` and `cluster`, see `run_all`.
     """
+    parse_setting(dataset)  # both raise before anything is trained
+    path_of(f"methods_{dataset}", folder)
     runs = default_store() if store is None else Path(store)
     rows = fusion_cases(dataset, fusions, wanted, preset=preset)
     for fusion in fusions:

@@ -110,6 +110,7 @@ def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:
         "presets": sorted({preset_of(c) for c in configs.values()}),
         "device": distinct("device"),
         "device_name": distinct("device_name"),
+        "instructions": distinct("instructions"),
         "python": distinct("python"),
         "torch": distinct("torch"),
         "data": {

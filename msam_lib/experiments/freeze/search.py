@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from msam_lib.experiments.cases import setting_experiment
 from msam_lib.experiments.choices import FOLDER
-from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.judging import judged_by
 from msam_lib.labels import parse
 from msam_lib.results.frame import COLUMNS
@@ -41,7 +41,7 @@ def freeze_search(
         for label, choice in record.items():
             commits.add(choice["commit"])
             method, fixed = parse(label)
-            usual = Experiment.preset(choice["preset"], dataset=dataset, fusion=fusion).lr
+            usual = setting_experiment(dataset, fusion, preset=choice["preset"]).lr
             same = {"dataset": dataset, "fusion": fusion, "method": method, "label": label}
             same |= {"preset": choice["preset"], "epoch": 0, "step": 0, "modality": "fused"}
             metric = judged_by(choice)
