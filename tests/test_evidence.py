@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 
 from msam_lib.cli.main import main
 from msam_lib.experiments import search
 from msam_lib.experiments.comparison import SEEDS
+from msam_lib.experiments.freeze import merging
 from msam_lib.labels import Comparison
 from msam_lib.results.frozen import load
 from msam_lib.results.gains import gains
@@ -102,3 +104,34 @@ def test_a_setting_that_is_no_file_name_is_refused_before_any_run(tmp_path, monk
     command = "evidence synthetic@kind=a/b --fusions late --methods joint --preset smoke --out"
     assert main([*command.split(), str(tmp_path)]) != 0
     assert "name='methods_synthetic@kind=a/b'" in capsys.readouterr().err
+
+
+def test_further_methods_join_what_is_frozen(measured):
+    command, place = measured
+    before = load("methods_synthetic", place)
+    k = command.index("sam")
+    more = [*command[:k], "asam", *command[k + 1 :]]
+    assert main(more) == 0
+    after = load("methods_synthetic", place)
+    assert set(after["label"]) == {"joint", "sam", "asam"}
+    same = after[after["label"] != "asam"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, before)
+    was, record = before.attrs["provenance"], after.attrs["provenance"]
+    assert set(record["runs"]) == set(after["run"]) > set(was["runs"])
+    methods = {s["method"] for s in record["settings"].values()}
+    assert methods == {"joint", "sam", "asam"}
+    # joint training was measured anew: what its earlier runs cost is no longer known
+    assert record["training_seconds"] is None
+    assert main([*more, "--replace"]) == 0
+    assert set(load("methods_synthetic", place)["label"]) == {"joint", "asam"}
+    assert main(command) == 0
+
+
+def test_results_of_an_older_step_do_not_stay(measured, monkeypatch):
+    command, place = measured
+    monkeypatch.setattr(merging, "VERSION", 99)
+    k = command.index("sam")
+    assert main([*command[:k], *command[k + 1 :]]) == 0
+    assert set(load("methods_synthetic", place)["label"]) == {"joint"}
+    monkeypatch.undo()
+    assert main(command) == 0

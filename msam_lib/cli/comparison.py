@@ -43,6 +43,11 @@ def _add_common(p: argparse.ArgumentParser) -> None:
     p.add_argument("--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="only these")
     p.add_argument("--seeds", nargs="+", type=allowed(Seed), help="0 to 9 by default")
     p.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
+    p.add_argument(
+        "--replace",
+        action="store_true",
+        help="drop what was frozen before; else its other methods and fusions stay",
+    )
     add_workers(p)
     add_store(p)
     p.add_argument("--out", type=folder, default=Path("figures/data"), help="of the frozen results")
@@ -65,6 +70,7 @@ def _evidence(args: argparse.Namespace) -> int:
             store=args.store,
             choices=args.choices or FOLDER,
             folder=args.out,
+            add=not args.replace,
             **workers(args),
         )
     )
@@ -101,6 +107,7 @@ def _run(args: argparse.Namespace) -> int:
             store=args.store,
             folder=args.out,
             train=not args.frozen_only,
+            add=not args.replace,
             **workers(args),
         )
     )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from msam_lib.errors import MsamError
 from msam_lib.experiments.comparison import PlannedRow
+from msam_lib.experiments.freeze.merging import with_earlier
 from msam_lib.experiments.freeze.runs import provenance_of, rows_kept
 from msam_lib.experiments.measurements import collect
 from msam_lib.results.frame import COLUMNS, reported_epoch
@@ -29,9 +30,11 @@ def freeze_comparison(
     name: str,
     store: str | os.PathLike[str],
     folder: str | os.PathLike[str] = "figures/data",
+    *,
+    add: bool = True,
 ) -> Path:
     """Write what the figures need of finished comparison runs to `<folder>/<name>.csv.gz`, and
-    return that path.
+    return that path. Rows of other methods and fusions that are there already stay.
 
     The column `label` holds the row's name (`"msam:reading=encoder"`); the tuned options are in the
     provenance. Accuracies and contributions are kept at every epoch, other metrics at the reported
@@ -41,6 +44,7 @@ def freeze_comparison(
         plan: the rows, possibly of several fusions.
         name, folder: where to write.
         store: folder of the runs.
+        add: False replaces everything that was frozen under this name.
 
     Raises:
         MsamError: no run of the plan has finished.
@@ -63,7 +67,10 @@ def freeze_comparison(
     rows = rows_kept(
         frame, EVERY_EPOCH, ends[(ends["split"] == "test") & ends["metric"].isin(AT_REPORTED)]
     )
-    return write_frame(path_of(name, folder), rows, provenance_of(paths), float_format="%.4g")
+    target, record = path_of(name, folder), provenance_of(paths)
+    if add:
+        rows, record = with_earlier(rows, record, target)
+    return write_frame(target, rows, record, float_format="%.4g")
 
 
 def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:

@@ -43,12 +43,13 @@ def measure_evidence(
         store: folder of runs; `$MSAM_RUNS` or `runs` by default; the search's are in `tune` there.
         choices: where the search keeps what it chose.
         folder: of the frozen results.
-        **where: `jobs`, `on` and `cluster`, see `run_all`.
+        **where: `jobs`, `on` and `cluster`, see `run_all`; `add`, see `measure_comparison`.
     """
     parse_setting(dataset)  # both raise before anything is trained
     path_of(f"methods_{dataset}", folder)
     runs = default_store() if store is None else Path(store)
     rows = fusion_cases(dataset, fusions, wanted, preset=preset)
+    add = where.pop("add", True)
     for fusion in fusions:
         try:
             tune(
@@ -66,5 +67,5 @@ def measure_evidence(
         yield Path(choices) / f"{dataset}-{fusion}.json"
     plan = methods_plan(dataset, fusions, wanted, preset=preset, seeds=seeds, folder=choices)
     yield from measure_comparison(
-        plan, f"methods_{dataset}", store=runs, folder=folder, choices=choices, **where
+        plan, f"methods_{dataset}", store=runs, folder=folder, choices=choices, add=add, **where
     )

@@ -27,6 +27,7 @@ def measure_comparison(
     on: str = "local",
     cluster: Mapping[str, Any] | None = None,
     train: bool = True,
+    add: bool = True,
 ) -> Iterator[Path | MsamError]:
     """Train (or resume) every run of a plan and freeze the finished ones; yields each file written,
     and the error of the runs that failed: the others are frozen all the same.
@@ -41,6 +42,7 @@ def measure_comparison(
         jobs: processes; one per core, at most 4, by default.
         on, cluster: where the runs are trained; see `run_all`.
         train: False freezes what is there.
+        add: keep the methods and fusions that were frozen under this name before.
     """
     where = default_store() if store is None else Path(store)
     if train:
@@ -54,7 +56,7 @@ def measure_comparison(
             )
         except MsamError as error:
             yield error
-    yield freeze_comparison(plan, name, where, folder)
+    yield freeze_comparison(plan, name, where, folder, add=add)
     if name.startswith("methods_"):
         if "@" not in name:  # the summary reads every frozen comparison of a whole data set
             yield summarise(folder)
