@@ -31,6 +31,7 @@ def add_parsers(commands: Commands) -> None:
     _add_common(p)
     what = ("methods", "noise", "ablation")
     p.add_argument("--what", choices=what, default="methods", help="all methods (default), or ...")
+    p.add_argument("--untuned", action="store_true", help="with the preset's values instead")
     p.add_argument("--name", help="of the frozen results (<what>_<dataset>)")
     p.add_argument("--frozen-only", action="store_true", help="train nothing, freeze what is there")
     p.set_defaults(run=_run)
@@ -90,10 +91,12 @@ def _report(results: Iterable[Path | MsamError]) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     """Train (or resume) every run and freeze the finished ones as `<what>_<dataset>`."""
+    from msam_lib.experiments.choices import FOLDER, NONE
     from msam_lib.experiments.comparison import SEEDS, ablation_plan, methods_plan, noise_plan
     from msam_lib.experiments.freeze.whole_comparison import measure_comparison
 
     same = {"seeds": args.seeds or SEEDS, "preset": args.preset}
+    same["folder"] = NONE if args.untuned else FOLDER
     if args.what == "methods":
         wanted = [parse_case(text) for text in args.methods] if args.methods else None
         plan = methods_plan(args.dataset, args.fusions, wanted, **same)
@@ -103,7 +106,7 @@ def _run(args: argparse.Namespace) -> int:
     return _report(
         measure_comparison(
             plan,
-            args.name or f"{args.what}_{args.dataset}",
+            args.name or f"{'untuned' if args.untuned else args.what}_{args.dataset}",
             store=args.store,
             folder=args.out,
             train=not args.frozen_only,

@@ -17,6 +17,7 @@ from msam_lib._utils.files import locked, write_text
 from msam_lib.errors import MsamError
 
 FOLDER = Path(__file__).parent / "tuned"
+NONE = FOLDER / "none"  # a folder without choices: the preset's values hold
 
 
 def store_choices(path: Path, chosen: Mapping[str, Any], settings: Mapping[str, Any]) -> None:

@@ -56,9 +56,10 @@ def _united(
     for name in UNITED:
         if name in record or name in before:
             out[name] = sorted({*record.get(name, ()), *before.get(name, ())})
+    out["training_seconds"] = None
     new, old = record.get("training_seconds"), before.get("training_seconds")
-    known = whole and new is not None and old is not None
-    out["training_seconds"] = round(new + old, 1) if known else None
+    if whole and new is not None and old is not None:
+        out["training_seconds"] = round(new + old, 1)
     out["data"] = {**before.get("data", {}), **record.get("data", {})}
     out["runs"] = sorted({*record["runs"], *kept["run"]})
     # Settings are kept by data set, fusion and label with the options that the search chose.

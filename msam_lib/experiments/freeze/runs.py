@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from msam_lib._utils.processes import finished
+from msam_lib._utils.progress import progress_bar
 from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.measurements import collect, preset_of, run_directories, seconds_of
@@ -86,6 +89,31 @@ def with_identity(
     # The columns by which frozen results are matched.
     same = {k: getattr(experiment, k) for k in IDENTITY}
     return [same | dict(row) for row in rows]
+
+
+def measured_rows(
+    runs: Sequence[Run],
+    measure: Callable[[Path], None],
+    file: Callable[[Path], Path],
+    *,
+    jobs: int = 1,
+    progress: bool = True,
+) -> list[list[dict[str, Any]]]:
+    """The rows that `measure` writes to a file in every run's directory, in the order of the runs.
+
+    Args:
+        runs: finished runs.
+        measure: measures the run in a directory unless its file exists; a function of a module.
+        file: the path of that file, JSON.
+        jobs: processes, one thread each; 1 measures in this one.
+        progress: show a progress bar in a terminal or notebook.
+    """
+    with progress_bar(total=len(runs), show=progress, desc="measuring", unit="run") as bar:
+        for _, error in finished(measure, [r.path for r in runs], jobs=jobs):
+            if error is not None:
+                raise error
+            bar.update()
+    return [json.loads(file(r.path).read_text()) for r in runs]
 
 
 def provenance_of(paths: Sequence[Path]) -> dict[str, Any]:

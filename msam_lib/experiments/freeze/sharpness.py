@@ -13,11 +13,9 @@ import pandas as pd
 
 from msam_lib import diagnostics as d
 from msam_lib._utils.files import write_text
-from msam_lib._utils.processes import finished
-from msam_lib._utils.progress import progress_bar
 from msam_lib.experiments.build import load_data, trained_model
 from msam_lib.experiments.experiment import Experiment
-from msam_lib.experiments.freeze.runs import provenance_of, with_identity
+from msam_lib.experiments.freeze.runs import measured_rows, provenance_of, with_identity
 from msam_lib.results.frozen import path_of, write_frame
 from msam_lib.training import Run
 
@@ -47,16 +45,10 @@ def freeze_sharpness(
     """
     runs = list(runs)
     paths = [r.path for r in runs]
-    # Every process writes to its run's directory; the rows are gathered after.
-    with progress_bar(total=len(runs), show=progress, desc="sharpness", unit="run") as bar:
-        for _, error in finished(_measure, paths, jobs=jobs):
-            if error is not None:
-                raise error
-            bar.update()
     rows: list[dict[str, Any]] = []
-    for run in runs:
-        measured = json.loads(_file(run.path).read_text())
-        rows += with_identity(Experiment.from_dict(run.config, run.path), measured)
+    measured = measured_rows(runs, _measure, _file, jobs=jobs, progress=progress)
+    for run, own in zip(runs, measured, strict=True):
+        rows += with_identity(Experiment.from_dict(run.config, run.path), own)
     settings = {"samples": SAMPLES, "samples_seed": SEED, "mode": "eval"}
     record = provenance_of(paths) | {"sharpness": settings}
     return write_frame(path_of(name, folder), pd.DataFrame(rows), record)
