@@ -7,7 +7,8 @@ import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
 from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
-from msam_lib.results.luck import redrawn, with_luck
+from msam_lib.results.elsewhere import between, both_ways
+from msam_lib.results.luck import NORMAL, redrawn, with_luck
 from msam_lib.results.statistics import holm, paired
 
 BASELINE = "joint"
@@ -39,18 +40,26 @@ def chosen_trials(search: pd.DataFrame, where: Comparison) -> pd.DataFrame:
     return pd.DataFrame.from_dict(out, orient="index", columns=["lr", "option", "trials", "edges"])
 
 
-def gains(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> pd.DataFrame:
+def gains(
+    frame: pd.DataFrame,
+    search: pd.DataFrame,
+    where: Comparison,
+    elsewhere: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Test accuracy minus joint training's, paired by seed, of the whole model and of the modality
     that joint training leaves weakest.
 
     Half-widths are those of 95 % Student-t intervals over the seeds of the final runs, widened by
-    the luck of both searches (`results.luck`); p values are those of the paired t test, adjusted by
-    Holm for the number of methods.
+    the luck of both searches (`results.luck`) and, where it was measured, by what another
+    arithmetic adds (`results.elsewhere.between`); p values are those of the paired t test, adjusted
+    by Holm for the number of methods.
 
     Args:
         frame: frozen rows of the comparison.
         search: frozen trials of every search.
         where: data set and fusion.
+        elsewhere: frozen rows of (part of) the comparison with another arithmetic; None where it
+            was not measured.
 
     Returns:
         A row per method but joint training: label, name, fused, fused_half, fused_p, weakest,
@@ -61,6 +70,7 @@ def gains(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> pd.Da
     tables = {what: compared(measured(frame), what)[where] for what in (FUSED, WEAKEST)}
     labels = [k for k in tables[FUSED].index if k != BASELINE]
     luck = {k: 100 * redrawn(search, where, k) for k in (BASELINE, *labels)}
+    ways = None if elsewhere is None else both_ways(frame, elsewhere, where)
     columns = {}
     for what, short in ((FUSED, "fused"), (WEAKEST, "weakest")):
         tests = []
@@ -68,8 +78,9 @@ def gains(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> pd.Da
             both = tables[what].reindex([label, BASELINE]).dropna(axis=1)
             tests.append(paired(both.loc[label], both.loc[BASELINE]))
         columns[short] = [t.difference for t in tests]
+        added = 0.0 if ways is None else NORMAL * between(ways, short)
         columns[f"{short}_half"] = [
-            with_luck(t.high - t.difference, luck[k], luck[BASELINE])
+            float(np.hypot(with_luck(t.high - t.difference, luck[k], luck[BASELINE]), added))
             for k, t in zip(labels, tests, strict=True)
         ]
         columns[f"{short}_p"] = list(holm([t.p_t for t in tests]))

@@ -1,0 +1,73 @@
+"""The dial: gains at several levels of noise; and one learning rate against a search."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from msam_lib.figures.dial import before_after, before_after_title, dial_title
+from msam_lib.plots.dial import before_and_after, before_and_after_alt, dial_alt, dial_points
+from msam_lib.results.dial import dial, dominance
+from tests.test_gains import runs, search
+
+SAME = [(0.1, "", (0.6,) * 3, (0.7,) * 3), (0.2, "", (0.5,) * 3, (0.6,) * 3)]
+
+
+def found():
+    """Gains of SAM at -12 (by default) and at 0 dB, where SAM gains 10 points more."""
+    near, name = runs(), "toy@snr_db=0"
+    early = near.assign(fusion="maxout", run=near["run"] + "-early")  # does not count
+    early.loc[early["metric"] == "contribution", "value"] = 0.5
+    near = pd.concat([near, early], ignore_index=True)
+    far = near.assign(dataset=name, run=near["run"] + "@0")
+    more = (far["label"] == "sam") & (far["metric"] == "accuracy")
+    far.loc[more, "value"] += 0.1
+    trials = search(joint=SAME, unimodal=SAME, sam=SAME)
+    both = pd.concat([trials, trials.assign(dataset=name)], ignore_index=True)
+    return dial({name: far, "toy": near}, both, ["sam"], option="snr_db", usual=-12.0)
+
+
+def test_levels_rise_and_hold_the_gains_there():
+    table = found()
+    assert table["level"].tolist() == [-12, 0] and table["label"].tolist() == ["sam", "sam"]
+    assert table["fused"].to_numpy() == pytest.approx([10 / 3, 10 / 3 + 10])
+    # shares of 1/3 and 2/3 by construction
+    assert set(table["dominant"]) == {"visual"}
+    assert table["share"].to_numpy() == pytest.approx(200 / 3)
+    assert dominance(runs(), "sam").to_dict() == pytest.approx(
+        {"audio": 100 / 3, "visual": 200 / 3}
+    )
+
+
+def test_the_title_says_where_gains_are_clear():
+    table = found()
+    table["fused_p"], table["fused_half"] = [0.2, 0.01], [5.0, 2.0]
+    assert dial_title(table) == "Clear gains at +0 dB: at most +13.3 points (SAM, +0 dB)"
+    table["fused_p"] = 0.2
+    assert dial_title(table).startswith("At no level")
+    assert "+13.3" in dial_alt(table, "speech at {:+g} dB")
+
+
+def test_the_dial_shows_every_method_at_every_level():
+    figure = dial_points(found(), title="", level="{:g} dB")
+    left = figure.axes[0]
+    assert [t.get_text().split("\n")[0] for t in left.get_xticklabels()] == ["-12 dB", "0 dB"]
+    (points,) = (line for line in left.lines if line.get_marker() == "s")
+    assert list(points.get_ydata()) == pytest.approx([10 / 3, 40 / 3])
+
+
+def test_before_and_after_of_each_fusion():
+    tuned = runs().assign(dataset="avmnist_mini")
+    untuned = tuned.copy()
+    lower = (untuned["label"] == "joint") & (untuned["metric"] == "accuracy")
+    untuned.loc[lower, "value"] -= 0.07
+    panels = before_after(tuned, untuned)
+    assert list(panels) == ["late fusion"]
+    before, after = panels["late fusion"]
+    assert list(before.index) == list(after.index) == ["Joint training", "SAM"]
+    assert (after["mean"] - before["mean"]).to_list() == pytest.approx([7, 0])
+    assert before_after_title(panels) == "Tuning joint training alone gains 7.0 points"
+    assert "at one learning rate SAM" in before_and_after_alt(panels)
+    figure = before_and_after(panels, title="x")
+    names = [t.get_text() for t in figure.axes[0].texts]
+    assert sorted(names) == sorted(["Joint training", "SAM"] * 2)
