@@ -80,13 +80,6 @@ def test_roughness_by_hand():
     assert late.low > 0 and not rough.empty
 
 
-def test_ends_and_traces_by_hand():
-    frame = fabricated.results(labels=("joint", "sam"))
-    assert test.ends(frame) == ("visual", "audio")
-    table = test.traces(frame, "joint", "visual")
-    assert table.shape == (3, 4) and table.loc[0].tolist() == [20, 21, 22, 23]
-
-
 def test_wrong_labels_by_hand():
     frame = fabricated.results(labels=("joint@0.0", "joint@0.2", "masam@0.0", "masam@0.2"))
     (found,) = test.noisy(frame, "masam", "joint")

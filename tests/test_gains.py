@@ -134,7 +134,7 @@ def test_gains_by_hand():
     assert table.loc["sam", "fused_p"] == pytest.approx(min(1, plain))  # the larger of two
     assert table.loc["unimodal", "fused_half"] == pytest.approx(0)
     assert table.loc["sam", "weakest"] == pytest.approx(10 / 3)
-    text = gains_table(runs(), search(joint=same, unimodal=same, sam=lucky), TOY).to("md")
+    text = gains_table(runs(), search(joint=same, unimodal=same, sam=lucky), where=TOY).to("md")
     assert text.index("SAM") < text.index("Unimodal") and "2 of 2 choices lie at an edge" in text
 
 

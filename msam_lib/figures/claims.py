@@ -17,8 +17,9 @@ from msam_lib.figures.tables import since
 from msam_lib.results.claims import HOLDS, Effect, clear, verdict
 
 Frames = Mapping[str, pd.DataFrame]
+ENCODERS, OWN = f"encoders_{DEFAULT_DATASET}", f"methods_{DEFAULT_DATASET}"
 SOURCES = ("methods", DEFAULT_DATASET, "methods_avmnist", "noise_digits", "ablation_digits",
-           "sharpness")  # fmt: skip
+           "sharpness", ENCODERS, OWN, "costs")  # fmt: skip
 
 
 class Claim(NamedTuple):

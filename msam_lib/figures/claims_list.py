@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import pandas as pd
 
 from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.figures.claims import SOURCES, Claim, Frames, Ledger, ledger
+from msam_lib.figures.claims_encoders import GEOMETRY, MASAM, MSAM
+from msam_lib.figures.claims_others import HOW, OTHERS, PAIRED, WEAK, better, raised
 from msam_lib.figures.item import FigureItem
 from msam_lib.results import claims as test
 from msam_lib.results.claims import ENCODER, IN_PART, Effect
-
-Test = Callable[[Frames], Sequence[Effect]]
-MSAM, MASAM = "M-SAM (arXiv 2510.24919)", "MASAM (ICLR 2026)"
-PAIRED, WEAK = "table_paired_fused", "table_paired_weakest"
-HOW = "test accuracy of the whole model, paired by seed, both tuned, in every comparison"
-
-
-def _better(*pairs: tuple[str, str], fusion: str = "") -> Test:
-    """Every first method is better than the second."""
-    fusions = (fusion,) if fusion else ("late", "maxout")
-    return lambda f: [e for a, b in pairs for e in test.better(f["methods"], a, b, fusions=fusions)]
-
-
-def _raised(*pairs: tuple[str, str]) -> Test:
-    return lambda f: [e for a, b in pairs for e in test.weaker_raised(f["methods"], a, b)]
-
-
-def _flat(f: Frames) -> list[Effect]:
-    """The weak encoder's trace minus the dominant one's at the end of joint training."""
-    frame = f[DEFAULT_DATASET]
-    strong, weak = (test.traces(frame, "joint", m) for m in test.ends(frame))
-    said = f"trace of the weak - of the dominant encoder, {DEFAULT_DATASET}, late:"
-    return [test.effect(said, (weak - strong).iloc[:, -1], "")]
-
-
-def _dragged(f: Frames) -> list[Effect]:
-    """How much the weak encoder's trace rises from the first to the last measurement."""
-    frame = f[DEFAULT_DATASET]
-    weak = test.traces(frame, "joint", test.ends(frame)[1])
-    said = f"trace of the weak encoder, last epoch - first, {DEFAULT_DATASET}, late:"
-    return [test.effect(said, weak.iloc[:, -1] - weak.iloc[:, 0], "")]
 
 
 def _ablated(f: Frames) -> list[Effect]:
@@ -72,7 +41,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Late fusion: joint training < SAM < M-SAM",
         f"{MSAM}, Table 1",
         HOW,
-        _better(("sam", "joint"), ("msam", "sam"), fusion="late"),
+        better(("sam", "joint"), ("msam", "sam"), fusion="late"),
         PAIRED,
         "08_tables_1_and_2",
     ),
@@ -80,7 +49,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Early fusion (MaxOut): joint training < SAM < M-SAM",
         f"{MSAM}, Table 2",
         HOW,
-        _better(("sam", "joint"), ("msam", "sam"), fusion="maxout"),
+        better(("sam", "joint"), ("msam", "sam"), fusion="maxout"),
         PAIRED,
         "08_tables_1_and_2",
     ),
@@ -89,7 +58,7 @@ CLAIMS: tuple[Claim, ...] = (
         "methods”",
         f"{MSAM}, abstract",
         f"{HOW}, against AGM, MMPareto and InfoReg",
-        _better(("msam", "agm"), ("msam", "mmpareto"), ("msam", "inforeg")),
+        better(("msam", "agm"), ("msam", "mmpareto"), ("msam", "inforeg")),
         "methods_ranks",
         "08_tables_1_and_2",
     ),
@@ -97,7 +66,7 @@ CLAIMS: tuple[Claim, ...] = (
         "M-SAM is robust for the dominant modality “while enhancing contributions from others”",
         f"{MSAM}, abstract",
         "test accuracy of the modality that joint training leaves weakest, others absent",
-        _raised(("msam", "joint"), (ENCODER, "joint")),
+        raised(("msam", "joint"), (ENCODER, "joint")),
         WEAK,
         "08_tables_1_and_2",
     ),
@@ -109,26 +78,7 @@ CLAIMS: tuple[Claim, ...] = (
         "methods_dominance_late_avmnist",
         "03_sharpness_and_sam",
     ),
-    Claim(
-        "The dominant modality lands in flat minima",
-        f"{MSAM}, talk",
-        "Hessian traces of both encoders at the end of joint training",
-        _flat,
-        "hessian_traces_late",
-        "06_curvature_per_modality",
-        "With perceptrons; with convolutions, in notebook 14, the dominant encoder is the sharper.",
-        most=IN_PART,
-    ),
-    Claim(
-        "In late fusion a modality's encoder is first flat, then dragged into sharp regions",
-        f"{MASAM}, the observation that motivates it",
-        "Hessian trace of the weak encoder over epochs of joint training",
-        _dragged,
-        "hessian_traces_late",
-        "06_curvature_per_modality",
-        "That the other modality drags it there is not tested: traces rise as weights grow.",
-        most=IN_PART,
-    ),
+    *GEOMETRY,
     Claim(
         "M-SAM converges more smoothly than joint training",
         f"{MSAM}, talk",
@@ -145,7 +95,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Direct SAM gives little in multimodal learning",
         f"{MASAM}, introduction",
         "MASAM minus SAM: whole model, paired by seed, both tuned",
-        _better(("masam", "sam")),
+        better(("masam", "sam")),
         PAIRED,
         "11_masam_and_relatives",
     ),
@@ -153,7 +103,7 @@ CLAIMS: tuple[Claim, ...] = (
         "MASAM is better than late fusion alone",
         f"{MASAM}, tables",
         HOW,
-        _better(("masam", "joint"), fusion="late"),
+        better(("masam", "joint"), fusion="late"),
         PAIRED,
         "11_masam_and_relatives",
     ),
@@ -183,7 +133,7 @@ CLAIMS: tuple[Claim, ...] = (
         "M-SAM (confined to the dominant encoder, as the prose says) is better than as printed",
         f"{MSAM}, prose against Algorithm 1",
         HOW,
-        _better((ENCODER, "msam")),
+        better((ENCODER, "msam")),
         PAIRED,
         "04_msam_line_by_line",
     ),
@@ -192,7 +142,7 @@ CLAIMS: tuple[Claim, ...] = (
         "joint training",
         "asked here",
         HOW,
-        _better(("mmpareto", "joint"), ("masam", "joint"), ("mnl", "joint")),
+        better(("mmpareto", "joint"), ("masam", "joint"), ("mnl", "joint")),
         PAIRED,
         "10_ways_to_balance",
     ),
@@ -209,6 +159,7 @@ CLAIMS: tuple[Claim, ...] = (
         "08_tables_1_and_2",
         "That it trains for any M is tested with all other methods.",
     ),
+    *OTHERS,
     Claim(
         "The papers' accuracies on CREMA-D, UR-Funny and AVE",
         f"{MSAM}, Tables 1 and 2",

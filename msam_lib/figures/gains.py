@@ -14,14 +14,25 @@ from msam_lib.plots.table import Cell, Row, Table
 from msam_lib.results.gains import collapsed, gains
 from msam_lib.results.rows import alone
 
-SEARCHED = (Comparison(DEFAULT_DATASET, "late"),)  # by the protocol
+SEARCHED = (  # by the protocol
+    Comparison(DEFAULT_DATASET, "late"),
+    Comparison(DEFAULT_DATASET, "maxout"),
+    Comparison("mosi", "late"),
+)
+ELSEWHERE = {Comparison(DEFAULT_DATASET, "late"): f"elsewhere_{DEFAULT_DATASET}"}
 COLUMNS = ("whole model", "p", "weakest modality", "p ", "learning rate", "option", "trials")
 EDGE = "The chosen {} lies at the edge of all that was tried."
 
 
-def gains_table(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> Table:
+def gains_table(
+    frame: pd.DataFrame,
+    search: pd.DataFrame,
+    elsewhere: pd.DataFrame | None = None,
+    *,
+    where: Comparison,
+) -> Table:
     """The table, the largest gain of the whole model first."""
-    table = gains(frame, search, where).sort_values("fused", ascending=False)
+    table = gains(frame, search, where, elsewhere).sort_values("fused", ascending=False)
     rows = tuple(
         Row(
             row.name,
@@ -49,7 +60,7 @@ def gains_table(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) ->
         f"{at_edge} of {len(table)} choices lie at an edge of what was tried.",
         *_collapse(frame, where),
     )
-    return Table(_caption(frame, search, where), COLUMNS, rows, notes=notes)
+    return Table(_caption(frame, search, elsewhere, where=where), COLUMNS, rows, notes=notes)
 
 
 def _collapse(frame: pd.DataFrame, where: Comparison) -> list[str]:
@@ -83,19 +94,32 @@ def _option(text: str) -> Cell:
         return Cell()
 
 
-def _caption(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> str:
+def _caption(
+    frame: pd.DataFrame,
+    search: pd.DataFrame,
+    elsewhere: pd.DataFrame | None = None,
+    *,
+    where: Comparison,
+) -> str:
+    also = "" if elsewhere is None else " and what another processor's arithmetic adds"
     return (
         f"Gains over tuned joint training on {where.dataset}, {FUSIONS[where.fusion].words}, in "
         "points of test accuracy at the epoch with the best validation accuracy: mean of the "
-        "differences paired by seed ± half-width of the 95 % interval, which includes the luck of "
-        "both searches; p of the paired t test, adjusted by Holm for the number of methods (bold: "
-        "below 0.05, and the interval leaves out 0). Weakest: the modality that joint training "
-        "leaves lowest, others absent. Then what the search chose, and among how many trials."
+        f"differences paired by seed ± half-width of the 95 % interval, which includes the luck of "
+        f"both searches{also}; p of the paired t test, adjusted by Holm for the number of methods "
+        "(bold: below 0.05, and the interval leaves out 0). Weakest: the modality that joint "
+        "training leaves lowest, others absent. Then what the search chose, and of how many trials."
     )
 
 
-def _describe(frame: pd.DataFrame, search: pd.DataFrame, where: Comparison) -> str:
-    table = gains(frame, search, where).sort_values("fused", ascending=False)
+def _describe(
+    frame: pd.DataFrame,
+    search: pd.DataFrame,
+    elsewhere: pd.DataFrame | None = None,
+    *,
+    where: Comparison,
+) -> str:
+    table = gains(frame, search, where, elsewhere).sort_values("fused", ascending=False)
     clear = table[(table["fused_p"] < 0.05) & (table["fused"].abs() > table["fused_half"])]
     said = ", ".join(f"{r.name} {r.fused:+.1f}" for r in clear.itertuples(index=False)) or "none"
     best, last = table.iloc[0], table.iloc[-1]
@@ -113,7 +137,7 @@ def _item(where: Comparison) -> FigureItem:
         title=f"Gains over tuned joint training, {where.name}",
         caption=functools.partial(_caption, **same),
         needs=f"methods_{where.dataset}",
-        beside=("search",),
+        beside=("search", *([ELSEWHERE[where]] if where in ELSEWHERE else [])),
         draw=functools.partial(gains_table, **same),
         describe=functools.partial(_describe, **same),
     )

@@ -146,31 +146,6 @@ def smoother(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
     return effects
 
 
-def traces(frame: pd.DataFrame, label: str, modality: str) -> pd.DataFrame:
-    """The Hessian's trace in one encoder: a row per seed, a column per epoch that was measured.
-
-    Args:
-        frame: rows with traces (metric `hessian_trace`).
-        label: of the method, with late fusion.
-        modality: whose encoder.
-    """
-    rows = frame[
-        (frame["metric"] == "hessian_trace")
-        & (frame["fusion"] == "late")
-        & (frame["label"] == label)
-        & (frame["modality"] == modality)
-    ]
-    return rows.pivot_table(index="seed", columns="epoch", values="value")
-
-
-def ends(frame: pd.DataFrame) -> tuple[str, str]:
-    """(dominant, weakest) modality of joint training with late fusion, by test accuracy alone."""
-    names = sorted(set(frame["modality"]) - {"fused", "fusion"})
-    alone = {m: float(accuracies(frame, m).xs("late", level="fusion").xs(
-        "joint", level="label").mean(axis=None)) for m in names}  # fmt: skip
-    return max(names, key=alone.__getitem__), min(names, key=alone.__getitem__)
-
-
 def noisy(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
     """Fused test accuracy of a minus b's with wrong training labels, at every share above 0."""
     table = accuracies(frame)

@@ -87,7 +87,8 @@ def load(name: str = DEFAULT_DATASET, folder: str | os.PathLike[str] | None = No
     path = find(name, folder)
     text = {c: str for c in COLUMNS if c not in ("seed", "epoch", "step", "value")}
     frame = pd.read_csv(path, keep_default_na=False, dtype=text)
-    frame["value"] = frame["value"].astype(float)
+    if "value" in frame:  # costs have ratios instead
+        frame["value"] = frame["value"].astype(float)
     sidecar = _beside(path)
     record = json.loads(sidecar.read_text()) if sidecar.exists() else {}
     frame.attrs["provenance"] = Provenance(record)

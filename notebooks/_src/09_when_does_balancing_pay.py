@@ -1,0 +1,203 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 09 · When does balancing pay?
+#
+# **Does a method that balances modalities still gain once its baseline is tuned as carefully as the method itself?**
+#
+# **You will** compare methods at one learning rate and after a search, turn the noise of one modality like a dial, and find out which part of a
+# method brings its gain.
+# **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb); [08 · Tables 1 and 2](08_tables_1_and_2.ipynb) helps. **Takes** under a
+# minute on two cores. **Regenerates** no figure of the papers: these are the two that they lack.
+
+# %%
+import os
+from pathlib import Path
+
+import pandas as pd
+
+import msam_lib as ml
+from msam_lib import results
+from msam_lib.figures.dial import before_after, dial_table
+from msam_lib.figures.registry import ITEMS
+from msam_lib.plots import show, theme
+
+theme()
+PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
+STORE = Path(os.environ.get("MSAM_RUNS", "../runs"))  # finished runs are kept here and not repeated
+
+
+def draw(name):
+    """Show a figure of the registry from its frozen results."""
+    item = ITEMS[name]
+    frames = {n: results.load(n) for n in item.sources}
+    show(item.build(frames), alt=item.alt(frames))
+
+
+# %% [markdown]
+# ## 1 · One learning rate for all
+#
+# A new method needs a learning rate. If it is the only thing that was tuned, or if all methods share the rate that suits the new one, the
+# comparison measures the tuning. Here are five methods on the embedded data, ten seeds each: on the left with the preset's rate for all, on the
+# right each with the rate and the option that *the same* search chose for it on the validation split ([protocol](../book/protocol.md)).
+#
+# **Predict.** By how many points does tuning raise the *baseline*, joint training with late fusion: (a) less than 1, (b) 1 to 3, (c) more than 3?
+
+# %%
+draw("untuned_against_tuned")
+
+# %%
+panels = before_after(results.load("methods_avmnist_mini"), results.load("untuned_avmnist_mini"))
+table = pd.concat(
+    {words: pd.concat({"one rate": a, "tuned": b}, axis=1) for words, (a, b) in panels.items()}
+)
+table.round(1)
+
+# %% [markdown]
+# **Check.**
+
+# %%
+before, after = panels["late fusion"]
+raised = after["mean"] - before["mean"]
+print("what the search adds, late fusion:", raised.round(1).to_dict())
+lead = before["mean"].max() - before["mean"]["Joint training"]
+assert raised["Joint training"] > 1, "The search should raise the baseline."
+
+# %% [markdown]
+# **What it means.** A difference between two methods at one learning rate is, for the most part, a difference between two learning rates. Whoever
+# reads "ours is 2 points better" should ask at which rate the baseline was run, and who chose it.
+#
+# **What it does not mean.** That tuning is all there is: the order on the right is the one to believe, and it is not flat.
+
+# %% [markdown]
+# ## 2 · The dial
+#
+# The embedded data has a dial: how loud the noise is in the recordings. At −12 dB the speech is far below the noise, and the images dominate. At 0 dB
+# both are equally loud. Every method was searched anew at every level.
+#
+# **Predict.** Where will methods gain most over joint training: where one modality dominates strongly, or where both are strong?
+
+# %%
+draw("dial")
+
+# %%
+item = ITEMS["dial"]
+dial = dial_table(*(results.load(n) for n in item.sources))
+columns = ["level", "dominant", "share", "name", "fused", "fused_half", "weakest", "weakest_half"]
+dial[columns].round(1)
+
+# %% [markdown]
+# **Check.** Below the levels stand the modality with the larger Shapley share, and its share. First: is it a dial of dominance?
+
+# %%
+shares = dial.drop_duplicates("level").set_index("level")[["dominant", "share"]]
+image = shares["share"].where(shares["dominant"] == "visual", 100 - shares["share"])
+print("share of the image by level (dB):", image.round(1).to_dict())
+assert image.is_monotonic_decreasing, "Less noise in the speech, a smaller share of the image."
+
+# %% [markdown]
+# ## 3 · Which part brings the gain?
+#
+# MASAM and MMPareto add a loss of its own for every modality, and then something clever. The control leaves out what is clever: joint training with fixed
+# unimodal losses. The table holds the methods that were searched on the embedded data.
+
+# %%
+draw_table = ITEMS["table_gains_late_avmnist_mini"]
+draw_table.build({n: results.load(n) for n in draw_table.sources})
+
+# %% [markdown]
+# And on MOSI, three modalities, where the text alone is nearly as good as everything:
+
+# %%
+mosi = ITEMS["table_gains_late_mosi"]
+mosi.build({n: results.load(n) for n in mosi.sources})
+
+# %% [markdown]
+# **What it means.** The methods at the top of both tables share one ingredient, a loss per modality (or its relatives: modality dropout,
+# separate models). It raises the modality that joint training neglects by many points, and the whole model by about one where it raises it at all.
+# SAM and M-SAM without such a loss leave the neglected modality where it was.
+#
+# **What it does not mean.** That the weak modality's gain is worth nothing when the whole model's is small: it is what remains when the strong one
+# fails ([13 · Stress tests](13_stress_tests.ipynb)).
+
+# %% [markdown]
+# ## 4 · Turn it yourself
+#
+# One training at a level of your choice, joint training against the control, small and with one seed: a look, not evidence.
+
+# %%
+LEVEL = -6  # dB; try 6 or -18
+
+
+def train(method, level):
+    size = ml.Experiment.preset(PRESET)
+    experiment = size.replace(
+        method=method, epochs=min(10, size.epochs), data_options=size.data_options | {"snr_db": level}
+    )
+    return ml.run_experiment(experiment, STORE, progress=False)
+
+
+# %%
+from tqdm.auto import tqdm
+
+rows = {}
+for method in tqdm(("joint", "joint_unimodal")):
+    measured = train(method, LEVEL).metrics()
+    last = measured[(measured.split == "test") & (measured.metric == "accuracy")]
+    last = last[last.epoch == last.epoch.max()].set_index("modality")["value"]
+    rows[ml.catalogue.METHODS[method].title] = 100 * last
+pd.DataFrame(rows).round(1)
+
+# %% [markdown]
+# ## Exercises
+#
+# **★ Exercise 09.1** At which level (in dB, from `dial`) is the gain of MASAM for the whole model largest?
+
+# %% tags=["exercise"]
+# Exercise 09.1: a level.
+# solution
+answer = dial[dial["label"] == "masam"].set_index("level")["fused"].idxmax()
+assert answer in set(dial["level"])
+best = dial.loc[dial["label"] == "masam", "fused"].max()
+assert dial[(dial["label"] == "masam") & (dial["level"] == answer)]["fused"].item() == best
+
+# %% [markdown]
+# **★★ Exercise 09.2** How many of the gains of the *weakest* modality in `dial` are clear: larger than their half-width, and with a p value below 0.05?
+
+# %% tags=["exercise"]
+# Exercise 09.2: a number.
+# solution
+clear = int(((dial["weakest"] > dial["weakest_half"]) & (dial["weakest_p"] < 0.05)).sum())
+assert 0 <= clear <= len(dial)
+assert clear == sum(
+    w > h and p < 0.05
+    for w, h, p in zip(dial["weakest"], dial["weakest_half"], dial["weakest_p"], strict=True)
+)
+
+# %% [markdown]
+# **★★★ Exercise 09.3** Name a level and a method where you would *not* balance, and say why in one sentence. There is no single right answer; the number you
+# cite must be in `dial`.
+
+# %% [markdown]
+# ## You have seen
+#
+# * what a search does to a comparison, and how much of an order at one learning rate it leaves;
+# * gains over a tuned baseline as dominance is turned down;
+# * that a plain loss per modality is the part to beat.
+#
+# **Questions.** Why were all methods searched anew at every level? Why does the interval hold the luck of the search? What would the left half of the
+# first figure look like at joint training's best rate? Why is the gain of the weakest modality larger than the whole model's?
+#
+# **Limits.** One small data set with a dial, perceptrons as encoders, five methods; the levels share images and recordings, so they are not
+# independent.
+#
+# **Next:** [10 · Ways to balance](10_ways_to_balance.ipynb), or the [claims](../figures/claims.md) with all verdicts.
+#
+# **References.** The [protocol](../book/protocol.md). Musgrave, Belongie, Lim, *A Metric Learning Reality Check*, ECCV 2020: tuned baselines in another
+# field. Dodge et al., *Show Your Work*, EMNLP 2019: reporting what a search costs.
