@@ -31,6 +31,7 @@ from msam_lib.results.coalitions import pair_accuracies
 from msam_lib.results.headline import headline_of
 from msam_lib.results.landscape import landscapes
 from msam_lib.results.rows import choose, fusion_rows, metric_rows, modalities_of
+from tools.explore_dial import dial
 
 Part = dict[str, Any]
 START = [METHODS[m].title for m in ("joint", "masam")]  # what two panels show first
@@ -205,6 +206,7 @@ PARTS: dict[str, Callable[[Path], Part]] = {
     "landscape": landscape,
     "table": table,
     "noise": noise,
+    "dial": dial,
 }
 
 

@@ -138,7 +138,9 @@ LEVEL = -6  # dB; try 6 or -18
 def train(method, level):
     size = ml.Experiment.preset(PRESET)
     experiment = size.replace(
-        method=method, epochs=min(10, size.epochs), data_options=size.data_options | {"snr_db": level}
+        method=method,
+        epochs=min(10, size.epochs),
+        data_options=size.data_options | {"snr_db": level},
     )
     return ml.run_experiment(experiment, STORE, progress=False)
 
