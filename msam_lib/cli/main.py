@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from msam_lib._utils.launch import launched
-from msam_lib.cli import comparison, diagnose, figures, listing, prepare, repair, train, tune
+from msam_lib.cli import (
+    comparison,
+    diagnose,
+    figures,
+    listing,
+    prepare,
+    repair,
+    surfaces,
+    train,
+    tune,
+)
 from msam_lib.errors import MsamError
 
 
@@ -26,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of every command."""
     top = Parser(prog="python -m msam_lib", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (listing, prepare, train, tune, comparison, diagnose, repair, figures):
+    for command in (listing, prepare, train, tune, comparison, diagnose, surfaces, repair, figures):
         command.add_parsers(commands)
     return top
 
