@@ -1,4 +1,4 @@
-"""`surfaces`: the loss surfaces of the counterpart of the paper's Figure 1, from training to file."""
+"""`surfaces`: the loss surfaces that answer to the Figure 1 of the paper, from training to file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Freezing loss landscapes of trained runs: one plane for each run of the suite, and the surfaces of
-the counterpart of the paper's Figure 1.
+"""Freezing loss landscapes of trained runs: one plane for each run of the suite, and the surfaces
+that answer to the paper's Figure 1.
 """
 
 from __future__ import annotations
