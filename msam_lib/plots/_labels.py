@@ -1,8 +1,11 @@
-"""Names of points in a scatter plot, placed so that they can be read; ticks of colour bars."""
+"""Names of points in a scatter plot and of lines at their ends, placed so that they can be read;
+ticks of colour bars.
+"""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -131,6 +134,59 @@ def _meets(a: complex, b: complex, box: Box, height: float) -> bool:
     points = _along(a, b)
     across = (points.real > left) & (points.real < right)
     return bool((across & (abs(points.imag - middle) < height / 2)).any())
+
+
+def label_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 0.11) -> None:
+    """Write the name of every line to the right of its end, joined to it by a thin line where names
+    had to move apart.
+
+    Args:
+        ax: panel, whose limits are final.
+        ends: {name: (last y in data units, colour)}.
+        gap: smallest distance of two names, in parts of the panel.
+    """
+    low, high = ax.get_ylim()
+    order = sorted(ends, key=lambda name: ends[name][0])
+    at = np.array([(ends[name][0] - low) / (high - low) for name in order])
+    for name, y, place in zip(order, at, spread(at, gap), strict=True):
+        ax.annotate(
+            name,
+            (1, float(np.clip(y, 0, 1))),
+            xytext=(1.05, place),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            fontsize=7,
+            color=ends[name][1],
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "lw": 0.5,
+                "color": ends[name][1],
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def spread(at: np.ndarray, gap: float) -> np.ndarray:
+    """Ascending places (N,) at least `gap` apart and as near to the ascending ones given as that
+    allows, within 0 and 1 where they fit.
+
+    >>> spread(np.array([0.5, 0.5, 0.9]), 0.2).tolist()
+    [0.4, 0.6, 0.9]
+    """
+    # Isotonic regression of the places less their offsets: groups that collide move as one.
+    offsets = gap * np.arange(len(at))
+    blocks: list[list[float]] = []
+    for value in at - offsets:
+        blocks.append([value])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    base = np.concatenate([np.full(len(b), np.mean(b)) for b in blocks])
+    top = max(0.0, 1 - (offsets[-1] if len(offsets) else 0.0))
+    return (np.clip(base, 0.0, top) + offsets).round(9)
 
 
 def ticks_within(low: float, high: float) -> list[float]:

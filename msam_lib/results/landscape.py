@@ -16,6 +16,7 @@ import pandas as pd
 from msam_lib._utils.files import write_bytes
 from msam_lib.errors import DatasetCorrupt, MsamError
 from msam_lib.labels import display_names
+from msam_lib.results.summary import intervals
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,29 @@ def landscapes(frame: pd.DataFrame) -> Mapping[str, Landscape]:
             loss.index.to_numpy(),
             loss.columns.to_numpy(),
             loss.to_numpy(),
-            grids["accuracy"].to_numpy(),
+            grids["accuracy"].to_numpy() if "accuracy" in grids else None,
             {"kind": "plane", "block": "all", "other": "all"},
         )
     return {name: by_label[label] for label, name in display_names(by_label).items()}
+
+
+def surfaces_by_block(frame: pd.DataFrame) -> dict[str, dict[str, Landscape]]:
+    """{name of the method: {block: Landscape}} from the rows that `measure_surfaces` freezes."""
+    loss = frame[frame["metric"] == "loss"]
+    names = display_names(loss["label"].unique())
+    return {
+        name: {
+            str(block): next(iter(landscapes(part).values()))
+            for block, part in loss[loss["label"] == label].groupby("block", sort=False)
+        }
+        for label, name in names.items()
+    }
+
+
+def rises(frame: pd.DataFrame) -> pd.DataFrame:
+    """How far the loss rises around the minimum (nats): index (block, name of the method), columns
+    mean, sd, n, half, low, high over seeds, from the rows that `measure_surfaces` freezes.
+    """
+    rows = frame[frame["metric"] == "rise"]
+    rows = rows.assign(name=rows["label"].map(display_names(rows["label"].unique())))
+    return intervals(rows.groupby(["block", "name"], sort=False)["value"])
