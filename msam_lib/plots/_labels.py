@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from msam_lib.plots.style import GREY
 
+MARKER = 0.04  # radius of a marker with some air around it, in parts of the panel
 Box = tuple[float, float, float]  # left, right and middle of a name, in parts of the panel
 
 
@@ -97,15 +98,19 @@ def _best(places: list[Place], others: list[Place], points_at: np.ndarray, heigh
 def _penalty(place: Place, others: list[Place], points_at: np.ndarray, height: float) -> float:
     """What counts against a place for a name: covered points or names, lines that cross."""
     left, right, middle = place.box
-    # Points that the name covers, then points other than its own that its line touches.
-    inside = (points_at.real > left - 0.02) & (points_at.real < right + 0.02)
-    total = 0.3 * float((inside & (abs(points_at.imag - middle) < height / 2 + 0.02)).sum())
+    # Points whose markers the name covers or touches, then points other than its own that its line
+    # touches.
+    inside = (points_at.real > left - MARKER) & (points_at.real < right + MARKER)
+    total = 0.5 * float((inside & (abs(points_at.imag - middle) < height / 2 + MARKER)).sum())
     touched = abs(_along(*place.line)[:, None] - points_at[None]).min(axis=0) < 0.015
     total += 0.05 * float((touched & (abs(points_at - place.point) > 1e-9)).sum())
     # Names that it covers, lines that cross its line, lines that run through a name.
     for other in others:
         their_left, their_right, their_middle = other.box
-        if left < their_right and their_left < right and abs(middle - their_middle) < height:
+        beside = (
+            left - 0.03 < their_right and their_left - 0.03 < right
+        )  # a gap as wide as a letter
+        if beside and abs(middle - their_middle) < height:
             total += 10
         total += _cross(*place.line, *other.line)
         total += _meets(*place.line, other.box, height)

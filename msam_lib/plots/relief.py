@@ -18,10 +18,12 @@ from msam_lib.plots.landscape import VIEWS
 from msam_lib.plots.style import styled
 from msam_lib.results.findings import flattest
 from msam_lib.results.landscape import Landscape
+from msam_lib.results.statistics import t_interval
 
 WIDTH = 7.0  # inches: of a page without margins, as surfaces need room
 CMAP = "viridis"
 SUN = LightSource(azdeg=225, altdeg=50)
+SHADE = 0.55  # how dark the shade is
 LEVELS = 11  # contour lines on the floor
 NAMES = {"all": "all weights"}  # of blocks; others are encoders
 
@@ -29,7 +31,7 @@ NAMES = {"all": "all weights"}  # of blocks; others are encoders
 @styled
 def relief(
     surfaces: Mapping[str, Mapping[str, Landscape]],
-    rises: pd.DataFrame,
+    rises: Mapping[str, pd.DataFrame],
     *,
     blocks: Sequence[str],
     views: Sequence[tuple[float, float]] = VIEWS,
@@ -43,7 +45,7 @@ def relief(
 
     Args:
         surfaces: {method: {block: plane}}, all with the same coordinates.
-        rises: index (block, method), columns mean, low, high of the rise in nats, see
+        rises: {block: rise in nats, a row per seed, a column per method}, see
             `results.landscape.rises`.
         blocks: those drawn, `"all"` or encoders.
         views: (elevation, azimuth) in degrees.
@@ -68,7 +70,7 @@ def relief(
             ax = figure.add_subplot(grid[r, k], projection="3d")
             _draw(ax, found[block], norm, view)
             if view == views[0]:
-                ax.set_title(f"{method}: {_rise(rises.loc[(block, method)])}", y=0.97)
+                ax.set_title(f"{method}: rise {_mean(rises[block][method])}", y=1.03)
             if k == 0 and len(blocks) > 1:
                 ax.text2D(
                     -0.02,
@@ -79,7 +81,7 @@ def relief(
                     va="center",
                     ha="right",
                 )
-    said = [f"{block_name(block)}, {flattest(rises.loc[block])}" for block in blocks]
+    said = [f"{block_name(block)}: {flattest(rises[block])}" for block in blocks]
     figure.suptitle("\n".join(said))
     bar = figure.colorbar(
         ScalarMappable(norm, CMAP),
@@ -99,10 +101,11 @@ def block_name(block: str) -> str:
     return NAMES.get(block, f"encoder of {block}")
 
 
-def _rise(row: pd.Series) -> str:
-    """The rise with its interval, where that is known."""
-    half = float(row["half"])
-    return f"rise {row['mean']:.2f}" + (f" ± {half:.2f}" if np.isfinite(half) else "")
+def _mean(values: pd.Series) -> str:
+    """The mean over seeds with the half-width of its 95 % interval, where there are several."""
+    found = t_interval(values.to_numpy())
+    half = found.mean - found.low
+    return f"{found.mean:.2f}" + (f" ± {half:.2f}" if np.isfinite(half) else "")
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -121,7 +124,8 @@ def _draw(ax: Any, surface: Landscape, norm: LogNorm, view: tuple[float, float])
     # Slopes as they appear: the box is as high as 0.7 of its width.
     step = 0.7 * np.ptp(surface.x) / (high - low)
     dx = float(surface.x[1] - surface.x[0])
-    lit = SUN.shade_rgb(colours, z * step, dx=dx, dy=dx, blend_mode="soft", fraction=0.8)
+    # Light darkens and leaves the hue, so that colours can be read off the bar.
+    lit = colours * (1 - SHADE * (1 - SUN.hillshade(z * step, dx=dx, dy=dx)))[..., None]
     floor = low - 0.35 * (high - low)
     levels = np.linspace(low, high, LEVELS)
     ax.contour(
@@ -146,10 +150,13 @@ def _draw(ax: Any, surface: Landscape, norm: LogNorm, view: tuple[float, float])
     ax.set(xticks=ends, yticks=ends, zlim=(floor, high))
     ax.set_zticks(np.log10(ticks), [f"{t:g}" for t in ticks])
     ax.tick_params(labelsize=6, pad=-3)
-    ax.set_box_aspect((1, 1, 0.85), zoom=1.2)
+    ax.set_box_aspect((1, 1, 0.85), zoom=1.15)
 
 
-def relief_alt(rises: pd.DataFrame, blocks: Sequence[str]) -> str:
+def relief_alt(rises: Mapping[str, pd.DataFrame], blocks: Sequence[str]) -> str:
     """What `relief` shows, in words: how far the loss of each method rises."""
-    parts = [f"{block_name(block)}, {flattest(rises.loc[block])}" for block in blocks]
+    parts = []
+    for block in blocks:
+        means = ", ".join(f"{name} {_mean(rises[block][name])}" for name in rises[block])
+        parts.append(f"{block_name(block)}, rise in nats {means} ({flattest(rises[block])})")
     return "Shaded loss surfaces over planes of weights, on one scale. " + "; ".join(parts) + "."

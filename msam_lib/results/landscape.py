@@ -16,7 +16,6 @@ import pandas as pd
 from msam_lib._utils.files import write_bytes
 from msam_lib.errors import DatasetCorrupt, MsamError
 from msam_lib.labels import display_names
-from msam_lib.results.summary import intervals
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,22 +146,27 @@ def landscapes(frame: pd.DataFrame) -> Mapping[str, Landscape]:
 
 
 def surfaces_by_block(frame: pd.DataFrame) -> dict[str, dict[str, Landscape]]:
-    """{name of the method: {block: Landscape}} from the rows that `measure_surfaces` freezes."""
+    """{name of the method: {block: Landscape}} from the rows that `measure_surfaces` freezes, in
+    their order.
+    """
     loss = frame[frame["metric"] == "loss"]
     names = display_names(loss["label"].unique())
     return {
-        name: {
+        names[str(label)]: {
             str(block): next(iter(landscapes(part).values()))
-            for block, part in loss[loss["label"] == label].groupby("block", sort=False)
+            for block, part in rows.groupby("block", sort=False)
         }
-        for label, name in names.items()
+        for label, rows in loss.groupby("label", sort=False)
     }
 
 
-def rises(frame: pd.DataFrame) -> pd.DataFrame:
-    """How far the loss rises around the minimum (nats): index (block, name of the method), columns
-    mean, sd, n, half, low, high over seeds, from the rows that `measure_surfaces` freezes.
+def rises(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """{block: how far the loss rises around the minimum} in nats, a row per seed, a column per
+    method, from the rows that `measure_surfaces` freezes.
     """
     rows = frame[frame["metric"] == "rise"]
     rows = rows.assign(name=rows["label"].map(display_names(rows["label"].unique())))
-    return intervals(rows.groupby(["block", "name"], sort=False)["value"])
+    return {
+        str(block): part.pivot_table(index="seed", columns="name", values="value", sort=False)
+        for block, part in rows.groupby("block", sort=False)
+    }
