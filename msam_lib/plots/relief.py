@@ -68,7 +68,7 @@ def relief(
     for r, (block, view) in enumerate(rows):
         for k, (method, found) in enumerate(surfaces.items()):
             ax = figure.add_subplot(grid[r, k], projection="3d")
-            _draw(ax, found[block], norm, view)
+            _draw(ax, found[block], (low, high), view)
             if view == views[0]:
                 ax.set_title(f"{method}: rise {_mean(rises[block][method])}", y=1.03)
             if k == 0 and len(blocks) > 1:
@@ -115,12 +115,14 @@ def _ticks(low: float, high: float) -> list[float]:
     return every if len(every) <= 7 else [float(p) for p in powers if low <= p <= high]
 
 
-def _draw(ax: Any, surface: Landscape, norm: LogNorm, view: tuple[float, float]) -> None:
-    """Draw one surface and its floor into three-dimensional axes."""
+def _draw(
+    ax: Any, surface: Landscape, limits: tuple[float, float], view: tuple[float, float]
+) -> None:
+    """Draw one surface and its floor into three-dimensional axes, losses between the limits."""
     z = np.log10(surface.loss)  # (I, J)
     x, y = np.meshgrid(surface.x, np.asarray(surface.y), indexing="ij")
-    low, high = np.log10([norm.vmin, norm.vmax])
-    colours = mpl.colormaps[CMAP](norm(surface.loss))[..., :3]  # (I, J, 3)
+    low, high = np.log10(limits)
+    colours = mpl.colormaps[CMAP](LogNorm(*limits)(surface.loss))[..., :3]  # (I, J, 3)
     # Slopes as they appear: the box is as high as 0.7 of its width.
     step = 0.7 * np.ptp(surface.x) / (high - low)
     dx = float(surface.x[1] - surface.x[0])
@@ -146,7 +148,7 @@ def _draw(ax: Any, surface: Landscape, norm: LogNorm, view: tuple[float, float])
     )
     ax.view_init(*view)
     ends = float(surface.x[0]), 0.0, float(surface.x[-1])
-    ticks = _ticks(norm.vmin, norm.vmax)
+    ticks = _ticks(*limits)
     ax.set(xticks=ends, yticks=ends, zlim=(floor, high))
     ax.set_zticks(np.log10(ticks), [f"{t:g}" for t in ticks])
     ax.tick_params(labelsize=6, pad=-3)
