@@ -85,3 +85,19 @@ def everything() -> pd.DataFrame:
     maxout = [label for label in LABELS if label != "unimodal"]
     parts = [results(labels=(*LABELS, *EXTRA)), results(labels=maxout, fusion="maxout")]
     return pd.concat(parts, ignore_index=True)
+
+
+def surfaces(steps: int = 5, seeds: Sequence[int] = (0, 1, 2)) -> pd.DataFrame:
+    """Bowls for AGM, SAM and M-SAM, SAM's the flattest, as `measure_surfaces` freezes them."""
+    rows = []
+    axis = [2 * i / (steps - 1) - 1 for i in range(steps)]
+    for (label, steep), block in itertools.product(
+        {"msam": 3.0, "sam": 1.0, "agm": 2.0}.items(), ("all", "audio", "visual")
+    ):
+        who = ("toy", "late", label)
+        rows += [(*who, label, s, block, 0.0, 0.0, "rise", steep + 0.1 * s) for s in seeds]
+        for x, y in itertools.product(axis, axis):
+            loss = 0.1 + steep * (x**2 + y**2)
+            rows.append((*who, label, seeds[0], block, x, y, "loss", loss))
+    columns = ["dataset", "fusion", "method", "label", "seed", "block", "x", "y", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns)

@@ -9,9 +9,10 @@ import pytest
 from msam_lib.cli.main import main
 from msam_lib.errors import MsamError
 from msam_lib.experiments.build import run_experiment
+from msam_lib.experiments.comparison import PlannedRow
 from msam_lib.experiments.experiment import Experiment
 from msam_lib.experiments.freeze import landscapes as freezing
-from msam_lib.results.landscape import Landscape, landscapes
+from msam_lib.results.landscape import Landscape, landscapes, rises, surfaces_by_block
 from msam_lib.results.rows import traced_rows
 from tests import fabricated
 
@@ -35,6 +36,29 @@ def test_frozen_rows_give_the_landscape_back(runs, tmp_path, monkeypatch):
     assert np.allclose(found["Joint training"].accuracy, kept.accuracy, rtol=1e-5)
     before = path.read_bytes()
     assert freezing.freeze_landscapes(runs, folder=tmp_path).read_bytes() == before
+
+
+def test_surfaces_of_all_weights_and_of_each_encoder(runs, tmp_path):
+    """The runs are found in the store; the surface is the first seed's, the rise every seed's."""
+    config = Experiment.from_dict(runs[0].config)
+    plan = [PlannedRow("joint", [config, config.replace(seed=1)])]
+    store = runs[0].path.parent
+    path = freezing.measure_surfaces(
+        plan, "surfaces", steps=3, store=store, folder=tmp_path, jobs=1
+    )
+    frame = pd.read_csv(path)
+    found = surfaces_by_block(frame)["Joint training"]
+    assert set(found) == {"all", "x1", "x2"}
+    kept = Landscape.load(runs[0].path / "landscape-x1-3-300-0.npz")
+    assert np.allclose(found["x1"].loss, kept.loss, rtol=1e-4)
+    centre = {round(s.at_origin, 3) for s in found.values()}
+    assert len(centre) == 1  # every plane goes through the model
+    assert not np.allclose(found["x1"].loss, found["x2"].loss)
+    rise = rises(frame)["x1"]["Joint training"]
+    assert list(rise.index) == [0, 1]
+    assert rise[0] == pytest.approx(kept.rise(), rel=1e-4) and rise[1] != rise[0]
+    with pytest.raises(MsamError, match="No method to measure"):
+        freezing.measure_surfaces([], "surfaces", store=store, folder=tmp_path)
 
 
 def test_rows_and_axes_are_not_mixed_up():

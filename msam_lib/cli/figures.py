@@ -9,7 +9,7 @@ from msam_lib._utils.settings import Seed
 from msam_lib.cli.options import Commands, add_store, add_workers, allowed, folder, workers
 from msam_lib.errors import MsamError
 
-REFERENCE, OWN = Path("figures"), Path("figures/own")
+REFERENCE, OWN, SLIDES = Path("figures"), Path("figures/own"), Path("figures/slides")
 
 
 def add_parsers(commands: Commands) -> None:
@@ -32,6 +32,12 @@ def add_parsers(commands: Commands) -> None:
         type=folder,
         help="figures/own (not the repository's reference) after training, else figures",
     )
+    p.add_argument(
+        "--size",
+        choices=("paper", "slide"),
+        default="paper",
+        help="slide: 16:9, what is stored drawn into figures/slides; trains nothing",
+    )
     group = p.add_mutually_exclusive_group()
     group.add_argument("--frozen", action="store_true", help="train nothing, draw what is stored")
     group.add_argument("--check", action="store_true", help="draw nothing: fail where one is stale")
@@ -53,8 +59,9 @@ def _freeze(args: argparse.Namespace) -> None:
 def _figures(args: argparse.Namespace) -> int:
     from msam_lib.figures.registry import build_all
 
-    stored = args.frozen or args.check
-    out = args.out or (REFERENCE if stored else OWN)
+    slides = args.size == "slide"
+    stored = args.frozen or args.check or slides
+    out = args.out or (SLIDES if slides else REFERENCE if stored else OWN)
     # Train and freeze first, unless only drawing or checking was asked for.
     if not stored:
         from msam_lib.experiments.freeze.suite import freeze_suite
@@ -63,7 +70,7 @@ def _figures(args: argparse.Namespace) -> int:
             args.preset, args.seeds, store=args.store, folder=out / "data", **workers(args)
         ):
             print(f"frozen: {path}")
-    names = build_all(args.names or None, out=out, check=args.check)
+    names = build_all(args.names or None, out=out, check=args.check, size=args.size)
     if args.check:
         print("\n".join(f"stale: {n}" for n in names) or "All figures and tables are up to date.")
         return 1 if names else 0

@@ -18,6 +18,7 @@ from msam_lib.cli import (
     listing,
     prepare,
     repair,
+    surfaces,
     train,
     tune,
 )
@@ -36,7 +37,8 @@ def parser() -> argparse.ArgumentParser:
     """The parser of every command."""
     top = Parser(prog="python -m msam_lib", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (listing, prepare, train, tune, comparison, encoders, diagnose, repair, figures):
+    rooms = (listing, prepare, train, tune, comparison, encoders, diagnose, surfaces, repair)
+    for command in (*rooms, figures):
         command.add_parsers(commands)
     return top
 

@@ -1,6 +1,6 @@
 """Every figure and table that this project regenerates, from frozen results alone. No torch.
 
 >>> from msam_lib.figures.registry import ITEMS
->>> ITEMS["landscape_late"].paper_reference
+>>> ITEMS["surfaces_late"].paper_reference
 'Figure 1'
 """

@@ -26,6 +26,7 @@ def build(
     names: Iterable[str] | None = None,
     out: str | os.PathLike[str] = "figures",
     check: bool = False,
+    size: str = "paper",
 ) -> list[str]:
     """Names of the items drawn into a folder, or found stale there; see `registry.build_all`."""
     folder = Path(out)
@@ -37,7 +38,7 @@ def build(
     # What the products are made from: the frozen results of all items (each read once) and code.
     record = folder / "manifest.json"
     manifest: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
-    data = {n: _data(n, folder) for n in {s for w in wanted for s in items[w].sources}}
+    data = {n: _data(n, folder) for w in wanted for n in sources(items[w], folder)}
     digests = {n: sha256(path.read_bytes()) for n, path in data.items()}
     made_from = {n: _made_from(items[n], digests) for n in wanted}
     if check:
@@ -51,7 +52,7 @@ def build(
             "caption": item.full_caption(frames),
             "alt": item.alt(frames),
             "paper": item.paper_reference,
-            "files": _write(item.build(frames), folder / name, item.kinds),
+            "files": _write(item.build(frames), folder / name, item.kinds, size),
             **made_from[name],
             "commit": source_commit(),
         }
@@ -63,13 +64,26 @@ def build(
 def _made_from(item: FigureItem, digests: Mapping[str, str]) -> dict[str, Any]:
     """What an item depends on: digests of the data that it reads and of the code that draws it."""
     code = code_hash(item.modules | {__name__})
-    return {"data": {n: digests[n] for n in item.sources}, "code": code}
+    read = (*item.sources, *item.optional)
+    return {"data": {n: digests[n] for n in read if n in digests}, "code": code}
 
 
 def _available(item: FigureItem, folder: Path) -> bool:
     """Whether the frozen results of an item are here (those of downloaded data may not be)."""
+    return all(_is_here(name, folder) for name in item.sources)
+
+
+def sources(item: FigureItem, folder: Path = Path("figures")) -> list[str]:
+    """Names of the frozen results that an item is drawn from: all that it needs, and of the
+    optional ones those that are there.
+    """
+    return [*item.sources, *(name for name in item.optional if _is_here(name, folder))]
+
+
+def _is_here(name: str, folder: Path) -> bool:
+    """Whether there are frozen results of that name."""
     try:
-        return all(_data(name, folder).exists() for name in item.sources)
+        return _data(name, folder).exists()
     except MsamError:
         return False
 
@@ -88,10 +102,10 @@ def _stale(
     return not complete or any(entry.get(k) != v for k, v in made_from.items())
 
 
-def _write(product: Product, stem: Path, kinds: tuple[str, ...]) -> list[str]:
+def _write(product: Product, stem: Path, kinds: tuple[str, ...], size: str) -> list[str]:
     """Write a figure or table in every format; returns the names of the files."""
     if isinstance(product, Figure):
-        return [p.name for p in save(product, stem, kinds)]
+        return [p.name for p in save(product, stem, kinds, size)]
     for kind in kinds:
         Path(f"{stem}.{kind}").write_text(product.to(kind), encoding="utf-8")
     return [f"{stem.name}.{kind}" for kind in kinds]

@@ -14,10 +14,6 @@ from msam_lib.figures.tables import methods_table, since
 from msam_lib.labels import Comparison
 from msam_lib.plots import (
     Table,
-    accuracy_curves,
-    contribution_alt,
-    contribution_curves,
-    curves_alt,
     results_table,
     table_alt,
 )
@@ -131,28 +127,6 @@ ITEMS: tuple[FigureItem, ...] = (
         describe=lambda f: _describe_front(
             against_imbalance(f), "the share of the dominant modality"
         ),
-    ),
-    FigureItem(
-        name="methods_dominance_late_avmnist",
-        title="Dominance over epochs, every method",
-        caption="Each modality's share of the test accuracy (Shapley values) over epochs, "
-        "AV-MNIST, late fusion, preset teach. Dashed: the equal share. Mean and 95 % interval over "
-        "seeds.",
-        needs="methods_avmnist",
-        select=fusion_rows("late"),
-        draw=contribution_curves,
-        describe=contribution_alt,
-    ),
-    FigureItem(
-        name="methods_convergence_late_avmnist",
-        title="Accuracy over epochs, every method",
-        caption="Test accuracy over epochs, AV-MNIST, late fusion, preset teach: each modality "
-        "while the other is absent, and the whole model. Mean and 95 % interval over seeds.",
-        paper_reference="convergence curves, late fusion",
-        needs="methods_avmnist",
-        select=fusion_rows("late"),
-        draw=accuracy_curves,
-        describe=curves_alt,
     ),
     FigureItem(
         name="label_noise_digits",

@@ -18,7 +18,7 @@ from msam_lib.plots import (
     strong_versus_weak_alt,
 )
 from msam_lib.plots.curvature import trace_alt, trace_curves
-from msam_lib.plots.landscape import surfaces, surfaces_alt
+from msam_lib.plots.landscape import VIEWS, surfaces, surfaces_alt
 from msam_lib.plots.sharpness import sharpness_against_gap, sharpness_alt
 from msam_lib.results.landscape import landscapes
 from msam_lib.results.rows import (
@@ -113,14 +113,14 @@ ITEMS = (
     paper_table("maxout"),
     FigureItem(
         name="landscape_late",
-        title="Loss landscapes",
+        title="Loss landscapes at the preset's learning rate",
         caption="Training loss over one plane of all weights (filter-normalised random directions, "
         "the same for every method), late fusion, "
-        f"{DEFAULT_DATASET}: the surface from two viewpoints, its contours below. Losses above 4 "
-        "are cut off.",
+        f"{DEFAULT_DATASET}, preset teach: the surface, its contours below. Losses above 4 are "
+        "cut off.",
         paper_reference="Figure 1",
         needs="landscapes",
-        draw=lambda frame: surfaces(landscapes(frame), ceiling=4.0),
+        draw=lambda frame: surfaces(landscapes(frame), ceiling=4.0, views=VIEWS[:1]),
         describe=lambda frame: surfaces_alt(landscapes(frame)),
     ),
     FigureItem(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -38,6 +38,8 @@ class FigureItem:
         formats: file name endings; by default those of tables, where the name says so, or figures.
         needs: name of the frozen results it is drawn from.
         beside: names of further frozen results that it reads.
+        optional: names of those that it reads where they are there, such as comparisons on data
+            that have to be obtained; the last argument of `draw` and the like is then {name: rows}.
         select: all rows of `needs` -> the rows it shows.
         draw: called with those rows, then with each frame of `beside`; returns a Figure or Table.
         describe: called like `draw`; returns the alternative text.
@@ -51,12 +53,13 @@ class FigureItem:
     describe: Callable[..., str]
     select: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
     beside: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     paper_reference: str = ""
     formats: tuple[str, ...] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Names of all frozen results it reads."""
+        """Names of all frozen results it cannot do without."""
         return (self.needs, *self.beside)
 
     @property
@@ -72,9 +75,11 @@ class FigureItem:
         parts = (self.caption, self.select, self.draw, self.describe)
         return frozenset(_module(part) for part in parts if callable(part))
 
-    def _shown(self, frames: Frames) -> tuple[pd.DataFrame, ...]:
+    def _shown(self, frames: Frames) -> tuple[Any, ...]:
         """The arguments of `draw`, `describe` and `caption`."""
-        return (self.select(frames[self.needs]), *(frames[name] for name in self.beside))
+        found = {name: frames[name] for name in self.optional if name in frames}
+        further = (found,) if self.optional else ()
+        return (self.select(frames[self.needs]), *(frames[n] for n in self.beside), *further)
 
     def build(self, frames: Frames) -> Product:
         """The picture or table, from {name: all rows} of its sources."""

@@ -18,9 +18,12 @@ from msam_lib.figures import (
     embedded,
     features,
     gains,
+    overlays,
     paired,
+    paper_tables,
     race,
     search,
+    surfaces,
 )
 from msam_lib.figures.build import build
 from msam_lib.figures.item import FigureItem
@@ -29,7 +32,10 @@ ITEMS: dict[str, FigureItem] = {
     item.name: item
     for item in (
         *embedded.ITEMS,
+        *surfaces.ITEMS,
+        *paper_tables.ITEMS,
         *comparison.ITEMS,
+        *overlays.ITEMS,
         *paired.ITEMS,
         *gains.ITEMS,
         elsewhere.ITEM,
@@ -47,6 +53,7 @@ def build_all(
     names: Iterable[str] | None = None,
     out: str | os.PathLike[str] = "figures",
     check: bool = False,
+    size: str = "paper",
 ) -> list[str]:
     """Draw items from frozen results, or list those that are stale.
 
@@ -58,11 +65,12 @@ def build_all(
         out: folder of the products.
         check: draw nothing; an item is stale where a product is missing, or where data that it
             reads or a module that it imports has changed since it was drawn.
+        size: of figures, `"paper"` or `"slide"` (16:9).
 
     Returns:
         Names of the items drawn, or (check) of those that are stale.
 
     Raises:
-        MsamError: an unknown name, or no frozen results.
+        MsamError: an unknown name or size, or no frozen results.
     """
-    return build(ITEMS, names, out, check)
+    return build(ITEMS, names, out, check, size)

@@ -15,7 +15,8 @@ from msam_lib.plots.dominance import (
 )
 from msam_lib.plots.perturbation import strong_versus_weak, strong_versus_weak_alt
 from msam_lib.plots.results_table import results_table, table_alt
-from msam_lib.plots.style import figure_size, palette, save, show, theme
+from msam_lib.plots.saving import save
+from msam_lib.plots.style import figure_size, palette, show, theme
 from msam_lib.plots.table import Table
 
 __all__ = [

@@ -1,8 +1,11 @@
-"""Names of points in a scatter plot, placed so that they can be read; ticks of colour bars."""
+"""Names of points in a scatter plot and of lines at their ends, placed so that they can be read;
+ticks of colour bars.
+"""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from msam_lib.plots.style import GREY
 
+MARKER = 0.04  # radius of a marker with some air around it, in parts of the panel
 Box = tuple[float, float, float]  # left, right and middle of a name, in parts of the panel
 
 
@@ -94,15 +98,19 @@ def _best(places: list[Place], others: list[Place], points_at: np.ndarray, heigh
 def _penalty(place: Place, others: list[Place], points_at: np.ndarray, height: float) -> float:
     """What counts against a place for a name: covered points or names, lines that cross."""
     left, right, middle = place.box
-    # Points that the name covers, then points other than its own that its line touches.
-    inside = (points_at.real > left - 0.02) & (points_at.real < right + 0.02)
-    total = 0.3 * float((inside & (abs(points_at.imag - middle) < height / 2 + 0.02)).sum())
+    # Points whose markers the name covers or touches, then points other than its own that its line
+    # touches.
+    inside = (points_at.real > left - MARKER) & (points_at.real < right + MARKER)
+    total = 0.5 * float((inside & (abs(points_at.imag - middle) < height / 2 + MARKER)).sum())
     touched = abs(_along(*place.line)[:, None] - points_at[None]).min(axis=0) < 0.015
     total += 0.05 * float((touched & (abs(points_at - place.point) > 1e-9)).sum())
     # Names that it covers, lines that cross its line, lines that run through a name.
     for other in others:
         their_left, their_right, their_middle = other.box
-        if left < their_right and their_left < right and abs(middle - their_middle) < height:
+        beside = (
+            left - 0.03 < their_right and their_left - 0.03 < right
+        )  # a gap as wide as a letter
+        if beside and abs(middle - their_middle) < height:
             total += 10
         total += _cross(*place.line, *other.line)
         total += _meets(*place.line, other.box, height)
@@ -131,6 +139,59 @@ def _meets(a: complex, b: complex, box: Box, height: float) -> bool:
     points = _along(a, b)
     across = (points.real > left) & (points.real < right)
     return bool((across & (abs(points.imag - middle) < height / 2)).any())
+
+
+def label_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 0.11) -> None:
+    """Write the name of every line to the right of its end, joined to it by a thin line where names
+    had to move apart.
+
+    Args:
+        ax: panel, whose limits are final.
+        ends: {name: (last y in data units, colour)}.
+        gap: smallest distance of two names, in parts of the panel.
+    """
+    low, high = ax.get_ylim()
+    order = sorted(ends, key=lambda name: ends[name][0])
+    at = np.array([(ends[name][0] - low) / (high - low) for name in order])
+    for name, y, place in zip(order, at, spread(at, gap), strict=True):
+        ax.annotate(
+            name,
+            (1, float(np.clip(y, 0, 1))),
+            xytext=(1.05, place),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            fontsize=7,
+            color=ends[name][1],
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "lw": 0.5,
+                "color": ends[name][1],
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def spread(at: np.ndarray, gap: float) -> np.ndarray:
+    """Ascending places (N,) at least `gap` apart and as near to the ascending ones given as that
+    allows, within 0 and 1 where they fit.
+
+    >>> spread(np.array([0.5, 0.5, 0.9]), 0.2).tolist()
+    [0.4, 0.6, 0.9]
+    """
+    # Isotonic regression of the places less their offsets: groups that collide move as one.
+    offsets = gap * np.arange(len(at))
+    blocks: list[list[float]] = []
+    for value in at - offsets:
+        blocks.append([value])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    base = np.concatenate([np.full(len(b), np.mean(b)) for b in blocks])
+    top = max(0.0, 1 - (offsets[-1] if len(offsets) else 0.0))
+    return (np.clip(base, 0.0, top) + offsets).round(9)
 
 
 def ticks_within(low: float, high: float) -> list[float]:

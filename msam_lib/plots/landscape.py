@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from msam_lib.errors import MsamError, unknown_name
+from msam_lib.plots import series
 from msam_lib.plots._labels import ticks_within
 from msam_lib.plots.style import GREY, TEXT_WIDTH, styled
 from msam_lib.results.landscape import Landscape
@@ -224,8 +225,9 @@ def lines(landscapes: Mapping[str, Landscape], *, quantity: str = "loss") -> Fig
         raise MsamError("`lines` draws lines; draw planes with `surfaces`.")
     figure = Figure(figsize=(TEXT_WIDTH * 0.65, TEXT_WIDTH * 0.42), layout="constrained")
     ax = figure.subplots()
-    for style, (name, s) in zip(_styles(), landscapes.items(), strict=False):
-        ax.plot(s.x, values(s, quantity), label=name, **style)
+    for style, (name, s) in zip(series.dashed(), landscapes.items(), strict=False):
+        every = max(1, len(s.x) // 8)
+        ax.plot(s.x, values(s, quantity), label=name, ms=3, markevery=every, **style)
     # The model is at 0; where a line joins two models, the second one is at 1.
     joins = any(s.meta.get("kind") == "interpolation" for s in landscapes.values())
     for x in (0, 1) if joins else (0,):
@@ -233,12 +235,6 @@ def lines(landscapes: Mapping[str, Landscape], *, quantity: str = "loss") -> Fig
     ax.set(xlabel="position along the direction", ylabel=LABELS[quantity])
     ax.legend()
     return figure
-
-
-def _styles() -> list[dict[str, Any]]:
-    """Eighteen pairs of colour and dashes."""
-    colors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8C5A00", "#222222"]
-    return [{"color": c, "linestyle": dash} for dash in ("-", "--", ":") for c in colors]
 
 
 def surfaces_alt(landscapes: Mapping[str, Landscape]) -> str:

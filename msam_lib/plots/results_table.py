@@ -98,7 +98,7 @@ def results_table(
         rows.append(Row(name, tuple(cells), published, methods[label] in reference))
     rows.sort(key=lambda r: not r.reference)  # stable: references first
     larger = [tasks[d].higher_is_better for d, *_ in columns]
-    rows = [_with_seeds(row, int(values["n"].max())) for row in _ranked(rows, larger)]
+    rows = [_with_seeds(row, int(values["n"].max())) for row in ranked(rows, larger)]
     absent = (missing or {}).items()
     first = [Row(k, (Cell(note=why),) * len(columns), reference=True) for k, why in absent]
     if floor := _floor_row(chosen, columns, tasks):
@@ -175,7 +175,7 @@ def _varied(label: str, paper: Mapping[str, float] | None) -> bool:
     return label not in (paper or {}) and any(f"{k}={v}" not in IMPLIED for k, v in options.items())
 
 
-def _ranked(rows: list[Row], larger: Sequence[bool]) -> list[Row]:
+def ranked(rows: list[Row], larger: Sequence[bool]) -> list[Row]:
     """The rows with best and second best of each column marked, at the precision shown; equal
     values share a rank. `larger` says by column whether larger values are better, or smaller ones.
     """

@@ -25,6 +25,13 @@ def cycled(k: int) -> dict[str, Any]:
     return {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k % len(MARKERS)]}
 
 
+def dashed() -> list[dict[str, Any]]:
+    """Eighteen looks of lines; those of the same dash differ in colour and marker."""
+    colors = (*COLORS[1:5], "#8C5A00", COLORS[0])
+    pairs = [{"color": c, "marker": MARKERS[k]} for k, c in enumerate(colors)]
+    return [pair | {"linestyle": dash} for dash in ("-", "--", ":") for pair in pairs]
+
+
 def line(
     ax: Axes,
     part: pd.DataFrame,

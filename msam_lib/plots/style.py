@@ -1,4 +1,4 @@
-"""How every picture looks: colours and markers of modalities, sizes, saving, showing.
+"""How every picture looks: colours and markers of modalities, sizes, showing.
 
 Nothing here changes matplotlib's global settings but `theme()`, which notebooks call once.
 """
@@ -9,10 +9,8 @@ import base64
 import functools
 import html
 import io
-import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, ParamSpec
 
 import matplotlib as mpl
@@ -22,7 +20,7 @@ from matplotlib.figure import Figure
 from msam_lib.errors import MsamError, unknown_name
 
 P = ParamSpec("P")
-_DRAWING = threading.RLock()  # matplotlib's settings are global; a live panel draws in a thread
+DRAWING = threading.RLock()  # matplotlib's settings are global; a live panel draws in a thread
 
 TEXT_WIDTH = 5.5  # inches, of a NeurIPS page
 GREY = "#6E6E6E"  # text and lines in the background, 5:1 on white
@@ -133,7 +131,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @functools.wraps(draw)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with _DRAWING, mpl.rc_context(settings()):
+        with DRAWING, mpl.rc_context(settings()):
             return draw(*args, **kwargs)
 
     return wrapped
@@ -185,26 +183,6 @@ def panels(
     return figure, axes[:count]
 
 
-def save(
-    figure: Figure, stem: str | os.PathLike[str], formats: Sequence[str] = FORMATS
-) -> list[Path]:
-    """Write `<stem>.pdf`, `.svg` and `.png` (300 dpi) and return their paths; within one
-    environment the same picture gives the same bytes.
-
-    Raises:
-        MsamError: an unknown format.
-    """
-    if unknown := [f for f in formats if f not in FORMATS]:
-        raise unknown_name("format", unknown[0], FORMATS)
-    no_date = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
-    paths = [Path(f"{stem}.{kind}") for kind in formats]
-    with _DRAWING, mpl.rc_context(settings()):
-        for path, kind in zip(paths, formats, strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, format=kind, metadata=no_date[kind])
-    return paths
-
-
 def bundle(figure: Figure, alt: str, dpi: int = 110) -> dict[str, str]:
     """The picture as {mime type: content}: `text/html` with the alternative text, `image/png`
     (base64), `text/plain`.
@@ -222,7 +200,7 @@ def bundle(figure: Figure, alt: str, dpi: int = 110) -> dict[str, str]:
     from PIL import Image  # comes with matplotlib
 
     buffer, small = io.BytesIO(), io.BytesIO()
-    with _DRAWING, mpl.rc_context(settings()):
+    with DRAWING, mpl.rc_context(settings()):
         figure.savefig(buffer, format="png", dpi=dpi)
     # 96 colours: a third of the bytes, so that notebooks stay small; the eye sees no difference
     Image.open(buffer).convert("RGB").quantize(96).save(small, format="png", optimize=True)

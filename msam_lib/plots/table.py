@@ -68,6 +68,8 @@ class Table:
         paper: heading of the column of the paper's numbers; "" for none.
         notes: sentences below the table.
         quantity: what its values are, in the plural.
+        groups: (heading, number of columns) of neighbouring columns, whose own headings begin with
+            it; LaTeX and HTML then set it once above them. They cover all columns.
     """
 
     caption: str
@@ -76,6 +78,7 @@ class Table:
     paper: str = ""
     notes: tuple[str, ...] = ()
     quantity: str = "accuracies in percent"
+    groups: tuple[tuple[str, int], ...] = ()
 
     def to(self, format: str) -> str:
         """The table as text.
@@ -92,6 +95,14 @@ class Table:
 
     def __str__(self) -> str:
         return self.to("md")
+
+    @property
+    def short(self) -> list[str]:
+        """The headings of the columns without those of their groups."""
+        above = [heading for heading, count in self.groups for _ in range(count)]
+        if not above:
+            return list(self.columns)
+        return [c.removeprefix(g).strip() for c, g in zip(self.columns, above, strict=True)]
 
     @property
     def reasons(self) -> list[str]:
@@ -121,14 +132,14 @@ def md(table: Table) -> str:
 
 
 def tex(table: Table) -> str:
-    """LaTeX; needs the packages booktabs and xcolor."""
+    """LaTeX; needs the packages booktabs and xcolor, and graphicx where the table is wide."""
 
     def cell(c: Cell) -> str:
         text = _tex(c.text)
         text = {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(c.rank, text)
         return text + (rf"\textsuperscript{{{_number(table, c)}}}" if c.note else "")
 
-    head = ["method", *table.columns, *([table.paper] if table.paper else [])]
+    head = ["method", *table.short, *([table.paper] if table.paper else [])]
     body = []
     for before, row in zip((None, *table.rows), table.rows, strict=False):
         # A rule between the reference rows and the ranked ones.
@@ -139,24 +150,38 @@ def tex(table: Table) -> str:
         body.append(" & ".join([_tex(row.name), *map(cell, row.cells), *gray]) + r" \\")
     # Caption above, notes below, the paper's numbers in grey italics.
     notes = " ".join(_tex(n) for n in _notes(table))
+    wide = len(head) > 10
+    packages = ["booktabs", "xcolor", *(["graphicx"] if wide else [])]
     return "\n".join(
         [
-            "% needs \\usepackage{booktabs} and \\usepackage{xcolor}",
+            "% needs " + " and ".join(rf"\usepackage{{{p}}}" for p in packages),
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{_tex(table.caption)}}}",
+            *([r"\resizebox{\textwidth}{!}{%"] if wide else []),
             rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
             r"\toprule",
+            *_tex_groups(table),
             " & ".join(map(_tex, head)) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}" + ("}" if wide else ""),
             *([rf"\par\smallskip\footnotesize {notes}"] if notes else []),
             r"\end{table}",
             "",
         ]
     )
+
+
+def _tex_groups(table: Table) -> list[str]:
+    """The row of the groups' headings with a rule below each; none without groups."""
+    heads, rules, first = [""], [], 2
+    for heading, count in table.groups:
+        heads.append(rf"\multicolumn{{{count}}}{{c}}{{{_tex(heading)}}}")
+        rules.append(rf"\cmidrule(lr){{{first}-{first + count - 1}}}")
+        first += count
+    return [" & ".join(heads) + r" \\", " ".join(rules)] if rules else []
 
 
 def csv(table: Table) -> str:
@@ -186,12 +211,13 @@ def html(table: Table) -> str:
         return f'<td title="{escape(c.note)}">{text}<sup>{_number(table, c)}</sup></td>'
 
     # Header cells name their column or row for screen readers.
-    head = ["method", *table.columns]
-    cells = [f'<th scope="col">{escape(h)}</th>' for h in head]
+    above = [f'<th scope="colgroup" colspan="{n}">{escape(g)}</th>' for g, n in table.groups]
+    cells = [f'<th scope="col">{escape(h)}</th>' for h in ["method", *table.short]]
     if table.paper:
         cells.append(f'<th scope="col"><em>{escape(table.paper)}</em></th>')
     lines = ['<table class="results">', f"<caption>{escape(table.caption)}</caption>"]
-    lines += [f"<thead><tr>{''.join(cells)}</tr></thead>", "<tbody>"]
+    groups = f"<tr><td></td>{''.join(above)}</tr>" if above else ""
+    lines += [f"<thead>{groups}<tr>{''.join(cells)}</tr></thead>", "<tbody>"]
     for row in table.rows:
         paper = f'<td style="color:#6E6E6E"><em>{row.paper or "—"}</em></td>' if table.paper else ""
         values = "".join(map(cell, row.cells))

@@ -139,7 +139,34 @@ def landscapes(frame: pd.DataFrame) -> Mapping[str, Landscape]:
             loss.index.to_numpy(),
             loss.columns.to_numpy(),
             loss.to_numpy(),
-            grids["accuracy"].to_numpy(),
+            grids["accuracy"].to_numpy() if "accuracy" in grids else None,
             {"kind": "plane", "block": "all", "other": "all"},
         )
     return {name: by_label[label] for label, name in display_names(by_label).items()}
+
+
+def surfaces_by_block(frame: pd.DataFrame) -> dict[str, dict[str, Landscape]]:
+    """{name of the method: {block: Landscape}} from the rows that `measure_surfaces` freezes, in
+    their order.
+    """
+    loss = frame[frame["metric"] == "loss"]
+    names = display_names(loss["label"].unique())
+    return {
+        names[str(label)]: {
+            str(block): next(iter(landscapes(part).values()))
+            for block, part in rows.groupby("block", sort=False)
+        }
+        for label, rows in loss.groupby("label", sort=False)
+    }
+
+
+def rises(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """{block: how far the loss rises around the minimum} in nats, a row per seed, a column per
+    method, from the rows that `measure_surfaces` freezes.
+    """
+    rows = frame[frame["metric"] == "rise"]
+    rows = rows.assign(name=rows["label"].map(display_names(rows["label"].unique())))
+    return {
+        str(block): part.pivot_table(index="seed", columns="name", values="value", sort=False)
+        for block, part in rows.groupby("block", sort=False)
+    }

@@ -21,6 +21,7 @@ import pandas as pd
 
 import msam_lib as ml
 from msam_lib import results
+from msam_lib.figures.build import sources
 from msam_lib.figures.published import PUBLISHED
 from msam_lib.figures.registry import ITEMS
 from msam_lib.interactive.tables import table_explorer
@@ -41,7 +42,7 @@ theme()
 # **Predict.** How many of the methods will be better than joint training by more than their interval?
 
 # %%
-needed = {source for item in ITEMS.values() for source in item.sources}
+needed = {source for item in ITEMS.values() for source in sources(item)}
 frames = {name: results.load(name) for name in needed}
 ITEMS["table_methods_late_avmnist"].build(frames)
 
@@ -49,10 +50,28 @@ ITEMS["table_methods_late_avmnist"].build(frames)
 # The columns *audio* and *visual* are the accuracies while the other modality is absent, measured in the same way in every row; the columns
 # *(shapley)* use AGM's definition. The paper mixes two definitions across rows.
 #
+# The same in **the paper's layout**: its methods, and a group of columns for each of its data sets. CREMA-D, UR-Funny and AVE have to be obtained from
+# their owners (page *data* of the site says how); after `python -m msam_lib evidence cremad`, and so on, their columns are filled.
+
+# %%
+ITEMS["table_paper_late"].build(frames)
+
+# %% [markdown]
+# **Over epochs**, a handful of methods in one panel. The titles are computed: *above* and *below* say that the 95 % interval of the difference to joint
+# training, paired by seed, excludes 0 at the last epoch.
+
+# %%
+item = ITEMS["methods_convergence_late_avmnist"]
+show(item.build(frames), alt=item.alt(frames))
+
+# %% [markdown]
 # ## 2 · Table 2, early fusion
 
 # %%
 ITEMS["table_methods_maxout_avmnist"].build(frames)
+
+# %%
+ITEMS["table_paper_maxout"].build(frames)
 
 # %% [markdown]
 # ## 3 · Sort it yourself

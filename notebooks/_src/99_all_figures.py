@@ -20,6 +20,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from msam_lib import results
+from msam_lib.figures.build import sources
 from msam_lib.figures.registry import ITEMS, build_all
 from msam_lib.plots import Table, show, theme
 
@@ -46,7 +47,7 @@ pd.DataFrame(rows).set_index("name")
 # ## 2 · The figures
 
 # %%
-needed = {source for item in ITEMS.values() for source in item.sources}
+needed = {source for item in ITEMS.values() for source in sources(item)}
 frames = {source: results.load(source) for source in needed}
 drawn = {name: (item.build(frames), item.alt(frames)) for name, item in ITEMS.items()}
 figures = {k: v for k, v in drawn.items() if isinstance(v[0], Figure)}
