@@ -26,9 +26,9 @@ import msam_lib as ml
 from msam_lib import results
 from msam_lib.diagnostics import missing_modality_curve, noisy_modality_curve
 from msam_lib.figures.registry import ITEMS
+from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.interactive.results import noise_explorer
 from msam_lib.plots import show, theme
-from msam_lib.plots.noise import robustness_curves
 from msam_lib.results.comparison import noise_summary
 
 theme()
@@ -104,6 +104,8 @@ from tqdm.auto import tqdm
 models = {name: ml.trained_model(train(name)) for name in tqdm(METHODS)}
 
 # %%
+from msam_lib.plots.noise import robustness_curves
+
 rates = np.linspace(0, 1, 11)
 missing = {name: missing_modality_curve(model, data.test, rates) for name, model in models.items()}
 who = {f"{m} missing": m for m in data.modalities} | {"any missing": "any"}
@@ -200,9 +202,13 @@ if PRESET == "teach":
 # solution
 sturdy = max(models, key=lambda n: missing[n]["any"][5])
 
+
 # %%
-assert missing[sturdy]["any"][5] == max(m["any"][5] for m in missing.values()), "The largest."
-print(f"{TITLES[sturdy]}: {100 * missing[sturdy]['any'][5]:.0f} %")
+@exercise("13.1", sturdy)
+def _():
+    assert missing[sturdy]["any"][5] == max(m["any"][5] for m in missing.values()), "The largest."
+    print(f"{TITLES[sturdy]}: {100 * missing[sturdy]['any'][5]:.0f} %")
+
 
 # %% [markdown]
 # **★★ Exercise 13.2** Train joint training with `absent="mean"`: an absent modality is then its mean over the training split. Give the accuracy of the two
@@ -216,14 +222,18 @@ history = ml.run_experiment(experiment, STORE, progress=False).history()
 history.keep_until(10**6)
 alone = {m: history.last("accuracy", modality=m) for m in data.modalities}
 
+
 # %%
-assert set(alone) == set(data.modalities) and all(0 <= v <= 1 for v in alone.values())
-print(
-    {
-        m: f"{100 * last('joint', m):.0f} % with zeros, {100 * alone[m]:.0f} % with means"
-        for m in alone
-    }
-)
+@exercise("13.2", alone)
+def _():
+    assert set(alone) == set(data.modalities) and all(0 <= v <= 1 for v in alone.values())
+    print(
+        {
+            m: f"{100 * last('joint', m):.0f} % with zeros, {100 * alone[m]:.0f} % with means"
+            for m in alone
+        }
+    )
+
 
 # %% [markdown]
 # **★★★ Exercise 13.3** Expected accuracy is linear in the coalitions' accuracies. With two modalities and rate $r$ for each, write it down and compute it at
@@ -236,10 +246,14 @@ both, nothing = missing["joint"]["any"][0], missing["joint"]["any"][-1]
 without = [missing["joint"][m][-1] for m in data.modalities]  # that modality gone, the other there
 expected = 0.7**2 * both + 0.7 * 0.3 * sum(without) + 0.3**2 * nothing
 
+
 # %%
-assert abs(expected - missing["joint"]["any"][3]) < 1e-6, (
-    "(1-r)^2 both + r(1-r)(one + other) + r^2 none"
-)
+@exercise("13.3", expected)
+def _():
+    assert abs(expected - missing["joint"]["any"][3]) < 1e-6, (
+        "(1-r)^2 both + r(1-r)(one + other) + r^2 none"
+    )
+
 
 # %% [markdown]
 # ## You have seen
@@ -255,3 +269,6 @@ assert abs(expected - missing["joint"]["any"][3]) < 1e-6, (
 #
 # **References.** MASAM, ICLR 2026, figure on label noise. Foret et al., *Sharpness-Aware Minimization*, ICLR 2021, section 3.3 and Table 4 (label noise).
 # Ma et al., *Are Multimodal Transformers Robust to Missing Modality?*, CVPR 2022.
+
+# %%
+solved("13.1", "13.2", "13.3")
