@@ -183,7 +183,7 @@ def keep_outputs(path: Path, book: NotebookNode) -> None:
             old.setdefault(cell.source, []).append(cell)
         for cell in book.cells:
             if cell.cell_type == "code" and old.get(cell.source):
-                cell.outputs = old[cell.source].pop(0).get("outputs", [])  # the first of several alike
+                cell.outputs = old[cell.source].pop(0).get("outputs", [])
         book.cells = [clean(cell) for cell in book.cells]
 
 
