@@ -24,11 +24,11 @@ import pandas as pd
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.diagnostics import missing_modality_curve, noisy_modality_curve
 from msam_lib.figures.registry import ITEMS
 from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.interactive.results import noise_explorer
 from msam_lib.plots import show, theme
+from msam_lib.plots.noise import robustness_curves
 from msam_lib.results.comparison import noise_summary
 
 theme()
@@ -88,6 +88,8 @@ assert mean[0.6].idxmax() in ("sam", "msam"), "A sharpness-aware method should b
 # Nothing has to be sampled: the accuracies of all coalitions give the exact expected accuracy.
 
 # %%
+from msam_lib.diagnostics import missing_modality_curve, noisy_modality_curve
+
 METHODS = ("joint", "unimodal", "sam", "mmpareto", "masam", "msam")
 TITLES = {name: ml.catalogue.METHODS[name].title for name in METHODS}
 data = ml.load_dataset("avmnist_mini", **ml.Experiment.preset(PRESET).data_options)
@@ -104,8 +106,6 @@ from tqdm.auto import tqdm
 models = {name: ml.trained_model(train(name)) for name in tqdm(METHODS)}
 
 # %%
-from msam_lib.plots.noise import robustness_curves
-
 rates = np.linspace(0, 1, 11)
 missing = {name: missing_modality_curve(model, data.test, rates) for name, model in models.items()}
 who = {f"{m} missing": m for m in data.modalities} | {"any missing": "any"}
