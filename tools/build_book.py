@@ -53,6 +53,8 @@ MODULES = {  # a page each
     "Pictures": ["plots", "figures.item", "figures.registry"],
     "Interactive": [
         "interactive.explorer",
+        "interactive.exercises",
+        "interactive.quiz",
         "interactive.live_run",
         "interactive.live_panel",
         "interactive.method_card",
@@ -69,7 +71,8 @@ def assemble(source: Path) -> None:
     shutil.copytree(ROOT / "book", source)
     (source / "notebooks").mkdir()
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        shutil.copy(notebook, source / "notebooks")
+        text = notebook.read_text(encoding="utf-8").replace("](../book/", "](../")
+        (source / "notebooks" / notebook.name).write_text(text, encoding="utf-8")
     shutil.copytree(ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("data"))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     method_pages.methods(source / "methods")

@@ -7,9 +7,13 @@
 
 A source is `notebooks/_src/NN_title.py` in percent format. From it come the solution (everything)
 and the student's notebook: a cell tagged `solution` is left out, and in a cell tagged `exercise`
-all that follows the line `# solution` is replaced by an error that names the exercise. Cell ids are
+all that follows the line `# solution` is replaced by placeholders for the answers. Cell ids are
 made from position and text, so that a build gives the same bytes each time; execution leaves no
 widget state and no times.
+
+An exercise is checked by a cell that begins with `@exercise("NN.N", answer, ...)`. In the student's
+notebook each of these answers is the placeholder `...`, which the check takes for "not solved yet",
+so that all cells run to the end. What the solution's checks printed is not shown there.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "notebooks" / "_src"
 MAX_OUTPUT, MAX_NOTEBOOK = 100 * 1024, 600 * 1024
+OBJECT = re.compile(r"<[\w.]+ object(?: at 0x[0-9a-f]+)?>")
+CHECKS = re.compile(r"^(@exercise|solved)\(", re.MULTILINE)  # cells that look at answers
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -59,19 +65,29 @@ def with_ids(book: NotebookNode) -> NotebookNode:
 
 
 def student(book: NotebookNode) -> NotebookNode:
-    """The student's version: no solutions, and exercises that say that they are not done."""
+    """The student's version: no solutions, and a placeholder for every answer."""
     book = copy.deepcopy(book)
     book.cells = [c for c in book.cells if "solution" not in c.metadata.get("tags", [])]
+    asked = answers(book)
     for cell in book.cells:
-        if "exercise" not in cell.metadata.get("tags", []):
-            continue
-        kept, mark, _ = cell.source.partition("# solution\n")
-        name = re.search(r"Exercise [\d.]+", kept)
-        if not (mark and name):
-            raise SystemExit(f"An exercise needs 'Exercise NN.N' and '# solution':\n{cell.source}")
-        cell.source = f'{kept}# Write your code here.\nraise NotImplementedError("{name[0]}")'
-        cell.outputs = []
+        if "exercise" in cell.metadata.get("tags", []):
+            kept, mark, _ = cell.source.partition("# solution\n")
+            name = re.search(r"Exercise ([\d.]+)", kept)
+            if not (mark and name and name[1] in asked):
+                need = "'Exercise NN.N', '# solution', and a cell with @exercise(\"NN.N\", answer)"
+                raise SystemExit(f"An exercise needs {need}:\n{cell.source}")
+            open_ = "\n".join(f"{answer} = ..." for answer in asked[name[1]])
+            cell.source = f"{kept}# Write your code here.\n{open_}"
+            cell.outputs = []
+        elif cell.cell_type == "code" and CHECKS.search(cell.source):
+            cell.outputs = []
     return with_ids(book)
+
+
+def answers(book: NotebookNode) -> dict[str, list[str]]:
+    """{exercise: names of its answers}, from the cells that check them."""
+    found = [re.search(r'^@exercise\("([\d.]+)", ([\w, ]+)\)$', c.source, re.M) for c in book.cells]
+    return {m[1]: m[2].split(", ") for m in found if m}
 
 
 def execute(book: NotebookNode, title: str) -> NotebookNode:
@@ -84,6 +100,9 @@ def execute(book: NotebookNode, title: str) -> NotebookNode:
     where = {"metadata": {"path": str(ROOT / "notebooks")}}
     NotebookClient(book, timeout=600, kernel_name="python3", resources=where).execute()
     print(f"{title}: {time.perf_counter() - start:.0f} s", flush=True)
+    outputs = [o for c in book.cells for o in c.get("outputs", [])]
+    for output in (o for o in outputs if o.get("name") == "stderr"):
+        print(f"{title}: a cell wrote to standard error: {output.text}", flush=True)
     book.metadata.pop("widgets", None)
     book.metadata.language_info = NotebookNode(name="python")
     book.cells = [clean(cell) for cell in book.cells]
@@ -91,7 +110,9 @@ def execute(book: NotebookNode, title: str) -> NotebookNode:
 
 
 def clean(cell: NotebookNode) -> NotebookNode:
-    """One cell without execution times, widget views and standard error."""
+    """One cell without execution times, widget views, standard error, and the names of classes that
+    stand for what is shown.
+    """
     cell.metadata.pop("execution", None)
     if cell.cell_type != "code":
         return cell
@@ -106,6 +127,8 @@ def clean(cell: NotebookNode) -> NotebookNode:
         if "data" in output:
             if "application/vnd.jupyter.widget-view+json" in output.data:
                 continue  # a widget without its kernel shows nothing
+            if len(output.data) > 1 and OBJECT.fullmatch(output.data.get("text/plain", "")):
+                del output.data["text/plain"]  # beside its HTML or Markdown
             output.pop("execution_count", None)
             if output.output_type == "execute_result":
                 output.execution_count = None
@@ -153,12 +176,15 @@ def stale() -> list[Path]:
 
 
 def keep_outputs(path: Path, book: NotebookNode) -> None:
-    """Carry over the outputs of cells whose text has not changed."""
+    """Carry over the outputs of cells whose text has not changed, wherever they now stand."""
     if path.exists():
-        old = {c.id: c.outputs for c in nbformat.read(path, as_version=4).cells if "outputs" in c}
+        old: dict[str, list[NotebookNode]] = {}
+        for cell in nbformat.read(path, as_version=4).cells:
+            old.setdefault(cell.source, []).append(cell)
         for cell in book.cells:
-            if cell.cell_type == "code":
-                cell.outputs = old.get(cell.id, [])
+            if cell.cell_type == "code" and old.get(cell.source):
+                cell.outputs = old[cell.source].pop(0).get("outputs", [])
+        book.cells = [clean(cell) for cell in book.cells]
 
 
 def main() -> None:

@@ -14,6 +14,9 @@
 # **You will** check the installation, look at the data and listen to them, draw a figure from results that come with the collection,
 # and train a first network while you watch.
 # **Needs** nothing. **Takes** less than a minute. **Regenerates** the figure *dominance over epochs*.
+#
+# Words that you may not know, such as [dominance](../book/glossary.md#dominance) and [epoch](../book/glossary.md#epoch), are explained where they are first needed, or lead to the
+# [glossary](../book/glossary.md).
 
 # %%
 import os
@@ -22,6 +25,7 @@ from pathlib import Path
 import msam_lib as ml
 from msam_lib import results
 from msam_lib.figures.registry import ITEMS
+from msam_lib.interactive.quiz import compare, predict
 from msam_lib.plots import show, theme
 
 theme()
@@ -75,16 +79,27 @@ print(data.provenance)
 # ## The question of this collection
 #
 # A multimodal network reads several *modalities*, for example the picture of a digit and its spoken name, and
-# is trained on one loss. Often one modality is learnt quickly, brings the loss down, and leaves little for the
+# is trained on one [loss](../book/glossary.md#loss). Often one modality is learnt quickly, brings the loss down, and leaves little for the
 # other to learn from. The first one **dominates**. The network then does worse than its parts could.
 #
 # *How much* a modality contributes can be measured exactly (notebook 02 of the course shows how): its **contribution**
-# is the average gain in accuracy when it joins the others. The shares of all modalities add up to 1.
+# is the average gain in accuracy when it joins the others. Divided by their
+# sum, contributions are **shares**, which add up to 1.
 #
 # The figure below shows what was measured after every *epoch* of training (one pass through the training data), on the data above:
 # with ordinary **joint training**, which puts one loss on the common prediction, and with other training rules, which
-# later notebooks explain. Accuracy is measured on the *test split*, samples that no training sees; bands are 95 % intervals over three
+# later notebooks explain. Accuracy is measured on the *test split*, samples that no training sees; bands are 95 % [intervals](../book/glossary.md#interval) over three
 # *seeds*, repetitions that differ in their random numbers only. (A third part of the data, the *validation split*, is used for choices.)
+#
+# **Predict** before you look. A guess costs nothing, and a result that surprises you is remembered better. Choose with the mouse or the arrow
+# keys; the answer stays on this machine, in the memory of the running notebook.
+
+# %%
+predict(
+    "00.1",
+    "Under joint training, which modality will hold the larger share of the accuracy at the end?",
+    choices=["the picture (visual)", "the voice (audio)", "neither: less than 10 points apart"],
+)
 
 # %%
 frame = results.load()  # of the default data set
@@ -93,9 +108,18 @@ frames = {item.needs: frame}
 show(item.build(frames), alt=item.alt(frames))
 
 # %% [markdown]
-# Each line is one modality's share of the accuracy. Where the lines are far apart, one modality dominates.
-#
-# The same, epoch by epoch: move the slider or press *play*, and choose a method. **Find** the epoch at which the picture
+# Each line is one modality's share of the accuracy. Where the lines are far apart, one modality dominates. What came out, and your guess:
+
+# %%
+joint = frame.query("fusion == 'late' and label == 'joint' and split == 'test'")
+joint = joint[(joint.metric == "contribution") & (joint.epoch == joint.epoch.max())]
+end = joint.groupby("modality")["value"].mean()
+lead = end["visual"] - end["audio"]
+larger = "the picture (visual)" if lead > 0 else "the voice (audio)"
+compare("00.1", larger if abs(lead) >= 0.1 else "neither: less than 10 points apart")
+
+# %% [markdown]
+# The same, epoch by epoch: move the slider or press *play*, and choose a [method](../book/glossary.md#method). **Find** the epoch at which the picture
 # (*visual*) has taken the lead.
 
 # %%
@@ -170,7 +194,7 @@ print(f"{len(total)} measurements, every one adds up to 1.")
 # ## Try it
 #
 # Change `"dominance_late"` in the first figure to `"dominance_maxout"`, run the cell again, and compare: does the same
-# modality dominate when the features are mixed early? The cell below lists everything that can be drawn.
+# modality dominate with [early fusion](../book/glossary.md#early-fusion) by [MaxOut](../book/glossary.md#maxout), which mixes the [features](../book/glossary.md#feature) of the modalities before it scores the classes? The cell below lists everything that can be drawn.
 
 # %%
 for name, item in ITEMS.items():

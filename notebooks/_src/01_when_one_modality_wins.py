@@ -12,9 +12,9 @@
 # **Does a network that sees more also learn more?**
 #
 # **You will** train a network on two modalities at once, train each modality alone, and compare what
-# the encoders have learnt.
+# the [encoders](../book/glossary.md#encoder) have learnt.
 # **Needs** [00 · Start here](00_start_here.ipynb). **Takes** 1 to 2 minutes on two cores. **Regenerates** the convergence curves
-# (accuracy over epochs) of joint and of unimodal training.
+# (accuracy over epochs) of joint and of [unimodal training](../book/glossary.md#unimodal-training).
 
 # %%
 import os
@@ -23,6 +23,8 @@ from pathlib import Path
 import msam_lib as ml
 from msam_lib import results
 from msam_lib.experiments.measurements import collect
+from msam_lib.interactive.exercises import exercise, solved
+from msam_lib.interactive.quiz import compare, predict
 from msam_lib.plots import accuracy_curves, contribution_curves, curves_alt, show, theme
 
 theme()
@@ -60,9 +62,16 @@ model = ml.build_model(data, fusion="late", encoder="mlp", width=16)
 # %% [markdown]
 # ## Predict
 #
-# The image of a digit is easier to learn here than its sound. Before you continue, write down: *trained jointly, will the audio encoder
-# end up (a) as good as, (b) better than, or (c) worse than an audio encoder that is trained alone?*
-#
+# The image of a digit is easier to learn here than its sound. Answer before you continue:
+
+# %%
+predict(
+    "01.1",
+    "Trained jointly, how good will the audio encoder be, compared with one that is trained alone?",
+    choices=["as good, within 2 points", "better", "worse"],
+)
+
+# %% [markdown]
 # ## Run
 #
 # An `Experiment` describes one training run completely. `run_experiment` trains it, or returns the finished run if there is one.
@@ -80,7 +89,7 @@ frame = collect(runs)
 # ## Figure
 #
 # Accuracy on the test split after every epoch. The *fused* line is the whole network. A modality's line is the accuracy of its
-# head alone. Under unimodal training the two networks share nothing, and *fused* is their sum, an ensemble.
+# head alone. Under unimodal training the two networks share nothing, and *fused* is their sum, an [ensemble](../book/glossary.md#ensemble).
 
 # %%
 labels = ["joint", "unimodal"]
@@ -98,7 +107,7 @@ heads.pivot_table(index="modality", columns="label", values="value", aggfunc="me
 #
 # Both encoders are worse after joint training than after training alone, by about as many points. But the audio encoder could do less to
 # begin with, so it lost a larger part of its accuracy. It was *starved*: the other modality brought the common loss down first, and
-# the gradient that was left carried little for it.
+# the [gradient](../book/glossary.md#gradient) that was left carried little for it.
 
 # %%
 mean = heads.groupby(["label", "modality"])["value"].mean()
@@ -110,6 +119,8 @@ for m in data.modalities:
 if PRESET != "smoke":
     assert min(loss.values()) > 0.02, "Expected either encoder to lose more than 2 points."
     assert part[starved] > 0.2, "Expected one encoder to lose a fifth of its accuracy."
+moved = "as good, within 2 points" if abs(loss["audio"]) <= 0.02 else "better"
+compare("01.1", "worse" if loss["audio"] > 0.02 else moved)
 
 # %% [markdown]
 # ## Epoch by epoch
@@ -127,7 +138,7 @@ epoch_scrubber(frame)
 #
 # How accurate a modality is alone does not say how much it *contributes* to the fused prediction. The contribution of a modality is the
 # accuracy that it adds when it joins, averaged over the orders of joining (its *Shapley value*; notebook 02 computes
-# it by hand). An absent modality is replaced by zeros.
+# it by hand). An [absent](../book/glossary.md#absent) modality is replaced by zeros.
 
 # %%
 figure = contribution_curves(frame, labels=["joint"])
@@ -157,9 +168,14 @@ print(
 # ## Reverse the dominance
 #
 # What if the voices are clearer? The images stay as they are; the *signal-to-noise ratio* of the voices rises from -12 to 12 decibels, from
-# a noise with 16 times their power to one with a sixteenth. **Predict** what happens to the accuracy of the *image* alone.
-#
-# Move the slider: each position shows a stored run. The same as a static picture follows.
+# a noise with 16 times their power to one with a sixteenth. **Predict:**
+
+# %%
+predict(
+    "01.2",
+    "The voices get clearer, the images stay the same. What will happen to the accuracy of the image alone?",
+    choices=["it rises", "it stays, within 2 points", "it falls"],
+)
 
 # %%
 ratios = (-12.0, -6.0, 0.0, 12.0)  # decibels; -12 is the data set's own
@@ -167,6 +183,9 @@ clearer = {}
 for ratio in ratios:
     experiment = ml.Experiment.preset(PRESET, data_options={"snr_db": ratio})
     clearer[ratio] = ml.run_experiment(experiment, STORE).metrics()
+
+# %% [markdown]
+# Move the slider: each position shows one of these runs. The same as a static picture follows.
 
 # %%
 from msam_lib.interactive.explorer import Explorer
@@ -200,6 +219,9 @@ print({f"{r:+.0f} dB": f"image alone {100 * x:.0f} %" for r, x in image.items()}
 if PRESET != "smoke":
     assert rows[-12.0]["visual"] > 0.5 > rows[12.0]["visual"], "The voice should take the lead."
     assert image[12.0] < image[-12.0] - 0.02, "The same images should be learnt less well."
+change = image[12.0] - image[-12.0]
+direction = "it rises" if change > 0 else "it falls"
+compare("01.2", direction if abs(change) > 0.02 else "it stays, within 2 points")
 
 # %% [markdown]
 # Clear voices dominate. The images are the same all the time, yet their encoder learns less from them beside a clear voice: now *it* is starved.
@@ -217,13 +239,17 @@ fused = end[(end.split == "test") & (end.metric == "accuracy") & (end.modality =
 by_label = fused.groupby("label")["value"].mean()
 difference = 100 * (by_label["unimodal"] - by_label["joint"])
 
+
 # %%
-check = end.query("split == 'test' and metric == 'accuracy' and modality == 'fused'")
-check = check.pivot_table(index="seed", columns="label", values="value").mean()
-assert abs(difference - 100 * (check["unimodal"] - check["joint"])) < 0.01, (
-    "Mean over seeds, in points."
-)
-print(f"The ensemble is {difference:+.1f} points away from joint training.")
+@exercise("01.1", difference)
+def _():
+    check = end.query("split == 'test' and metric == 'accuracy' and modality == 'fused'")
+    check = check.pivot_table(index="seed", columns="label", values="value").mean()
+    assert abs(difference - 100 * (check["unimodal"] - check["joint"])) < 0.01, (
+        "Mean over seeds, in points."
+    )
+    print(f"The ensemble is {difference:+.1f} points away from joint training.")
+
 
 # %% [markdown]
 # **★★ Exercise 01.2** Repeat joint training with `fusion="maxout"`, which mixes the features before the logits, and
@@ -236,11 +262,15 @@ early = ml.run_experiment(ml.Experiment.preset(PRESET, fusion="maxout"), STORE).
 early.keep_until(10**6)
 largest = max(early.last("contribution", modality=m) for m in data.modalities)
 
+
 # %%
-assert 1 / len(data.modalities) <= largest <= 1, (
-    "A share of the dominant modality lies between 1/M and 1."
-)
-print(f"With MaxOut fusion the dominant modality has {100 * largest:.0f} % of the accuracy.")
+@exercise("01.2", largest)
+def _():
+    assert 1 / len(data.modalities) <= largest <= 1, (
+        "A share of the dominant modality lies between 1/M and 1."
+    )
+    print(f"With MaxOut fusion the dominant modality has {100 * largest:.0f} % of the accuracy.")
+
 
 # %% [markdown]
 # ## You have seen
@@ -259,3 +289,6 @@ print(f"With MaxOut fusion the dominant modality has {100 * largest:.0f} % of th
 # **References.** Peng et al., *Balanced Multimodal Learning via On-the-fly Gradient Modulation*, CVPR 2022, section 3 and Figure 1.
 # Wang, Tran, Feiszli, *What Makes Training Multi-Modal Classification Networks Hard?*, CVPR 2020. Nowdeh et al., NeurIPS 2025,
 # [arXiv 2510.24919](https://arxiv.org/abs/2510.24919), section 1.
+
+# %%
+solved("01.1", "01.2")

@@ -11,10 +11,10 @@
 #
 # **Three modalities made a prediction together. How much of its accuracy belongs to each?**
 #
-# **You will** measure the accuracy of every coalition of modalities, compute a Shapley value with pencil and paper, and meet the
+# **You will** measure the accuracy of every [coalition](../book/glossary.md#coalition) of modalities, compute a Shapley value with pencil and paper, and meet the
 # formulas of the paper as special cases.
 # **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** under a minute on two cores. **Regenerates** the
-# contributions $\varphi$ and the shares $v$ that M-SAM is built on.
+# contributions $\varphi$ and the shares $v$ that [M-SAM](../book/glossary.md#m-sam) is built on.
 
 # %%
 import itertools
@@ -22,8 +22,12 @@ import math
 import os
 from pathlib import Path
 
+import torch
+
 import msam_lib as ml
 from msam_lib.interactive.course import coalition_explorer
+from msam_lib.interactive.exercises import exercise, solved
+from msam_lib.interactive.quiz import compare, predict
 from msam_lib.plots import show, theme
 from msam_lib.plots.teaching import coalition_bars
 
@@ -79,8 +83,12 @@ for present in (frozenset(), frozenset({"visual"}), frozenset({"audio", "text"})
 
 # %% [markdown]
 # **Predict.** A fair share should not depend on the order in which the modalities happen to join. How would you average over the
-# orders? Write down how many orders of three modalities there are.
-#
+# orders?
+
+# %%
+predict("02.1", "In how many orders can three modalities join?", unit="orders")
+
+# %% [markdown]
 # ## 3 · By hand
 #
 # Let the modalities enter one after the other, in every order, and note what each adds when it enters. The mean over the orders
@@ -102,6 +110,7 @@ library = ml.shapley_from_values(values)  # the same for any number of modalitie
 for m, p in zip(names, library.tolist(), strict=True):
     assert abs(p - phi[m]) < 1e-6, "The library also averages over the orders."
 assert math.factorial(3) == len(added["audio"])
+compare("02.1", len(added["audio"]))
 
 # %% [markdown]
 # ## 4 · What makes it fair
@@ -175,11 +184,15 @@ assert found.dominant == max(phi, key=phi.get), "The dominant modality has the l
 # solution
 phi_a = 0.5 * (0.4 - 0.1) + 0.5 * (0.8 - 0.6)
 
-# %%
-import torch
 
-check = ml.shapley_from_values(torch.tensor([0.1, 0.4, 0.6, 0.8]))
-assert abs(phi_a - float(check[0])) < 1e-6, "Half of what it adds first, half of what it adds last."
+# %%
+@exercise("02.1", phi_a)
+def _():
+    check = ml.shapley_from_values(torch.tensor([0.1, 0.4, 0.6, 0.8]))
+    assert abs(phi_a - float(check[0])) < 1e-6, (
+        "Half of what it adds first, half of what it adds last."
+    )
+
 
 # %% [markdown]
 # **★★ Exercise 02.2** Replace zeros by the mean of the training inputs (`model.set_baseline({m: ...})` with one sample per modality) and compute
@@ -194,10 +207,14 @@ model.set_baseline(means)
 with_means = ml.shapley_contributions(model, test.inputs, test.targets).as_dict()
 model.set_baseline(None)
 
+
 # %%
-assert set(with_means) == set(names) and abs(sum(with_means.values()) - 1) < 1e-6
-print("zeros:", {m: round(v, 2) for m, v in found.as_dict().items()})
-print("means:", {m: round(v, 2) for m, v in with_means.items()})
+@exercise("02.2", with_means)
+def _():
+    assert set(with_means) == set(names) and abs(sum(with_means.values()) - 1) < 1e-6
+    print("zeros:", {m: round(v, 2) for m, v in found.as_dict().items()})
+    print("means:", {m: round(v, 2) for m, v in with_means.items()})
+
 
 # %% [markdown]
 # **★★★ Exercise 02.3** Make a game of three players in which the second player never adds anything: accuracies for the 8 coalitions (in the
@@ -208,11 +225,15 @@ print("means:", {m: round(v, 2) for m, v in with_means.items()})
 # solution
 game = [0.0, 0.4, 0.0, 0.4, 0.3, 0.9, 0.3, 0.9]
 
+
 # %%
-first, second, third = ml.shapley_from_values(torch.tensor(game)).tolist()
-assert abs(second) < 1e-6 and min(abs(first), abs(third)) > 1e-3, (
-    "A dummy adds nothing to any coalition."
-)
+@exercise("02.3", game)
+def _():
+    first, second, third = ml.shapley_from_values(torch.tensor(game)).tolist()
+    assert abs(second) < 1e-6 and min(abs(first), abs(third)) > 1e-3, (
+        "A dummy adds nothing to any coalition."
+    )
+
 
 # %% [markdown]
 # ## You have seen
@@ -223,9 +244,12 @@ assert abs(second) < 1e-6 and min(abs(first), abs(third)) > 1e-3, (
 # properties says that nothing is lost? 4. Why can a Shapley value be negative? 5. What replaces an absent modality, and what could be
 # unfair about it? 6. Does a small share mean that a modality is uninformative?
 #
-# **Limits.** One trained network, the accuracy on one split; a batch of 64 samples, as in training, is much noisier.
+# **Limits.** One trained network, the accuracy on one split; a [batch](../book/glossary.md#batch) of 64 samples, as in training, is much noisier.
 #
 # **Next:** [03 · Sharpness and SAM](03_sharpness_and_sam.ipynb)
 #
 # **References.** Shapley, *A Value for n-Person Games*, 1953. Nowdeh et al., NeurIPS 2025,
 # [arXiv 2510.24919](https://arxiv.org/abs/2510.24919), section 3. Li et al., *AGM*, ICCV 2023, section 3.
+
+# %%
+solved("02.1", "02.2", "02.3")

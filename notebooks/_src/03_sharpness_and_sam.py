@@ -11,7 +11,7 @@
 #
 # **Why climb first when you want to go down?**
 #
-# **You will** see what sharpness-aware minimisation minimises, take its two steps by hand, and learn what its second pass costs and
+# **You will** see what [sharpness](../book/glossary.md#sharpness)-aware minimisation ([SAM](../book/glossary.md#sam)) minimises, take its two steps by hand, and learn what its second pass costs and
 # where it can go wrong.
 # **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** under a minute on two cores. **Regenerates** the idea behind
 # the method figure of the paper.
@@ -24,6 +24,8 @@ import torch
 
 import msam_lib as ml
 from msam_lib.interactive.course import EXTENT, descend, sam_playground, two_valleys
+from msam_lib.interactive.exercises import exercise, solved
+from msam_lib.interactive.quiz import compare, predict
 from msam_lib.plots import show, theme
 from msam_lib.plots.teaching import envelope, worst_case
 
@@ -33,17 +35,24 @@ PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
 # %% [markdown]
 # ## 1 · A narrow valley and a wide one
 #
-# A loss of one weight with two valleys. The narrow one at 0 is slightly deeper than the wide one at 2. On *test* data the whole curve
+# A loss of one weight with two [valleys](../book/glossary.md#valley). The narrow one at 0 is slightly deeper than the wide one at 2. On *test* data the whole curve
 # is slightly shifted, because the data are different. In a narrow valley a small shift costs much, in a wide one little. So we
 # would like to end in the wide one. But gradient descent only uses the slope at the current weight.
 #
 # **SAM** (Foret et al., ICLR 2021) minimises, instead of the loss $L(\theta)$, the highest loss within a radius $\rho$:
 # $\max_{\|\varepsilon\| \le \rho} L(\theta + \varepsilon)$.
 #
-# **Predict.** From which radius on is the minimum of *that* curve in the wide valley?
+# **Predict.** The two valleys are 2 apart.
 
 # %%
 rhos = (0.0, 0.03, 0.06, 0.1, 0.2, 0.3)
+predict(
+    "03.1",
+    "From which radius on is the minimum of the worst-case curve in the wide valley?",
+    choices=rhos,
+)
+
+# %%
 x = np.linspace(*EXTENT, 2001)
 lowest = {rho: float(x[envelope(two_valleys, x, rho).argmin()]) for rho in rhos}
 lowest
@@ -54,6 +63,7 @@ show(
     alt="The loss is lowest at 0, the highest loss within 0.2 is lowest near 2.",
 )
 assert abs(lowest[0.0]) < 0.1 < 1.5 < lowest[0.3], "The wide valley should win for a large radius."
+compare("03.1", min(rho for rho in rhos if lowest[rho] > 1))
 
 # %% [markdown]
 # ## 2 · Two steps
@@ -169,8 +179,12 @@ assert int(norm.num_batches_tracked) - before == 1, "Once per step."
 # solution
 length = rho
 
+
 # %%
-assert abs(length - float(eps.norm())) < 1e-6, "The gradient is divided by its own length."
+@exercise("03.1", length)
+def _():
+    assert abs(length - float(eps.norm())) < 1e-6, "The gradient is divided by its own length."
+
 
 # %% [markdown]
 # **★★ Exercise 03.2** Take one step of SAM by hand on the same bowl from $w = (2, 0)$ with radius 0.5 and learning rate 0.1. Give the new
@@ -181,10 +195,14 @@ assert abs(length - float(eps.norm())) < 1e-6, "The gradient is divided by its o
 # solution
 new = 2 - 0.1 * 1.0 * (2 + 0.5)
 
+
 # %%
-assert abs(new - 1.75) < 1e-6, (
-    "There is no slope in the second direction, so the climb is along the first."
-)
+@exercise("03.2", new)
+def _():
+    assert abs(new - 1.75) < 1e-6, (
+        "There is no slope in the second direction, so the climb is along the first."
+    )
+
 
 # %% [markdown]
 # **★★★ Exercise 03.3** `ml.build_method("asam")` measures the radius relative to each weight. Multiply both weights of a bowl by 10 and its
@@ -208,13 +226,17 @@ def one(name, scale, **options):
     return net.w.detach()
 
 
-same = {
-    "sam": torch.allclose(one("sam", 10.0, rho=0.5), 10 * one("sam", 1.0, rho=0.5), atol=1e-4),
-    "asam": torch.allclose(
-        one("asam", 10.0, rho=0.5, eta=0.0), 10 * one("asam", 1.0, rho=0.5, eta=0.0), atol=1e-4
-    ),
-}
-assert [k for k, v in same.items() if v] == [answer], f"Found {same}."
+# %%
+@exercise("03.3", answer)
+def _():
+    same = {
+        "sam": torch.allclose(one("sam", 10.0, rho=0.5), 10 * one("sam", 1.0, rho=0.5), atol=1e-4),
+        "asam": torch.allclose(
+            one("asam", 10.0, rho=0.5, eta=0.0), 10 * one("asam", 1.0, rho=0.5, eta=0.0), atol=1e-4
+        ),
+    }
+    assert [k for k, v in same.items() if v] == [answer], f"Found {same}."
+
 
 # %% [markdown]
 # ## You have seen
@@ -231,3 +253,6 @@ assert [k for k, v in same.items() if v] == [answer], f"Found {same}."
 #
 # **References.** Foret et al., *Sharpness-Aware Minimization for Efficiently Improving Generalization*, ICLR 2021, Algorithm 1. Kwon et al.,
 # *ASAM*, ICML 2021.
+
+# %%
+solved("03.1", "03.2", "03.3")

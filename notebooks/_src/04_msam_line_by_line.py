@@ -13,7 +13,7 @@
 #
 # **You will** write M-SAM's step in ten lines, derive a one-line identity for it, and train with three readings of the algorithm.
 # **Needs** [02 · Who contributed?](02_who_contributed.ipynb), [03 · Sharpness and SAM](03_sharpness_and_sam.ipynb). **Takes** about a minute on two
-# cores. **Regenerates** Algorithm 1 and the comparison of perturbing the strong or the weak encoder.
+# cores. **Regenerates** Algorithm 1 and the comparison of [perturbing](../book/glossary.md#perturbation) the strong or the weak encoder.
 
 # %%
 import copy
@@ -25,12 +25,9 @@ import torch.nn.functional as F
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.experiments.measurements import collect
-from msam_lib.experiments.suite import perturbation_experiments
-from msam_lib.interactive.course import msam_step, step_explorer
+from msam_lib.interactive.exercises import exercise, solved
+from msam_lib.interactive.quiz import compare, predict
 from msam_lib.plots import show, strong_versus_weak, strong_versus_weak_alt, theme
-from msam_lib.plots.teaching import step_vectors
-from msam_lib.results.rows import strong_weak_rows
 
 theme()
 PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
@@ -62,6 +59,10 @@ def gradient(net, weight=1.0):
     return torch.autograd.grad(loss, list(net.parameters()))
 
 
+# %% [markdown]
+# The four lines:
+
+# %%
 v = ml.shapley_contributions(model, batch.inputs, batch.targets).weights  # line 1
 v_d = float(v.max())
 g_d = gradient(model, v_d)  # line 2
@@ -98,9 +99,33 @@ assert distance(step, library_step("msam", rho=RHO)) < 1e-5, "Both should take t
 # %% [markdown]
 # ## 2 · What the algorithm computes
 #
-# **Predict.** Both parts of the loss contain the *same* $L$. What does $v_d$ change in the direction of the climb in line 3: (a) nothing, (b) its
-# length, (c) which encoder is displaced?
-#
+# **Predict.** Both parts of the loss contain the *same* $L$.
+
+# %%
+predict(
+    "04.1",
+    "What does the share of the dominant modality change in the climb of line 3?",
+    choices=["nothing", "its length", "its direction: which encoder is displaced more"],
+)
+
+
+# %%
+def climb(gradients):
+    """Line 3: the displacement along these gradients, one tensor per parameter."""
+    size = torch.sqrt(sum((g**2).sum() for g in gradients))
+    return [RHO * g / size for g in gradients]
+
+
+with_share, without = climb(g_d), climb(gradient(model))
+longer = sum((a**2).sum() for a in with_share) / sum((b**2).sum() for b in without)
+found = "its direction: which encoder is displaced more"
+if distance(with_share, without) < 1e-5:
+    found = "nothing"
+elif abs(float(longer) - 1) > 1e-3:
+    found = "its length"
+compare("04.1", found)
+
+# %% [markdown]
 # Since $\nabla L_d = v_d \nabla L$, the factor cancels in the normalisation: the climb is SAM's. And the step is
 #
 # $$g = (1 - v_d)\, \nabla L(\theta) + v_d\, \nabla L(\theta + \varepsilon),$$
@@ -132,6 +157,9 @@ assert distance(step, list(here)) > 1e-4, (
 # a bowl this is exact. Vary radius and share:
 
 # %%
+from msam_lib.interactive.course import msam_step, step_explorer
+from msam_lib.plots.teaching import step_vectors
+
 step_explorer()
 
 # %% [markdown]
@@ -178,9 +206,17 @@ assert [b for b, far in only.items() if far > 0] == [dominant], "Only one encode
 # If it matters *which* encoder is perturbed (displaced before its gradient is taken), it should show when only one of them is. Four training runs with
 # radius 0.2 perturb no weights, all weights (SAM), only the dominant encoder, or only the weaker one.
 #
-# **Predict.** In which of the four does the *weaker* modality end up worst?
+# **Predict:**
 
 # %%
+WORST = ["of no weights", "of the dominant encoder only", "of the weaker one, alone or with all"]
+predict("04.2", "Which perturbation leaves the weaker modality least accurate?", choices=WORST)
+
+# %%
+from msam_lib.experiments.measurements import collect
+from msam_lib.experiments.suite import perturbation_experiments
+from msam_lib.results.rows import strong_weak_rows
+
 seeds = (0,)  # each takes about 40 seconds
 experiments = perturbation_experiments(PRESET, seeds)
 runs = [ml.run_experiment(e, STORE) for e in experiments]
@@ -214,6 +250,13 @@ for name, measured in (("live", rows), ("stored", stored)):
             "Perturbing the weak encoder should cost the weak modality more."
         )
 
+# %%
+end = results.reported_epoch(stored)
+end = end[(end.split == "test") & (end.metric == "accuracy") & (end.modality == weaker)]
+lowest = end.groupby("label")["value"].mean().idxmin()
+spared = WORST[1] if lowest.endswith("dominant") else WORST[2]
+compare("04.2", WORST[0] if lowest == "joint" else spared)
+
 # %% [markdown]
 # **What it means.** A perturbation makes learning harder for the weights that it perturbs. Perturbing the weaker encoder, alone or with all
 # others (SAM), leaves its modality little above chance (10 %). Confined to the dominant encoder, the perturbation spares the weaker one: its accuracy stays near
@@ -227,7 +270,7 @@ for name, measured in (("live", rows), ("stored", stored)):
 #
 # Written naively, M-SAM takes three backward passes and $2^M$ forward passes per batch. Here the contributions reuse the features of the forward
 # pass that is computed anyway, so a step costs what SAM's costs (`benchmarks/step_cost.py`). One more variant is cheaper still:
-# `ascent="momentum"` climbs along the optimizer's momentum and needs one pass.
+# `ascent="momentum"` climbs along the optimizer's [momentum](../book/glossary.md#momentum) and needs one pass.
 
 # %%
 import time
@@ -258,8 +301,12 @@ for name, options in (("sam", {}), ("msam", {}), ("msam", {"ascent": "momentum"}
 # solution
 radius = 0.2 * 0.5
 
+
 # %%
-assert abs(radius - 0.1) < 1e-9, "The radius times the dominant share."
+@exercise("04.1", radius)
+def _():
+    assert abs(radius - 0.1) < 1e-9, "The radius times the dominant share."
+
 
 # %% [markdown]
 # **★★ Exercise 04.2** M-SAM weights the perturbed gradient by $v_d$. Compute, from `here` and `sam`, the step for a share of 0.75 (a list of
@@ -270,8 +317,14 @@ assert abs(radius - 0.1) < 1e-9, "The radius times the dominant share."
 # solution
 three_quarters = [0.25 * a + 0.75 * b for a, b in zip(here, sam, strict=True)]
 
+
 # %%
-assert distance(three_quarters, library_step("msam", rho=RHO, mixing=0.75)) < 1e-5, "The identity."
+@exercise("04.2", three_quarters)
+def _():
+    assert distance(three_quarters, library_step("msam", rho=RHO, mixing=0.75)) < 1e-5, (
+        "The identity."
+    )
+
 
 # %% [markdown]
 # **★★★ Exercise 04.3** Use M-SAM on a module of your own. Wrap a `torch.nn.Bilinear(3, 4, 2)` with the modalities `"a"` and `"b"`
@@ -285,8 +338,12 @@ wrapped = ml.wrap(net, ["a", "b"], call="args")
 mine = ml.Batch({"a": torch.randn(8, 3), "b": torch.randn(8, 4)}, torch.randint(2, (8,)))
 logs = ml.build_method("msam").step(wrapped, mine, torch.optim.SGD(net.parameters(), lr=0.1))
 
+
 # %%
-assert {"loss", "share/a", "share/b"} <= set(logs), "A loss, and a share per modality."
+@exercise("04.3", logs)
+def _():
+    assert {"loss", "share/a", "share/b"} <= set(logs), "A loss, and a share per modality."
+
 
 # %% [markdown]
 # ## You have seen
@@ -304,3 +361,6 @@ assert {"loss", "share/a", "share/b"} <= set(logs), "A loss, and a share per mod
 #
 # **References.** Nowdeh et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919), Algorithm 1. Zhao, Zhang, Hu, *Penalizing Gradient
 # Norm*, ICML 2022 (the same mixture with a fixed weight). Becker et al., *Momentum-SAM*, 2024.
+
+# %%
+solved("04.1", "04.2", "04.3")

@@ -11,7 +11,7 @@
 #
 # **What does a picture of a loss surface show, and what does it hide?**
 #
-# **You will** draw slices through a bowl whose shape you know, see why directions have to be scaled to the weights, and read the surfaces
+# **You will** read [landscapes](../book/glossary.md#landscape): draw [slices](../book/glossary.md#slice) through a bowl whose shape you know, see why directions have to be scaled to the weights, and read the surfaces
 # of trained networks, for all weights and for one modality's encoder.
 # **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** about a minute on two cores. **Regenerates**
 # Figure 1 of the paper (the surface from two viewpoints), here on `avmnist_mini`.
@@ -25,7 +25,9 @@ import numpy as np
 import msam_lib as ml
 from msam_lib.diagnostics import Landscape, Sampling, line, plane, random_direction
 from msam_lib.experiments import suite
+from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.interactive.geometry import landscape_viewer
+from msam_lib.interactive.quiz import compare, predict
 from msam_lib.plots import display_names, show, theme
 from msam_lib.plots.landscape import lines, surfaces, surfaces_alt
 
@@ -56,8 +58,14 @@ def slice_along(d):
 
 
 # %% [markdown]
-# **Predict.** The sharpest axis has curvature 50. What curvature will a slice along a *random* direction show: about 50, about 25, or
-# less than 1? Write it down.
+# **Predict.** The sharpest axis has curvature 50.
+
+# %%
+predict(
+    "05.1",
+    "What curvature will a slice along a random direction show?",
+    choices=["about 50", "about 25", "less than 1"],
+)
 
 # %%
 rng = np.random.default_rng(0)
@@ -74,6 +82,8 @@ seen = [2 * slice_along(rng.normal(size=1000)).loss[-1] for _ in range(500)]
 print(f"mean curvature of 500 random slices {np.mean(seen):.3f}; mean of all h {h.mean():.3f}")
 assert abs(np.mean(seen) - h.mean()) < 0.05, "A random slice should show the mean curvature."
 assert max(seen) < 5, "No random slice should come near the sharpest axis."
+steep = "about 50" if np.mean(seen) > 37 else "about 25"
+compare("05.1", "less than 1" if np.mean(seen) < 1 else steep)
 
 # %% [markdown]
 # **What it means.** A random slice shows the *average* curvature, the sum of all $h_i$ (the *trace*, notebook 06) divided by their number.
@@ -112,6 +122,7 @@ def rescaled(model, factor):
     return model
 
 
+# %%
 twin = rescaled(net, 4.0)
 batch = data.test[:50]
 with torch.no_grad():
@@ -125,7 +136,14 @@ print(f"largest difference of the outputs: {float(difference):.1e}")
 # A curve also depends on the samples over which the loss is averaged. `Sampling` says which: here 300 training samples, the same for
 # every curve.
 #
-# **Predict.** For which of the two kinds of direction do the network and its twin have the same curve?
+# **Predict:**
+
+# %%
+predict(
+    "05.2",
+    "Along which directions do the network and its twin have the same curve?",
+    choices=["plain ones only", "normalised ones only", "both", "neither"],
+)
 
 # %%
 few = Sampling(samples=300)
@@ -149,6 +167,8 @@ gap = {
 }
 print({k: f"{v:.2g}" for k, v in gap.items()})
 assert gap["normalised"] < 1e-3 < gap["plain"], "Only normalised directions should agree."
+agree = [f"{kind} ones only" for kind, difference in gap.items() if difference < 1e-3]
+compare("05.2", agree[0] if len(agree) == 1 else "both" if agree else "neither")
 
 # %% [markdown]
 # **What it means.** Pictures of different networks can be compared only along directions that are scaled to the weights. **What it does
@@ -278,8 +298,12 @@ assert worst < 1e-4, "Both tools should give the same losses."
 # solution
 factor = len(h)
 
+
 # %%
-assert abs(factor * h.mean() - h.sum()) < 1e-6, "Mean times number is the sum."
+@exercise("05.1", factor)
+def _():
+    assert abs(factor * h.mean() - h.sum()) < 1e-6, "Mean times number is the sum."
+
 
 # %% [markdown]
 # **★★ Exercise 05.2** Random directions differ. Compute the `rise()` of five planes over all weights of joint training, whose directions
@@ -292,9 +316,15 @@ rises = [
     plane(models["Joint training"], pairs.train, seed=s, **options).rise() for s in range(1, 6)
 ]
 
+
 # %%
-assert len(rises) == 5 and min(rises) > 0, "Five planes with different seeds."
-print(f"{np.mean(rises):.2f} ± {np.std(rises, ddof=1):.2f}: the spread due to the directions alone")
+@exercise("05.2", rises)
+def _():
+    assert len(rises) == 5 and min(rises) > 0, "Five planes with different seeds."
+    print(
+        f"{np.mean(rises):.2f} ± {np.std(rises, ddof=1):.2f}: the spread due to the directions alone"
+    )
+
 
 # %% [markdown]
 # **★★★ Exercise 05.3** Move in a straight line from joint training's weights to SAM's (`interpolate(model, other, data)` from
@@ -310,9 +340,13 @@ ends = (models["Joint training"], models["SAM"])
 way = interpolate(*ends, pairs.train, span=(0, 1), steps=21, sampling=Sampling(samples=300))
 barrier = way.loss.max() - max(way.loss[0], way.loss[-1])
 
+
 # %%
-assert barrier >= 0, "The highest loss is at least as high as both ends."
-print(f"barrier: {barrier:.2f} nats")
+@exercise("05.3", barrier)
+def _():
+    assert barrier >= 0, "The highest loss is at least as high as both ends."
+    print(f"barrier: {barrier:.2f} nats")
+
 
 # %% [markdown]
 # ## You have seen
@@ -324,7 +358,7 @@ print(f"barrier: {barrier:.2f} nats")
 # direction? 3. What does filter normalisation make comparable? 4. Why must all methods share random numbers, samples and scale? 5. What
 # is kept fixed in a plane confined to one encoder? 6. Which number of a surface would you put in a table?
 #
-# **Limits.** One small data set whose noise level was chosen, two directions out of thousands, one seed per method, batch normalisation in evaluation mode, losses cut off above 4 nats (the
+# **Limits.** One small data set whose noise level was chosen, two directions out of thousands, one seed per method, batch normalisation in evaluation mode, losses cut off above 4 [nats](../book/glossary.md#nat) (the
 # unit of a loss with natural logarithms).
 #
 # **Next:** [06 · Curvature per modality](06_curvature_per_modality.ipynb) measures what pictures suggest, with error bars; the course continues with
@@ -333,3 +367,6 @@ print(f"barrier: {barrier:.2f} nats")
 # **References.** Li et al., *Visualizing the Loss Landscape of Neural Nets*, NeurIPS 2018, sections 3 and 4. Dinh et al., *Sharp Minima Can
 # Generalize for Deep Nets*, ICML 2017, section 3 (rescaling). Nowdeh et al., NeurIPS 2025,
 # [arXiv 2510.24919](https://arxiv.org/abs/2510.24919), Figure 1.
+
+# %%
+solved("05.1", "05.2", "05.3")

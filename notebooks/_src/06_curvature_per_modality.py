@@ -12,9 +12,9 @@
 # **How sharp is the valley in which each modality's encoder ends up, and how well do we know it?**
 #
 # **You will** estimate the trace of a Hessian with an error bar and check it against the exact number, follow the curvature of each
-# encoder during training, and look at the whole spectrum.
+# encoder during training, and look at the whole [spectrum](../book/glossary.md#spectrum).
 # **Needs** [05 · Reading loss landscapes](05_reading_loss_landscapes.ipynb). **Takes** under a minute on two cores. **Regenerates** the
-# Hessian traces per modality over epochs (the observation of the MASAM paper), here on `avmnist_mini`.
+# Hessian traces per modality over epochs (the observation of the [MASAM](../book/glossary.md#masam) paper), here on `avmnist_mini`.
 
 # %%
 import os
@@ -26,20 +26,9 @@ import torch
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.diagnostics import (
-    HessianOperator,
-    Sampling,
-    block_norms,
-    block_traces,
-    hessian_trace,
-    spectral_density,
-    top_eigenvalues,
-)
-from msam_lib.experiments import suite
-from msam_lib.interactive.geometry import curvature_scrubber
+from msam_lib.diagnostics import HessianOperator, Sampling, block_traces, hessian_trace
+from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.plots import display_names, show, theme
-from msam_lib.plots.curvature import estimates, spectral_density_plot, trace_alt, trace_curves
-from msam_lib.results.rows import traced_rows
 
 theme()
 PRESET = os.environ.get("MSAM_PRESET", "teach")  # smoke, teach or paper
@@ -77,6 +66,8 @@ print(f"a single probe is typically {100 * spread:.0f} % off")
 assert abs(trace.value - exact) < 4 * trace.std_error, "The estimate should lie within its error."
 
 # %%
+from msam_lib.plots.curvature import estimates
+
 counts = [5, 10, 20, 50, 100, 200]
 means = [trace.samples[:n].mean() for n in counts]
 errors = [trace.samples[:n].std(ddof=1) / np.sqrt(n) for n in counts]
@@ -95,6 +86,8 @@ show(
 # Here for joint training on `avmnist_mini`. The loss is averaged over a fixed part of the training samples, which `Sampling` draws.
 
 # %%
+from msam_lib.experiments import suite
+
 joint = suite.table_experiments("late", PRESET, seeds=(0,))[0]
 model = ml.trained_model(ml.run_experiment(joint, STORE))
 pairs = ml.load_dataset("avmnist_mini")
@@ -126,10 +119,15 @@ assert difference < 1e-3, "Both should compute the same quadratic forms."
 # training, which encoder is in the sharper valley: the dominant one (visual) or the weaker one (audio)? And what will M-SAM change?
 
 # %%
+from msam_lib.plots.curvature import trace_alt, trace_curves
+from msam_lib.results.rows import traced_rows
+
 frame = traced_rows(results.load("avmnist_mini"))
 show(trace_curves(frame), alt=trace_alt(frame))
 
 # %%
+from msam_lib.interactive.geometry import curvature_scrubber
+
 curvature_scrubber(frame)
 
 # %% [markdown]
@@ -164,9 +162,12 @@ assert abs(encoder["audio"]) < 10 < encoder["visual"], "It flattens the dominant
 # ## 4 · More than one number: the spectrum
 #
 # Two Hessians with equal traces can differ: a few sharp directions or many gentle ones. *Stochastic Lanczos quadrature* estimates the
-# density of all eigenvalues from a few products $Hz$.
+# density of all [eigenvalues](../book/glossary.md#eigenvalue) from a few products $Hz$.
 
 # %%
+from msam_lib.diagnostics import spectral_density, top_eigenvalues
+from msam_lib.plots.curvature import spectral_density_plot
+
 steps = 40 if PRESET != "smoke" else 10
 same = {"sampling": sampling, "progress": False}
 densities, tops = {}, {}
@@ -191,6 +192,8 @@ for m, d in densities.items():
 # learn as if it were alone. The table shows its size (Frobenius norm) and, on the diagonal, the size of each encoder's block:
 
 # %%
+from msam_lib.diagnostics import block_norms
+
 norms = block_norms(model, pairs.train, probes=max(4, probes // 3), **same)
 pd.DataFrame(norms.norms, norms.blocks, norms.blocks).round(2)
 
@@ -205,8 +208,14 @@ pd.DataFrame(norms.norms, norms.blocks, norms.blocks).round(2)
 # solution
 factor = 1 / np.sqrt(16)
 
+
 # %%
-assert abs(factor - 0.25) < 1e-9, "The error falls with the square root of the number of probes."
+@exercise("06.1", factor)
+def _():
+    assert abs(factor - 0.25) < 1e-9, (
+        "The error falls with the square root of the number of probes."
+    )
+
 
 # %% [markdown]
 # **★★ Exercise 06.2** A trace belongs to one loss. Compute the total trace of `model` for the loss on the *test* split (use
@@ -218,10 +227,14 @@ assert abs(factor - 0.25) < 1e-9, "The error falls with the square root of the n
 options = {"sampling": sampling, "probes": probes, "progress": False}
 on_test = block_traces(model, pairs.test, **options)["total"].value
 
+
 # %%
-again = block_traces(model, pairs.test, sampling=sampling, probes=probes, progress=False)
-assert abs(on_test - again["total"].value) < 1e-3 * abs(on_test), "Same samples, same probes."
-print(f"training loss {traces['total'].value:.0f}, test loss {on_test:.0f}")
+@exercise("06.2", on_test)
+def _():
+    again = block_traces(model, pairs.test, sampling=sampling, probes=probes, progress=False)
+    assert abs(on_test - again["total"].value) < 1e-3 * abs(on_test), "Same samples, same probes."
+    print(f"training loss {traces['total'].value:.0f}, test loss {on_test:.0f}")
+
 
 # %% [markdown]
 # **★★★ Exercise 06.3** A probe is one vector of signs. Compute $z^\top H z$ for the first encoder of `tiny` and `z = torch.ones(P)` from the
@@ -232,10 +245,14 @@ print(f"training loss {traces['total'].value:.0f}, test loss {on_test:.0f}")
 # solution
 form = float(torch.ones(len(H)).to(H) @ H @ torch.ones(len(H)).to(H))
 
+
 # %%
-assert abs(form - float(H.sum())) < 1e-3 * max(1.0, abs(float(H.sum()))), (
-    "All entries of H, summed."
-)
+@exercise("06.3", form)
+def _():
+    assert abs(form - float(H.sum())) < 1e-3 * max(1.0, abs(float(H.sum()))), (
+        "All entries of H, summed."
+    )
+
 
 # %% [markdown]
 # ## You have seen
@@ -255,3 +272,6 @@ assert abs(form - float(H.sum())) < 1e-3 * max(1.0, abs(float(H.sum()))), (
 # **References.** Hutchinson, *A stochastic estimator of the trace of the influence matrix*, 1990. Yao et al., *PyHessian*, 2020, section
 # 3. Ghorbani, Krishnan, Xiao, *An Investigation into Neural Net Optimization via Hessian Eigenvalue Density*, ICML 2019, Algorithm 1. Nowdeh
 # et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919).
+
+# %%
+solved("06.1", "06.2", "06.3")

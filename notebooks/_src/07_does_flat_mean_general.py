@@ -12,7 +12,8 @@
 # **Networks in flat valleys are said to generalise better. Do ours?**
 #
 # **You will** compute the sharpness of a network and make it 10 times larger without changing one prediction, compare five measures of
-# sharpness with the generalisation gap of 24 runs, and read a rank correlation with its interval.
+# sharpness with the [generalisation gap](../book/glossary.md#generalisation-gap) of 24 runs (how much worse they [generalise](../book/glossary.md#generalise) than they learn), and read a
+# [rank correlation](../book/glossary.md#rank-correlation) with its interval.
 # **Needs** [05 · Reading loss landscapes](05_reading_loss_landscapes.ipynb); [06](06_curvature_per_modality.ipynb) is not needed.
 # **Takes** half a minute on two cores. **Regenerates** the sharpness and generalisation measures of the paper's section on
 # quantifying generalisation, on `avmnist_mini`.
@@ -28,7 +29,8 @@ import torch
 import msam_lib as ml
 from msam_lib import results
 from msam_lib.diagnostics import ascent_sharpness, kendall_tau, keskar_sharpness, normalised_gap
-from msam_lib.interactive.geometry import gap_explorer
+from msam_lib.interactive.exercises import exercise, solved
+from msam_lib.interactive.quiz import compare, predict
 from msam_lib.plots import show, theme
 from msam_lib.plots.sharpness import NAMES, sharpness_against_gap, sharpness_alt
 from msam_lib.results.sharpness import correlations, gaps
@@ -67,7 +69,14 @@ print(f"Q = {before.value:.2f} %, epsilon {before.epsilon}, {before.convention}"
 #
 # As in notebook 05, multiply the weights of the first layers by $a$ and divide those of the second layers by $a$. With ReLU no output changes.
 #
-# **Predict.** What does $Q$ do when $a = 30$: stay, fall or rise? What should a good measure of sharpness do?
+# **Predict.** What should a good measure of sharpness do then?
+
+# %%
+predict(
+    "07.1",
+    "What does Keskar's Q do when a = 30, although every output stays the same?",
+    choices=["it stays, within a tenth", "it falls", "it rises"],
+)
 
 
 # %%
@@ -83,6 +92,7 @@ def rescaled(model, factor):
     return model
 
 
+# %%
 rows, inputs = {}, data.test[:50].inputs
 for a in (1.0, 3.0, 10.0, 30.0):
     twin = rescaled(net, a)
@@ -104,6 +114,9 @@ assert last["Keskar's Q (%)"] > 2 * first["Keskar's Q (%)"], "Q should depend on
 assert abs(last["adaptive (nats)"] / first["adaptive (nats)"] - 1) < 0.02, (
     "The adaptive sharpness should not depend on the scale."
 )
+ratio = last["Keskar's Q (%)"] / first["Keskar's Q (%)"]
+direction = "it rises" if ratio > 1 else "it falls"
+compare("07.1", direction if abs(ratio - 1) > 0.1 else "it stays, within a tenth")
 
 # %% [markdown]
 # **What it means.** $Q$ and SAM's sharpness depend on how the same function is parametrised (Dinh et al., ICML 2017). *Adaptive* sharpness
@@ -127,7 +140,14 @@ assert abs(last["adaptive (nats)"] / first["adaptive (nats)"] - 1) < 0.02, (
 # | adaptive | the same with every weight's step in proportion to its size |
 # | average case | on average over Gaussian displacements, equally large in every weight |
 #
-# **Predict.** For how many of the five measures will a sharper network clearly have the larger gap?
+# **Predict:**
+
+# %%
+predict(
+    "07.2",
+    "For how many of the five measures will a sharper network clearly have the larger gap?",
+    choices=range(6),
+)
 
 # %%
 frame = gaps(results.load("sharpness"))
@@ -148,6 +168,7 @@ pd.DataFrame(
 clear = [NAMES[m] for m, c in taus.items() if c.low > 0]
 print(f"{len(clear)} of {len(taus)} measures have an interval above 0: {', '.join(clear)}")
 assert len(clear) < len(taus), "Here not every measure of sharpness explains the gap."
+compare("07.2", len(clear))
 
 # %% [markdown]
 # ## 4 · A closer look
@@ -155,6 +176,8 @@ assert len(clear) < len(taus), "Here not every measure of sharpness explains the
 # Choose a measure, and whose weights are moved. *Find* a measure that orders the runs for one encoder but not for the other.
 
 # %%
+from msam_lib.interactive.geometry import gap_explorer
+
 gap_explorer(frame)
 
 # %% [markdown]
@@ -203,8 +226,12 @@ assert average["audio"] > 0.3 and average["visual"] < -0.3, "The encoders differ
 # solution
 gap = 100 * (1.0 - 0.8) / 1.0
 
+
 # %%
-assert abs(gap - normalised_gap(1.0, 0.8)) < 1e-9, "100 (train - test) / train."
+@exercise("07.1", gap)
+def _():
+    assert abs(gap - normalised_gap(1.0, 0.8)) < 1e-9, "100 (train - test) / train."
+
 
 # %% [markdown]
 # **★★ Exercise 07.2** Compute Kendall's $\tau$ by hand for `sharp = [1, 2, 3, 4]` and `gaps4 = [10, 30, 20, 40]`: count the pairs in the
@@ -217,8 +244,12 @@ sharp, gaps4 = [1, 2, 3, 4], [10, 30, 20, 40]
 signs = [np.sign((sharp[i] - sharp[j]) * (gaps4[i] - gaps4[j])) for i in range(4) for j in range(i)]
 tau = sum(signs) / len(signs)
 
+
 # %%
-assert abs(tau - kendall_tau([1, 2, 3, 4], [10, 30, 20, 40]).tau) < 1e-9, "Six pairs in all."
+@exercise("07.2", tau)
+def _():
+    assert abs(tau - kendall_tau([1, 2, 3, 4], [10, 30, 20, 40]).tau) < 1e-9, "Six pairs in all."
+
 
 # %% [markdown]
 # **★★★ Exercise 07.3** Make `net` *flatter* by Keskar's measure without changing the function: find a factor `a` between 0.1 and 10 whose twin has
@@ -232,9 +263,15 @@ smallest = min(
     keskar_sharpness(rescaled(net, float(a)), data.train, progress=False).value for a in factors
 )
 
+
 # %%
-assert smallest <= 1.05 * before.value, "A factor near 1 is among the ten and gives about Q itself."
-print(f"Q of the same function goes down to {smallest:.2f} % (from {before.value:.2f} %)")
+@exercise("07.3", smallest)
+def _():
+    assert smallest <= 1.05 * before.value, (
+        "A factor near 1 is among the ten and gives about Q itself."
+    )
+    print(f"Q of the same function goes down to {smallest:.2f} % (from {before.value:.2f} %)")
+
 
 # %% [markdown]
 # ## You have seen
@@ -253,3 +290,6 @@ print(f"Q of the same function goes down to {smallest:.2f} % (from {before.value
 # **References.** Keskar et al., *On Large-Batch Training for Deep Learning*, ICLR 2017, Metric 2.1. Dinh et al., *Sharp Minima Can
 # Generalize for Deep Nets*, ICML 2017. Kwon et al., *ASAM*, ICML 2021, section 3. Jiang et al., *Fantastic Generalization Measures and Where
 # to Find Them*, ICLR 2020, section 4. Nowdeh et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919).
+
+# %%
+solved("07.1", "07.2", "07.3")

@@ -24,6 +24,7 @@ from msam_lib import results
 from msam_lib.figures.build import sources
 from msam_lib.figures.published import PUBLISHED
 from msam_lib.figures.registry import ITEMS
+from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.interactive.tables import table_explorer
 from msam_lib.plots import show, theme
 from msam_lib.plots.search import best_by_rate
@@ -195,8 +196,12 @@ assert gap.iloc[0] > 2 and gap.iloc[1] < 1, "The gap should all but close once e
 # solution
 smallest = 2.0 ** (1 - 5)
 
+
 # %%
-assert abs(smallest - 1 / 16) < 1e-9, "Two of the 32 sign patterns are as extreme as all equal."
+@exercise("08.1", smallest)
+def _():
+    assert abs(smallest - 1 / 16) < 1e-9, "Two of the 32 sign patterns are as extreme as all equal."
+
 
 # %% [markdown]
 # **★★ Exercise 08.2** Which method has the highest mean accuracy of *visual* alone on AV-MNIST with late fusion (separate unimodal models left
@@ -209,9 +214,13 @@ by_seed = accuracies(frames["methods_avmnist"], "visual").xs(("avmnist", "late")
 visual = by_seed.mean(axis=1)
 best = visual.drop("unimodal").idxmax()
 
+
 # %%
-check = accuracies(frames["methods_avmnist"], "visual").xs(("avmnist", "late")).mean(axis=1)
-assert check[best] == check.drop("unimodal").max(), "The largest mean over seeds."
+@exercise("08.2", best)
+def _():
+    check = accuracies(frames["methods_avmnist"], "visual").xs(("avmnist", "late")).mean(axis=1)
+    assert check[best] == check.drop("unimodal").max(), "The largest mean over seeds."
+
 
 # %% [markdown]
 # ## You have seen
@@ -229,3 +238,6 @@ assert check[best] == check.drop("unimodal").max(), "The largest mean over seeds
 #
 # **References.** Nowdeh et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919), Tables 1 and 2. Demsar, *Statistical Comparisons of
 # Classifiers over Multiple Data Sets*, JMLR 2006, section 3.2.2.
+
+# %%
+solved("08.1", "08.2")

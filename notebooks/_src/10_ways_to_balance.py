@@ -25,6 +25,7 @@ import pandas as pd
 import msam_lib as ml
 from msam_lib import results
 from msam_lib.figures.registry import ITEMS
+from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.interactive.results import method_browser
 from msam_lib.plots import show, theme
 from msam_lib.plots.browser import two_modalities
@@ -196,8 +197,12 @@ print("both findings of the toy problem hold on real pairs of images and speech"
 # solution
 kind = by_kind["median"].idxmax()
 
+
 # %%
-assert by_kind.loc[kind, "median"] == by_kind["median"].max(), "Look at the column `median`."
+@exercise("10.1", kind)
+def _():
+    assert by_kind.loc[kind, "median"] == by_kind["median"].max(), "Look at the column `median`."
+
 
 # %% [markdown]
 # **★★ Exercise 10.2** OGM-GE slows the gradient of the modality that is ahead, by $1 - \tanh(\alpha \rho)$. Its `alpha` is 0.1 by default. Train it on the toy
@@ -211,9 +216,13 @@ experiment = ml.Experiment(lr=0.03, train_part=0, **SETTINGS, **options)
 stronger = ml.run_experiment(experiment, STORE, progress=False)
 x2 = accuracies(stronger.metrics()).query("modality == 'x2'")["value"].iloc[-1]
 
+
 # %%
-assert 0.2 < x2 <= 1, "An accuracy; guessing gives 0.25."
-print(f"alpha = 0.1: {last.loc['ogm_ge', 'x2']:.2f}, alpha = 1: {x2:.2f}")
+@exercise("10.2", x2)
+def _():
+    assert 0.2 < x2 <= 1, "An accuracy; guessing gives 0.25."
+    print(f"alpha = 0.1: {last.loc['ogm_ge', 'x2']:.2f}, alpha = 1: {x2:.2f}")
+
 
 # %% [markdown]
 # **★★★ Exercise 10.3** The fused accuracy hides a starved modality until the other one fails. Load the models of `joint` and `mmpareto`
@@ -232,9 +241,15 @@ for name in ("joint", "mmpareto"):
         guess = ml.trained_model(on_the_toy(name))(inputs).logits.argmax(1)
     failed[name] = float((guess == data.test.targets).float().mean())
 
+
 # %%
-assert failed["mmpareto"] > failed["joint"] + 0.2, "What the weak modality has learnt counts now."
-print({k: f"{100 * v:.0f} %" for k, v in failed.items()}, "when x1 fails")
+@exercise("10.3", failed)
+def _():
+    assert failed["mmpareto"] > failed["joint"] + 0.2, (
+        "What the weak modality has learnt counts now."
+    )
+    print({k: f"{100 * v:.0f} %" for k, v in failed.items()}, "when x1 fails")
+
 
 # %% [markdown]
 # ## You have seen
@@ -251,3 +266,6 @@ print({k: f"{100 * v:.0f} %" for k, v in failed.items()}, "when x1 fails")
 #
 # **References.** Each method's paper is in its card. Surveys of the field: Wei et al., *Balanced multimodal learning*, 2024; Peng et al., CVPR 2022
 # (OGM-GE); Wang et al., CVPR 2020 (G-Blend); Wei, Hu, ICML 2024 (MMPareto).
+
+# %%
+solved("10.1", "10.2", "10.3")

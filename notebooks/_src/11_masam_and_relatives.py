@@ -13,7 +13,7 @@
 #
 # **You will** compute one step of MASAM by hand, see how it chooses, and remove its parts one by one to see which of them brings the gain.
 # **Needs** [04 · M-SAM, line by line](04_msam_line_by_line.ipynb). **Takes** 1 to 2 minutes on two cores. **Regenerates** MASAM's traces of accord, on
-# `avmnist_mini`, and its ablation table from runs stored on `digits`.
+# `avmnist_mini`, and its [ablation](../book/glossary.md#ablation) table from runs stored on `digits`.
 
 # %%
 import os
@@ -26,6 +26,7 @@ import torch.nn.functional as F
 import msam_lib as ml
 from msam_lib import results
 from msam_lib.figures.registry import ITEMS
+from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.plots import show, theme
 from msam_lib.plots.browser import logged_curves
 from msam_lib.results.comparison import accuracies
@@ -73,7 +74,11 @@ output = model(batch.inputs)
 fused = F.cross_entropy(output.logits, batch.targets)
 unimodal = {m: F.cross_entropy(z, batch.targets) for m, z in output.unimodal.items()}
 
+# %% [markdown]
+# The accord of each encoder is the cosine between two gradients:
 
+
+# %%
 def gradient(loss, m):
     """The gradient of a loss in one encoder, as one vector (D,)."""
     parts = torch.autograd.grad(loss, list(model.parameters_of(m)), retain_graph=True)
@@ -119,6 +124,9 @@ TITLES = {
     "losses": "MASAM, ρ = 0",
     "masam": "MASAM",
 }
+
+
+# %%
 seeds = (0, 1) if PRESET != "smoke" else (0,)
 
 
@@ -256,8 +264,12 @@ cost[cost.label.isin(family)].set_index("label")["value"].reindex(family).round(
 # solution
 move = 0.5 * -0.4
 
+
 # %%
-assert abs(move + 0.2) < 1e-9, "Radius times accord."
+@exercise("11.1", move)
+def _():
+    assert abs(move + 0.2) < 1e-9, "Radius times accord."
+
 
 # %% [markdown]
 # **★★ Exercise 11.2** At the first step the moving average equals the loss, so every decay is 0. Which modality is chosen then? Use `gamma` of section 2.
@@ -267,11 +279,15 @@ assert abs(move + 0.2) < 1e-9, "Radius times accord."
 # solution
 chosen = max(gamma, key=gamma.get)
 
+
 # %%
-assert float(logs[f"score/{chosen}"]) == max(float(logs[f"score/{m}"]) for m in gamma), (
-    "With no decay, the score is the accord times 1 - alpha."
-)
-print(f"{chosen} is perturbed first")
+@exercise("11.2", chosen)
+def _():
+    assert float(logs[f"score/{chosen}"]) == max(float(logs[f"score/{m}"]) for m in gamma), (
+        "With no decay, the score is the accord times 1 - alpha."
+    )
+    print(f"{chosen} is perturbed first")
+
 
 # %% [markdown]
 # **★★★ Exercise 11.3** Section 4 says that the losses do most of the work. What does MASAM do without them (`weight=0.0`)? Give its fused test accuracy at the last
@@ -286,11 +302,15 @@ fused_accuracy = ml.run_experiment(without, STORE, progress=False).history()
 fused_accuracy.keep_until(10**6)
 answer = fused_accuracy.last("accuracy")
 
+
 # %%
-assert 0 < answer <= 1, "An accuracy."
-print(
-    f"without its losses {100 * answer:.1f} %, with them {100 * table.loc['masam', 'fused']:.1f} %"
-)
+@exercise("11.3", answer)
+def _():
+    assert 0 < answer <= 1, "An accuracy."
+    print(
+        f"without its losses {100 * answer:.1f} %, with them {100 * table.loc['masam', 'fused']:.1f} %"
+    )
+
 
 # %% [markdown]
 # ## You have seen
@@ -307,3 +327,6 @@ print(
 # **References.** MASAM, ICLR 2026: equations of APS and MDPS, ablation table. Nowdeh et al., NeurIPS 2025, [arXiv 2510.24919](https://arxiv.org/abs/2510.24919).
 # Foret et al., ICLR 2021 (SAM); Kwon et al., ICML 2021 (ASAM); Becker et al., 2024 (Momentum-SAM); Liu et al., CVPR 2022 (LookSAM); Wu et al., AAAI 2024
 # (CR-SAM).
+
+# %%
+solved("11.1", "11.2", "11.3")

@@ -22,6 +22,7 @@ import torch
 
 import msam_lib as ml
 from msam_lib.catalogue import MethodRow
+from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.methods import METHODS, Method, build_method
 from msam_lib.plots import show, theme
 from msam_lib.plots.curves import accuracy_curves, curves_alt
@@ -50,10 +51,7 @@ print(inspect.getsource(METHODS["joint"]))
 
 # %%
 class EqualLengths(Method):
-    """Every encoder's gradient is shortened to the length of the shortest one.
-
-    Changes: the gradient. Requires: encoders.
-    """
+    """Shortens encoders' gradients to the shortest one. Changes: the gradient. Requires: encoders."""
 
     reference = "this notebook"
     requires = frozenset({"encoders"})
@@ -192,8 +190,12 @@ assert losses[-1] < losses[0], "The loss should fall."
 # solution
 name = "loss"
 
+
 # %%
-assert name in vars(Method) and name == "loss", "The least that is needed."
+@exercise("12.1", name)
+def _():
+    assert name in vars(Method) and name == "loss", "The least that is needed."
+
 
 # %% [markdown]
 # **★★ Exercise 12.2** Write a method `Smoothed` whose loss is cross-entropy with label smoothing 0.1
@@ -211,9 +213,15 @@ class Smoothed(Method):
 
 
 # %%
-out = fresh()(batch.inputs)
-expected = torch.nn.functional.cross_entropy(out.logits, batch.targets, label_smoothing=0.1)
-assert abs(float(Smoothed().loss(out, batch)) - float(expected)) < 1e-5, "Label smoothing of 0.1."
+@exercise("12.2", Smoothed)
+def _():
+    with torch.no_grad():
+        out = fresh()(batch.inputs)
+    expected = torch.nn.functional.cross_entropy(out.logits, batch.targets, label_smoothing=0.1)
+    assert abs(float(Smoothed().loss(out, batch)) - float(expected)) < 1e-5, (
+        "Label smoothing of 0.1."
+    )
+
 
 # %% [markdown]
 # **★★★ Exercise 12.3** `EqualLengths` needs encoders. On a plain wrapped module without named encoders `setup` should refuse with advice. Catch the
@@ -228,9 +236,12 @@ try:
 except ml.MsamError as error:
     text = str(error)
 
+
 # %%
-assert "encoders=" in text, "The error says how to name the encoders."
-del ml.catalogue.METHODS["equal_lengths"]
+@exercise("12.3", text)
+def _():
+    assert "encoders=" in text, "The error says how to name the encoders."
+
 
 # %% [markdown]
 # ## You have seen
@@ -246,3 +257,6 @@ del ml.catalogue.METHODS["equal_lengths"]
 # **Next:** back to [00 · Start here](00_start_here.ipynb) for a list of all figures.
 #
 # **References.** `CONTRIBUTING.md` in this repository; the docstring of `msam_lib.methods.Method`.
+
+# %%
+solved("12.1", "12.2", "12.3")

@@ -24,8 +24,8 @@ import pandas as pd
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.diagnostics import missing_modality_curve, noisy_modality_curve
 from msam_lib.figures.registry import ITEMS
+from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.interactive.results import noise_explorer
 from msam_lib.plots import show, theme
 from msam_lib.plots.noise import robustness_curves
@@ -88,6 +88,8 @@ assert mean[0.6].idxmax() in ("sam", "msam"), "A sharpness-aware method should b
 # Nothing has to be sampled: the accuracies of all coalitions give the exact expected accuracy.
 
 # %%
+from msam_lib.diagnostics import missing_modality_curve, noisy_modality_curve
+
 METHODS = ("joint", "unimodal", "sam", "mmpareto", "masam", "msam")
 TITLES = {name: ml.catalogue.METHODS[name].title for name in METHODS}
 data = ml.load_dataset("avmnist_mini", **ml.Experiment.preset(PRESET).data_options)
@@ -200,9 +202,13 @@ if PRESET == "teach":
 # solution
 sturdy = max(models, key=lambda n: missing[n]["any"][5])
 
+
 # %%
-assert missing[sturdy]["any"][5] == max(m["any"][5] for m in missing.values()), "The largest."
-print(f"{TITLES[sturdy]}: {100 * missing[sturdy]['any'][5]:.0f} %")
+@exercise("13.1", sturdy)
+def _():
+    assert missing[sturdy]["any"][5] == max(m["any"][5] for m in missing.values()), "The largest."
+    print(f"{TITLES[sturdy]}: {100 * missing[sturdy]['any'][5]:.0f} %")
+
 
 # %% [markdown]
 # **★★ Exercise 13.2** Train joint training with `absent="mean"`: an absent modality is then its mean over the training split. Give the accuracy of the two
@@ -216,14 +222,18 @@ history = ml.run_experiment(experiment, STORE, progress=False).history()
 history.keep_until(10**6)
 alone = {m: history.last("accuracy", modality=m) for m in data.modalities}
 
+
 # %%
-assert set(alone) == set(data.modalities) and all(0 <= v <= 1 for v in alone.values())
-print(
-    {
-        m: f"{100 * last('joint', m):.0f} % with zeros, {100 * alone[m]:.0f} % with means"
-        for m in alone
-    }
-)
+@exercise("13.2", alone)
+def _():
+    assert set(alone) == set(data.modalities) and all(0 <= v <= 1 for v in alone.values())
+    print(
+        {
+            m: f"{100 * last('joint', m):.0f} % with zeros, {100 * alone[m]:.0f} % with means"
+            for m in alone
+        }
+    )
+
 
 # %% [markdown]
 # **★★★ Exercise 13.3** Expected accuracy is linear in the coalitions' accuracies. With two modalities and rate $r$ for each, write it down and compute it at
@@ -236,10 +246,14 @@ both, nothing = missing["joint"]["any"][0], missing["joint"]["any"][-1]
 without = [missing["joint"][m][-1] for m in data.modalities]  # that modality gone, the other there
 expected = 0.7**2 * both + 0.7 * 0.3 * sum(without) + 0.3**2 * nothing
 
+
 # %%
-assert abs(expected - missing["joint"]["any"][3]) < 1e-6, (
-    "(1-r)^2 both + r(1-r)(one + other) + r^2 none"
-)
+@exercise("13.3", expected)
+def _():
+    assert abs(expected - missing["joint"]["any"][3]) < 1e-6, (
+        "(1-r)^2 both + r(1-r)(one + other) + r^2 none"
+    )
+
 
 # %% [markdown]
 # ## You have seen
@@ -255,3 +269,6 @@ assert abs(expected - missing["joint"]["any"][3]) < 1e-6, (
 #
 # **References.** MASAM, ICLR 2026, figure on label noise. Foret et al., *Sharpness-Aware Minimization*, ICLR 2021, section 3.3 and Table 4 (label noise).
 # Ma et al., *Are Multimodal Transformers Robust to Missing Modality?*, CVPR 2022.
+
+# %%
+solved("13.1", "13.2", "13.3")

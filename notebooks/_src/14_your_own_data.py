@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import msam_lib as ml
+from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.plots import show, theme
 
 # %%
@@ -450,11 +451,17 @@ assert status == 0, "The command should succeed."
 spelled = (table.word == table.label)[table.split == "test"].mean()
 expected = spelled + (1 - spelled) / 10
 
+
 # %%
-known = (table[table.split == "test"].word.isin(NAMES)).mean()
-assert abs(expected - (known + (1 - known) / 10)) < 0.01, "Those spelled right, and a tenth more."
-print(f"expected {100 * expected:.0f} %, trained alone {100 * alone['word']:.0f} %")
-assert PRESET == "smoke" or abs(alone["word"] - expected) < 0.1, "Training should come near it."
+@exercise("14.1", expected)
+def _():
+    known = (table[table.split == "test"].word.isin(NAMES)).mean()
+    assert abs(expected - (known + (1 - known) / 10)) < 0.01, (
+        "Those spelled right, and a tenth more."
+    )
+    print(f"expected {100 * expected:.0f} %, trained alone {100 * alone['word']:.0f} %")
+    assert PRESET == "smoke" or abs(alone["word"] - expected) < 0.1, "Training should come near it."
+
 
 # %% [markdown]
 # **★★ Exercise 14.2** In the table all six speakers are in every part, so nothing above says how well strangers are understood. Load the table again
@@ -473,12 +480,16 @@ for seed in range(20):
         )
         break
 
+
 # %%
-parts = {p: getattr(drawn, p).inputs["voice"].rows for p in ("train", "val", "test")}
-speakers = {p: set(table.speaker[r]) for p, r in parts.items()}
-assert table.groupby("split").speaker.nunique().eq(6).all(), "In the table all are everywhere."
-assert sum(map(len, speakers.values())) == len(set(table.speaker)), "A speaker is in two parts."
-print({p: sorted(s) for p, s in speakers.items()})
+@exercise("14.2", drawn)
+def _():
+    parts = {p: getattr(drawn, p).inputs["voice"].rows for p in ("train", "val", "test")}
+    speakers = {p: set(table.speaker[r]) for p, r in parts.items()}
+    assert table.groupby("split").speaker.nunique().eq(6).all(), "In the table all are everywhere."
+    assert sum(map(len, speakers.values())) == len(set(table.speaker)), "A speaker is in two parts."
+    print({p: sorted(s) for p, s in speakers.items()})
+
 
 # %% [markdown]
 # **★★★ Exercise 14.3** Give the voice back what it lost: find a method (`ml.METHODS` lists all, notebook 10 explains them) that trains the three
@@ -490,14 +501,20 @@ print({p: sorted(s) for p, s in speakers.items()})
 # solution
 name = "joint_unimodal"  # joint training, plus a loss for each modality's own scores
 
+
 # %%
-assert name in ml.METHODS and name != "unimodal", "A method that trains the modalities together."
-healed = with_ear(name, seeds=(0,))
-unheard, heard = (right(h)["voice"] for h in (joint[:1], healed))  # the same seed
-print(f"voice: {100 * unheard:.0f} % before, {100 * heard:.0f} % now")
-whole = [100 * h.last("accuracy") for h in (joint[0], healed[0])]
-print(f"whole network: {whole[0]:.0f} % before, {whole[1]:.0f} % now")
-assert PRESET == "smoke" or heard > unheard + 0.1, "The voice should be heard again."
+@exercise("14.3", name)
+def _():
+    assert name in ml.METHODS and name != "unimodal", (
+        "A method that trains the modalities together."
+    )
+    healed = with_ear(name, seeds=(0,))
+    unheard, heard = (right(h)["voice"] for h in (joint[:1], healed))  # the same seed
+    print(f"voice: {100 * unheard:.0f} % before, {100 * heard:.0f} % now")
+    whole = [100 * h.last("accuracy") for h in (joint[0], healed[0])]
+    print(f"whole network: {whole[0]:.0f} % before, {whole[1]:.0f} % now")
+    assert PRESET == "smoke" or heard > unheard + 0.1, "The voice should be heard again."
+
 
 # %% [markdown]
 # ## You have seen
@@ -517,3 +534,6 @@ assert PRESET == "smoke" or heard > unheard + 0.1, "The voice should be heard ag
 # **References.** The docstring of `msam_lib.data.folder`; *M-SAM in your own loop* (`book/own_loop.md`). LeCun et al., *Gradient-Based Learning
 # Applied to Document Recognition*, 1998 (the pictures). Jackson et al., *Free Spoken Digit Dataset* (the voices). Weinberger et al., *Feature
 # Hashing for Large Scale Multitask Learning*, ICML 2009.
+
+# %%
+solved("14.1", "14.2", "14.3")
