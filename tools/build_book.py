@@ -1,4 +1,4 @@
-"""Builds the site: notebooks, figures, a card per method, and the API from the docstrings.
+"""Builds the site: notebooks, figures, a page per method and data set, the API from docstrings.
 
     python tools/build_book.py            build/book/html
     python tools/build_book.py --check    the same, and fail on broken links within the site
@@ -64,7 +64,7 @@ OWN_ONLY = ("data", "methods")  # what these re-export is documented with anothe
 def assemble(source: Path) -> None:
     """Write every page into the folder that Sphinx reads."""
     sys.path.insert(0, str(ROOT))
-    from tools import evidence_pages, explore_pages, method_pages
+    from tools import dataset_pages, evidence_pages, explore_pages, method_pages
 
     shutil.copytree(ROOT / "book", source)
     (source / "notebooks").mkdir()
@@ -73,6 +73,7 @@ def assemble(source: Path) -> None:
     shutil.copytree(ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("data"))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     method_pages.methods(source / "methods")
+    dataset_pages.datasets(source / "datasets")
     method_pages.agreement(source / "agreement.md")
     evidence_pages.protocol(source / "protocol.md")
     evidence_pages.claims(source / "claims.md")
