@@ -64,7 +64,7 @@ OWN_ONLY = ("data", "methods")  # what these re-export is documented with anothe
 def assemble(source: Path) -> None:
     """Write every page into the folder that Sphinx reads."""
     sys.path.insert(0, str(ROOT))
-    from tools import dataset_pages, evidence_pages, explore_pages, method_pages
+    from tools import dataset_pages, evidence_pages, explore_pages, method_pages, online
 
     shutil.copytree(ROOT / "book", source)
     (source / "notebooks").mkdir()
@@ -78,6 +78,7 @@ def assemble(source: Path) -> None:
     evidence_pages.protocol(source / "protocol.md")
     evidence_pages.claims(source / "claims.md")
     explore_pages.fill(source / "explore.md")
+    online.fill(source / "online.md")
     for page in source.glob("*.md"):
         evidence_pages.turn_links(page)
     _figures(source)
