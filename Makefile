@@ -6,7 +6,7 @@ SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help figures test mutants lab lint notebooks book clean
+.PHONY: help figures test mutants lab lint notebooks book slides clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -52,6 +52,9 @@ notebooks: $(STAMP) ## build the notebooks from notebooks/_src and run them
 book: $(STAMP) ## build the site into build/book/html and check its links
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[book]"
 	$(BIN)/python tools/build_book.py --check
+
+slides: $(STAMP) ## export the notebooks of the course as slides into build/slides
+	$(BIN)/python tools/build_slides.py
 
 clean: ## remove caches and build products; runs, frozen results and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -71,7 +71,8 @@ def test_the_diff_trains_a_users_module():
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_links_lead_somewhere(page):
     # Pages that the site makes, and notebooks as the site names them.
-    made = ("changelog.md", "agreement.md", "claims.md", "figures.md", "methods/", "api/")
+    made = ("changelog.md", "agreement.md", "claims.md", "figures.md")
+    made += ("methods/", "datasets/", "api/")
     for target in re.findall(r"\]\(([^)#]+)\)", PAGES[page]):
         if not target.startswith(("http", *made)):
             assert (page.parent / target).exists(), target

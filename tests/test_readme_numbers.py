@@ -65,3 +65,23 @@ def test_differences_in_the_text_are_those_of_the_paired_tables():
         c for path in tables for line in path.read_text("utf-8").splitlines() for c in cells(line)
     }
     assert set(written) <= drawn
+
+
+def test_numbers_of_the_teachers_page_are_those_of_tables_and_notebook():
+    page = (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if "not much worse?" in line)
+    pairs = re.findall(r"(\d+\.\d ± \d+\.\d) against (\d+\.\d ± \d+\.\d)", row)
+    assert len(pairs) == 2
+    for pair, name in zip(pairs, ("avmnist_mini", "digits"), strict=True):
+        text = (ROOT / "figures" / f"table_methods_late_{name}.md").read_text(encoding="utf-8")
+        table = [cells(line) for line in text.splitlines() if line.startswith("|")]
+        column = table[0].index("fused")
+        drawn = {r[0]: r[column] for r in table}
+        assert pair == (drawn["Unimodal"], drawn["Joint training"])
+    solved = ROOT / "notebooks" / "solutions" / "01_when_one_modality_wins.ipynb"
+    printed = solved.read_text(encoding="utf-8")
+    joint, alone = re.search(r"audio +(0\.\d+) +(0\.\d+)", printed).groups()
+    assert f"{float(alone):.0%} against {float(joint):.0%}".replace("%", " %") in page
+    ahead = re.search(r"The ensemble is \+(\d\.\d) points", printed)
+    assert ahead is not None and f"{ahead[1]} points ahead" in row
+    assert len(re.findall(r"^\| 0[0-4]", page.partition("first reader")[2], re.MULTILINE)) <= 15

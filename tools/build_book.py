@@ -1,4 +1,4 @@
-"""Builds the site: notebooks, figures, a card per method, and the API from the docstrings.
+"""Builds the site: notebooks, figures, a page per method and data set, the API from docstrings.
 
     python tools/build_book.py            build/book/html
     python tools/build_book.py --check    the same, and fail on broken links within the site
@@ -60,13 +60,18 @@ MODULES = {  # a page each
         "interactive.method_card",
     ],
 }
+RACE = (  # the moving picture on a small screen, and on a dark one
+    "@media (max-width:500px){text{font-size:19px}.title{font-size:19px}}"
+    "@media (prefers-color-scheme:dark){text{fill:#E6E6E6}.note,.epoch{fill:#AAAAAA}"
+    ".track{fill:#3A3A3A}.finish{stroke:#E6E6E6}svg>rect:first-of-type{fill:#1A1C1E}}</style>"
+)
 OWN_ONLY = ("data", "methods")  # what these re-export is documented with another module
 
 
 def assemble(source: Path) -> None:
     """Write every page into the folder that Sphinx reads."""
     sys.path.insert(0, str(ROOT))
-    from tools import evidence_pages, explore_pages, method_pages
+    from tools import dataset_pages, evidence_pages, explore_pages, method_pages, online
 
     shutil.copytree(ROOT / "book", source)
     (source / "notebooks").mkdir()
@@ -76,13 +81,17 @@ def assemble(source: Path) -> None:
     shutil.copytree(ROOT / "figures", source / "figures", ignore=shutil.ignore_patterns("data"))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     method_pages.methods(source / "methods")
+    dataset_pages.datasets(source / "datasets")
     method_pages.agreement(source / "agreement.md")
     evidence_pages.protocol(source / "protocol.md")
     evidence_pages.claims(source / "claims.md")
     explore_pages.fill(source / "explore.md")
+    online.fill(source / "online.md")
     for page in source.glob("*.md"):
         evidence_pages.turn_links(page)
     _figures(source)
+    race = source / "figures" / "race.svg"
+    race.write_text(race.read_text("utf-8").replace("</style>", RACE, 1), encoding="utf-8")
     _api(source / "api")
 
 

@@ -33,6 +33,9 @@ import nbformat
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # called as a script
+from tools import online  # noqa: E402
+
 SOURCES = ROOT / "notebooks" / "_src"
 MAX_OUTPUT, MAX_NOTEBOOK = 100 * 1024, 600 * 1024
 OBJECT = re.compile(r"<[\w.]+ object(?: at 0x[0-9a-f]+)?>")
@@ -48,6 +51,8 @@ def sources() -> list[Path]:
 def solution(source: Path) -> NotebookNode:
     """The complete notebook of a source."""
     book = jupytext.read(source, fmt="py:percent")
+    if online.REPOSITORY and source.stem.startswith("00"):
+        book.cells.insert(1, nbformat.v4.new_code_cell(online.colab_cell(online.REPOSITORY)))
     book.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
     book.nbformat, book.nbformat_minor = 4, 5
     return with_ids(book)

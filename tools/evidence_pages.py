@@ -13,9 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def protocol(path: Path) -> None:
     """Put the list of what was measured into the page, from the frozen results."""
-    data = ROOT / "figures" / "data"
-    search = results.load("search", data)
-    seeds = search[search["split"] == "val"].groupby(["dataset", "fusion"])["seed"].nunique()
+    data, searched = ROOT / "figures" / "data", by_the_protocol()
     lines = [
         "| data | fusion | methods | final seeds | search |",
         "| --- | --- | ---: | ---: | --- |",
@@ -25,10 +23,17 @@ def protocol(path: Path) -> None:
         for (dataset, fusion), rows in frame.groupby(["dataset", "fusion"]):
             number = rows.groupby("label")["seed"].nunique()
             spread = " to ".join(str(n) for n in sorted({number.min(), number.max()}))
-            state = "by this protocol" if seeds.get((dataset, fusion), 0) > 1 else "older"
+            state = "by this protocol" if (dataset, fusion) in searched else "older"
             lines.append(f"| `{dataset}` | {fusion} | {len(number)} | {spread} | {state} |")
     text = path.read_text(encoding="utf-8").replace("{settings}", "\n".join(lines))
     path.write_text(text, encoding="utf-8")
+
+
+def by_the_protocol() -> set[tuple[str, str]]:
+    """(data set, fusion) of every search with several seeds; an older search has one."""
+    search = results.load("search", ROOT / "figures" / "data")
+    seeds = search[search["split"] == "val"].groupby(["dataset", "fusion"])["seed"].nunique()
+    return {key for key, number in seeds.items() if number > 1}
 
 
 def claims(path: Path) -> None:
@@ -45,16 +50,17 @@ def claims(path: Path) -> None:
     path.write_text("\n".join([*head, text]), encoding="utf-8")
 
 
+def figure_anchor(name: str) -> str:
+    """Of a figure's or table's heading on the page of figures."""
+    return re.sub(r"[^\w\s-]", "", ITEMS[name].title.lower()).replace(" ", "-")
+
+
 def turn_links(path: Path) -> None:
     """Let a page's links, which lead to files of the repository, lead to pages of the site."""
-    titles = {name: item.title for name, item in ITEMS.items()}
 
     def figure(found: re.Match[str]) -> str:
         name = found[1]
-        if name == "claims":
-            return "](claims.md)"
-        words = re.sub(r"[^\w\s-]", "", titles[name].lower())
-        return f"](figures.md#{re.sub(r'[ ]', '-', words)})"
+        return "](claims.md)" if name == "claims" else f"](figures.md#{figure_anchor(name)})"
 
     text = path.read_text(encoding="utf-8")
     text = re.sub(r"\]\(\.\./figures/(\w+)\.\w+\)", figure, text)
