@@ -31,7 +31,7 @@ FOCUS = ("Joint training", "SAM", "M-SAM", "MASAM", "Unimodal")
 COMPARISONS = (
     Comparison(DEFAULT_DATASET, "late"),
     *(Comparison(d, "late") for d in ("avmnist", "signs", "mosi", "mfeat", "isl", "digits")),
-    *(Comparison(d, "maxout") for d in ("avmnist", "digits")),
+    *(Comparison(d, "maxout") for d in (DEFAULT_DATASET, "avmnist", "digits")),
 )
 ABLATION = (
     "MASAM, its parts left out, and as released, late fusion, digits: test accuracy in "
