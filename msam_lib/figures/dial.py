@@ -45,7 +45,8 @@ def dial_title(table: pd.DataFrame) -> str:
 
 def _dial(*frames: pd.DataFrame) -> Figure:
     table = dial_table(*frames)
-    return plots.dial_points(table, title=dial_title(table), level=LEVEL)
+    words = "loudness of the speech over the noise; dominant modality and its share"
+    return plots.dial_points(table, title=dial_title(table), xlabel=words)
 
 
 DIAL = FigureItem(

@@ -6,32 +6,31 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from msam_lib.plots.series import cycled
 from msam_lib.plots.style import GREY, panels, styled
 
 APART = 0.12  # between the methods of a level, in levels
+INK = "#222222"
 
 
 @styled
-def dial_points(table: pd.DataFrame, *, title: str, level: str) -> Figure:
+def dial_points(table: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
     """Gains over joint training at every level, with intervals: a panel for the whole model and one
     for the weakest modality, a marker per method.
 
     Args:
         table: of `results.dial.dial`.
         title: of the picture; its finding.
-        level: what the levels are, with a place for the number, such as `"speech at {:g} dB"`.
+        xlabel: what the levels are.
     """
     figure, axes = panels(2, columns=2, aspect=0.85)
     levels = list(dict.fromkeys(table["level"]))
     names = list(dict.fromkeys(table["name"]))
     shares = table.drop_duplicates("level").set_index("level")
-    said = [
-        f"{level.format(v)}\n{shares['dominant'][v]} {shares['share'][v]:.0f} %" for v in levels
-    ]
+    said = [f"{v:+g} dB\n{shares['dominant'][v]} {shares['share'][v]:.0f} %" for v in levels]
     for ax, (column, words) in zip(
         axes, (("fused", "whole model"), ("weakest", "weakest modality alone")), strict=True
     ):
@@ -55,6 +54,7 @@ def dial_points(table: pd.DataFrame, *, title: str, level: str) -> Figure:
         ax.set(title=words, xlim=(-0.5, len(levels) - 0.5))
         ax.set_xticks(range(len(levels)), said)
     axes[0].set_ylabel("gain over joint training (points)")
+    figure.supxlabel(xlabel, fontsize="medium")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(names))
     figure.suptitle(title)
@@ -82,53 +82,41 @@ def dial_alt(table: pd.DataFrame, level: str) -> str:
 def before_and_after(
     panels_of: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], *, title: str
 ) -> Figure:
-    """Test accuracy at one learning rate for all, and after each method's own search: a panel per
-    fusion, a line per method from left to right, names in the order of the values beside it.
+    """Test accuracy at one learning rate for all (hollow), and after each method's own search
+    (filled): a panel per fusion, a row per method.
 
     Args:
         panels_of: {panel: (before, after)}, each with the methods' names as index and columns mean
             and half (percent; half-width of the 95 % interval).
         title: of the picture; its finding.
     """
-    figure, axes = panels(len(panels_of), columns=2, aspect=0.95)
+    figure, axes = panels(len(panels_of), columns=2, aspect=0.75, sharey=True)
     for ax, (words, (before, after)) in zip(axes, panels_of.items(), strict=True):
-        for k, name in enumerate(before.index):
+        names = list(before.index)
+        for k, name in enumerate(names):
             look = cycled(k)
-            for shift, table in ((0, before), (1, after)):
-                ax.errorbar(
-                    shift + 0.03 * (k - (len(before) - 1) / 2),
-                    table["mean"][name],
-                    table["half"][name],
-                    ms=5,
-                    mec="white",
-                    mew=0.5,
-                    capsize=2,
-                    **look,
-                )
-            values = [before["mean"][name], after["mean"][name]]
-            ax.plot([0.1, 0.9], values, color=look["color"], lw=1.2, alpha=0.8)
-        _names(ax, before["mean"], -0.14, "right")
-        _names(ax, after["mean"], 1.14, "left")
-        ax.set(title=words, xlim=(-1.05, 2.05))
-        ax.set_xticks([0, 1], ["one rate\nfor all", "each tuned\nalike"])
-    axes[0].set_ylabel("test accuracy (%)")
+            y = len(names) - 1 - k
+            style = {"ms": 6, "capsize": 2, "elinewidth": 1.1, **look}
+            ends = before["mean"][name], after["mean"][name]
+            ax.plot(ends, [y, y], color=look["color"], lw=2.5, alpha=0.3, solid_capstyle="round")
+            # the earlier one a little higher, so that intervals do not cover each other
+            ax.errorbar(ends[0], y + 0.13, xerr=before["half"][name], mfc="white", **style)
+            ax.errorbar(ends[1], y - 0.13, xerr=after["half"][name], mec="white", mew=0.5, **style)
+        ax.set(title=words, xlabel="test accuracy (%)", ylim=(-0.6, len(names) - 0.4))
+        ax.set_yticks(range(len(names)), names[::-1])
+        ax.grid(visible=True, axis="x")
+        ax.grid(visible=False, axis="y")
+    same = {"marker": "o", "color": INK, "ls": ""}
+    figure.legend(
+        handles=[
+            Line2D([], [], mfc="white", label="one learning rate for all", **same),
+            Line2D([], [], label="each method tuned alike", **same),
+        ],
+        loc="outside lower center",
+        ncols=2,
+    )
     figure.suptitle(title)
     return figure
-
-
-def _names(ax: Axes, means: pd.Series, x: float, side: str) -> None:
-    """The methods' names at their values, moved apart where they would overlap."""
-    low, high = ax.get_ylim()
-    gap = 0.055 * (high - low)
-    places = means.sort_values()
-    heights = places.to_numpy().copy()
-    for k in range(1, len(heights)):  # from below: each at least a gap above the last
-        heights[k] = max(heights[k], heights[k - 1] + gap)
-    heights -= (heights - places.to_numpy()).mean()  # as far below as above, on average
-    order = list(means.index)
-    for name, y in zip(places.index, heights, strict=True):
-        color = cycled(order.index(name))["color"]
-        ax.text(x, y, name, ha=side, va="center", color=color, fontsize="small")
 
 
 def before_and_after_alt(
