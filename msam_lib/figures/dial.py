@@ -45,7 +45,7 @@ def dial_title(table: pd.DataFrame) -> str:
 
 def _dial(*frames: pd.DataFrame) -> Figure:
     table = dial_table(*frames)
-    words = "loudness of the speech over the noise; dominant modality and its share"
+    words = "speech over noise, dominant modality"
     return plots.dial_points(table, title=dial_title(table), xlabel=words)
 
 

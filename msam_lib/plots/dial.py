@@ -51,10 +51,9 @@ def dial_points(table: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
                 **cycled(k + 1),
             )
         ax.axhline(0, color=GREY, lw=0.9)
-        ax.set(title=words, xlim=(-0.5, len(levels) - 0.5))
+        ax.set(title=words, xlabel=xlabel, xlim=(-0.5, len(levels) - 0.5))
         ax.set_xticks(range(len(levels)), said)
     axes[0].set_ylabel("gain over joint training (points)")
-    figure.supxlabel(xlabel, fontsize="medium")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(names))
     figure.suptitle(title)
