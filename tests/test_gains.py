@@ -10,9 +10,11 @@ import pytest
 from scipy.stats import t
 
 from msam_lib.errors import MsamError
+from msam_lib.figures import gains_summary
 from msam_lib.figures.gains import gains_table
 from msam_lib.labels import Comparison
 from msam_lib.plots.curves import unimodal_accuracy
+from msam_lib.results.frozen import load
 from msam_lib.results.gains import chosen_trials, collapsed, gains
 from msam_lib.results.luck import NORMAL, redrawn, with_luck
 from msam_lib.results.rows import alone
@@ -146,3 +148,19 @@ def test_collapsed_runs_are_counted():
     reached = unimodal_accuracy(alone(runs()))
     assert reached == pytest.approx({"audio": 0.63, "visual": 0.68})
     assert alone(fabricated.results(labels=("joint", "sam"))) is None
+
+
+def test_the_summary_holds_what_the_tables_of_the_settings_hold():
+    data = [load(n) for n in (*gains_summary.DATA, "search", "elsewhere_avmnist_mini")]
+    found = gains_summary.all_gains(*data)
+    table = gains_summary.summary_table(*data, short="weakest")
+    assert table.columns == tuple(w.name for w in gains_summary.WHERE)
+    names = {row.name: row.cells for row in table.rows}
+    where = gains_summary.WHERE[1]
+    own = found[where].loc["joint_unimodal"]
+    cell = names["Joint + unimodal losses"][1]
+    assert (cell.mean, cell.half) == (own["weakest"], own["weakest_half"]) and cell.rank == 1
+    # a method that was not run there is missing, not zero
+    absent = [row.cells[k] for row in table.rows for k, w in enumerate(found)
+              if row.name not in set(found[w]["name"])]  # fmt: skip
+    assert absent and all(c.text == "—" and c.note for c in absent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,7 @@ def before_and_after(
         ax.set_yticks(range(len(names)), names[::-1])
         ax.grid(visible=True, axis="x")
         ax.grid(visible=False, axis="y")
-    same = {"marker": "o", "color": INK, "ls": ""}
+    same: dict[str, Any] = {"marker": "o", "color": INK, "ls": ""}
     figure.legend(
         handles=[
             Line2D([], [], mfc="white", label="one learning rate for all", **same),

@@ -1,0 +1,98 @@
+"""The gains over tuned joint training in every setting that was searched by the protocol."""
+
+from __future__ import annotations
+
+import functools
+
+import pandas as pd
+
+from msam_lib.figures.dial import SETTINGS
+from msam_lib.figures.gains import ELSEWHERE, SEARCHED
+from msam_lib.figures.item import FigureItem
+from msam_lib.labels import Comparison, display_names
+from msam_lib.plots.table import Cell, Row, Table
+from msam_lib.results.gains import gains
+
+WHERE = (*SEARCHED, *(Comparison(s, "late") for s in SETTINGS[1:]))
+DATA = tuple(dict.fromkeys(f"methods_{where.dataset}" for where in WHERE))
+LEAST = 3  # settings that a method must be in
+WORDS = {"fused": "the whole model", "weakest": "the modality that joint training leaves weakest"}
+
+
+def all_gains(*frames: pd.DataFrame) -> dict[Comparison, pd.DataFrame]:
+    """{setting: its gains by label}; frames of the settings, of the search, of the other
+    arithmetic.
+    """
+    *settings, search, elsewhere = frames
+    data = dict(zip(DATA, settings, strict=True))
+    found = {}
+    for where in WHERE:
+        frame = data[f"methods_{where.dataset}"]
+        rows = frame[frame["fusion"] == where.fusion]
+        other = elsewhere if where in ELSEWHERE else None
+        found[where] = gains(rows, search, where, other).set_index("label")
+    return found
+
+
+def summary_table(*frames: pd.DataFrame, short: str) -> Table:
+    """A row per method that is in enough settings, a column per setting.
+
+    Args:
+        *frames: see `all_gains`.
+        short: "fused" or "weakest".
+    """
+    found = all_gains(*frames)
+    counts = pd.Series([label for table in found.values() for label in table.index]).value_counts()
+    names = display_names(counts.index[counts >= LEAST])
+    rows = tuple(
+        Row(name, tuple(_cell(table, label, short) for table in found.values()))
+        for label, name in names.items()
+    )
+    return Table(_caption(short), tuple(w.name for w in WHERE), rows)
+
+
+def _cell(table: pd.DataFrame, label: str, short: str) -> Cell:
+    """A gain, bold where it is clear; missing where the method was not run."""
+    if label not in table.index:
+        return Cell(note="Not run there.")
+    row = table.loc[label]
+    mean, half = float(row[short]), float(row[f"{short}_half"])
+    return Cell(mean, half, int(row["n"]), rank=int(row[f"{short}_p"] < 0.05 and abs(mean) > half))
+
+
+def _caption(short: str) -> str:
+    return (
+        f"Gains over tuned joint training of {WORDS[short]}, in points of test accuracy, in every "
+        "setting that was searched by the protocol: mean of the differences paired by seed ± "
+        "half-width of the 95 % interval, which includes the luck of both searches. Bold: clear "
+        "after Holm's correction for the methods of the setting."
+    )
+
+
+def _describe(*frames: pd.DataFrame, short: str) -> str:
+    table = summary_table(*frames, short=short)
+    clear = {
+        row.name: [
+            f"{cell.mean:+.1f} ({where})"
+            for where, cell in zip(table.columns, row.cells, strict=True)
+            if cell.rank
+        ]
+        for row in table.rows
+    }
+    said = "; ".join(f"{name} {', '.join(v)}" for name, v in clear.items() if v) or "none"
+    return f"Clear gains over tuned joint training of {WORDS[short]}, in points: {said}."
+
+
+def _item(short: str) -> FigureItem:
+    return FigureItem(
+        name=f"table_gains_{short}",
+        title=f"Gains of {WORDS[short].removeprefix('the ')} in every setting",
+        caption=lambda *frames: _caption(short),
+        needs=DATA[0],
+        beside=(*DATA[1:], "search", ELSEWHERE[WHERE[0]]),
+        draw=functools.partial(summary_table, short=short),
+        describe=functools.partial(_describe, short=short),
+    )
+
+
+ITEMS = tuple(map(_item, WORDS))
