@@ -44,7 +44,7 @@ GEOMETRY: tuple[Claim, ...] = (
         "Hessian traces, largest eigenvalues and spectra (stochastic Lanczos quadrature) of both "
         f"encoders at the end of joint training, {WHERE}: the weaker one's over the dominant one's",
         lambda f: encoders.flatter(f[ENCODERS]),
-        "hessian_traces_late",
+        "encoder_traces_late",
         "06_curvature_per_modality",
         "With perceptrons; with convolutions, in notebook 14, the dominant encoder is the sharper.",
         most=IN_PART,
@@ -56,7 +56,7 @@ GEOMETRY: tuple[Claim, ...] = (
         f"Hessian traces of both encoders over epochs of joint training, {WHERE}: growth of the "
         "weaker one's, and its growth beyond the dominant one's",
         lambda f: encoders.dragged(f[ENCODERS]),
-        "hessian_traces_late",
+        "encoder_traces_late",
         "06_curvature_per_modality",
         "That the other modality causes it is not tested: traces rise as weights grow.",
         most=IN_PART,
@@ -67,7 +67,7 @@ GEOMETRY: tuple[Claim, ...] = (
         "test accuracy of a logistic regression on frozen features (1,000 training samples) minus "
         f"that of the modality trained alone, {WHERE}",
         _probes,
-        f"table_gains_late_{DEFAULT_DATASET}",
+        "table_encoders_late",
         "11_masam_and_relatives",
         "The probe has fewer samples than the encoder had, which favours unimodal training.",
     ),
