@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from msam_lib.figures.claims import ENCODERS
 from msam_lib.figures.item import FigureItem
@@ -37,24 +36,20 @@ def finding(frame: pd.DataFrame) -> str:
         table = over_epochs(frame, "hessian_trace", "joint", m)
         table = table[[c for c in table if c > 0]]
         grown = np.exp(np.log(table.iloc[:, -1] / table.iloc[:, 0]).mean())
-        said.append(f"{m} encoder's trace {'grows' if grown > 1 else 'changes'} {grown:.1f}-fold")
-    return f"Joint training: the {said[0]}, the {said[1]}"
-
-
-def _draw(frame: pd.DataFrame) -> Figure:
-    figure = trace_curves(traces(frame), scale="log", columns=3)
-    figure.suptitle(finding(frame))
-    return figure
+        said.append(f"{m}'s to {grown:.1f} times")
+    return f"Traces under joint training, from the first measurement to the last: {', '.join(said)}"
 
 
 TRACES = FigureItem(
     name="encoder_traces_late",
     title="Traces of both encoders over epochs",
-    caption="Hessian trace of each encoder over the epochs of training on the embedded AV-MNIST, "
-    "late fusion, every method with the values that its search chose; mean and 95 % interval over "
-    "10 seeds.",
+    caption=lambda frame: (
+        f"{finding(frame)}. Hessian trace of each encoder over the epochs of training on the embedded AV-MNIST, "
+        "late fusion, every method with the values that its search chose; mean and 95 % interval over "
+        "10 seeds."
+    ),
     needs=ENCODERS,
-    draw=_draw,
+    draw=lambda frame: trace_curves(traces(frame), scale="log", columns=3),
     describe=lambda frame: f"{finding(frame)}. {trace_alt(traces(frame))}",
 )
 
