@@ -44,9 +44,9 @@ TRACES = FigureItem(
     name="encoder_traces_late",
     title="Traces of both encoders over epochs",
     caption=lambda frame: (
-        f"{finding(frame)}. Hessian trace of each encoder over the epochs of training on the embedded AV-MNIST, "
-        "late fusion, every method with the values that its search chose; mean and 95 % interval over "
-        "10 seeds."
+        f"{finding(frame)}. Hessian trace of each encoder over the epochs of training on the "
+        "embedded AV-MNIST, late fusion, every method with the values that its search chose; mean "
+        "and 95 % interval over 10 seeds."
     ),
     needs=ENCODERS,
     draw=lambda frame: trace_curves(traces(frame), scale="log", columns=3),
