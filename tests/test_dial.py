@@ -66,7 +66,7 @@ def test_before_and_after_of_each_fusion():
     before, after = panels["late fusion"]
     assert list(before.index) == list(after.index) == ["Joint training", "SAM"]
     assert (after["mean"] - before["mean"]).to_list() == pytest.approx([7, 0])
-    assert before_after_title(panels) == "Tuning joint training alone gains 7.0 points"
+    assert before_after_title(panels) == "Tuning lifts joint training by 7.0 (late) points"
     assert "at one learning rate SAM" in before_and_after_alt(panels)
     figure = before_and_after(panels, title="x")
     (ax,) = figure.axes

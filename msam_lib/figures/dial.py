@@ -88,17 +88,14 @@ def before_after(
 
 
 def before_after_title(panels: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> str:
-    """The finding: by how much the search raises joint training, against the largest gain of a
-    method at one rate.
-    """
+    """The finding: by how much the search raises joint training."""
     joint = display_names(["joint"])["joint"]
-    raised = [after["mean"][joint] - before["mean"][joint] for before, after in panels.values()]
-    return (
-        "Tuning joint training alone gains "
-        + " and ".join(f"{r:.1f}" for r in raised)
-        + " points"
-        + (f" ({', '.join(panels)})" if len(panels) > 1 else "")
-    )
+    raised = {
+        words: after["mean"][joint] - before["mean"][joint]
+        for words, (before, after) in panels.items()
+    }
+    said = " and ".join(f"{gain:.1f} ({words})" for words, gain in raised.items())
+    return f"Tuning lifts joint training by {said} points".replace(" fusion", "")
 
 
 def _before_after(tuned: pd.DataFrame, untuned: pd.DataFrame) -> Figure:
