@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from msam_lib import results
+from msam_lib.figures.dial import before_after
+from msam_lib.figures.gains_summary import WHERE
 from msam_lib.results.comparison import ranks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +61,13 @@ def test_differences_in_the_text_are_those_of_the_paired_tables():
     pages += (ROOT / "book" / "index.md").read_text("utf-8")
     written = re.findall(r"(-?\d+\.\d ± \d+\.\d) points", pages.replace("\n ", ""))
     assert len(written) >= 5
-    names = ("paired_fused", "paired_weakest", "gains_late_avmnist_mini")
+    names = (
+        "paired_fused",
+        "paired_weakest",
+        "gains_late_avmnist_mini",
+        "gains_fused",
+        "gains_weakest",
+    )
     tables = [ROOT / "figures" / f"table_{name}.md" for name in names]
     drawn = {
         c for path in tables for line in path.read_text("utf-8").splitlines() for c in cells(line)
@@ -85,3 +93,28 @@ def test_numbers_of_the_teachers_page_are_those_of_tables_and_notebook():
     ahead = re.search(r"The ensemble is \+(\d\.\d) points", printed)
     assert ahead is not None and f"{ahead[1]} points ahead" in row
     assert len(re.findall(r"^\| 0[0-4]", page.partition("first reader")[2], re.MULTILINE)) <= 15
+
+
+def test_both_tables_of_gains_are_the_drawn_ones():
+    for heading, name in (("whole model", "fused"), ("weakest modality", "weakest")):
+        lines = FINDINGS[FINDINGS.index(f"| {heading} | embedded, late |") :].split("\n\n")[0]
+        text = (ROOT / "figures" / f"table_gains_{name}.md").read_text(encoding="utf-8")
+        drawn = {cells(x)[0]: x for x in text.splitlines() if x.startswith("|")}
+        order = [cells(drawn["method"]).index(w.name) for w in WHERE]
+        rows = [x.replace("**", "") for x in lines.splitlines()[2:]]
+        assert len(rows) == 7
+        for row in map(cells, rows):
+            own = [re.sub(r" \[\d+\]", "", c) for c in cells(drawn[row[0]])]
+            assert row[1:] == [own[k] for k in order], row[0]
+
+
+def test_accuracies_before_and_after_the_search_are_the_frozen_ones():
+    data = [
+        results.load(f"{n}_avmnist_mini", ROOT / "figures" / "data") for n in ("methods", "untuned")
+    ]
+    before, after = before_after(*data)["late fusion"]
+    order = ["Joint training", "Joint + unimodal losses", "MASAM", "M-SAM"]
+    text = FINDINGS[FINDINGS.index("With one learning rate for all, the preset's") :]
+    text = text[: text.index("([figure]")]
+    written = re.findall(r"\d\d\.\d", text)
+    assert written == [f"{t['mean'][n]:.1f}" for t in (before, after) for n in order]
