@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from msam_lib.labels import display_names
+from msam_lib.labels import Comparison, display_names
 from msam_lib.results.comparison import FUSED, WEAKEST, accuracies, compared, measured
 from msam_lib.results.sharpness import correlations, gaps
 from msam_lib.results.statistics import PairedTest, holm, paired
@@ -87,7 +87,7 @@ def better(
     """
     names = display_names([a, b])
     effects = []
-    for where, table in compared(measured(frame), what).items():
+    for where, table in _compared(frame, what).items():
         if where.fusion in fusions and {a, b} <= set(table.index):
             both = table.loc[[a, b]].dropna(axis=1)
             if both.shape[1] > 1:
@@ -95,6 +95,16 @@ def better(
                 said = f"{names[a]} - {names[b]}, {where.name}:"
                 effects.append(_of_test(said, test))
     return effects
+
+
+_tables: dict[str, tuple[pd.DataFrame, dict[Comparison, pd.DataFrame]]] = {}
+
+
+def _compared(frame: pd.DataFrame, what: str) -> dict[Comparison, pd.DataFrame]:
+    """The tables of all comparisons; those of the last frame are kept, for dozens of claims ask."""
+    if what not in _tables or _tables[what][0] is not frame:
+        _tables[what] = frame, compared(measured(frame), what)
+    return _tables[what][1]
 
 
 def weaker_raised(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
