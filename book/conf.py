@@ -18,7 +18,7 @@ html_title = "Modality dominance"
 html_show_sphinx = False
 html_extra_path: list[str] = []
 html_static_path = ["_static"]
-html_css_files = ["explore.css", "equations.css"]
+html_css_files = ["explore.css", "front.css", "equations.css"]
 
 nb_execution_mode = "off"  # outputs come from `make notebooks`
 myst_enable_extensions = ["dollarmath", "colon_fence"]

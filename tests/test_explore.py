@@ -29,6 +29,12 @@ def parts():
     return {name: make(explore_pages.DATA) for name, make in explore_data.PARTS.items()}
 
 
+def static():
+    """{name: path} of the scripts and styles of the site, and of those that notebooks use too."""
+    folders = (explore_pages.STATIC, explore_pages.SHARED)
+    return {p.name: p for f in folders for p in f.iterdir() if p.suffix in (".js", ".css")}
+
+
 def frozen(runs):
     """Frozen rows of runs of one label, from how many of the samples each coalition gets right:
     none, a, b, both.
@@ -143,11 +149,11 @@ def test_a_page_gets_its_parts_and_scripts(tmp_path, monkeypatch):
     assert json.loads(inside) == part
     assert 'data-part="made"' in text and "{part" not in text and "{scripts}" not in text
     for name in explore_pages.SCRIPTS:
-        assert f'src="_static/{name}"' in text and (explore_pages.STATIC / name).is_file()
+        assert f'src="_static/{name}"' in text and name in static()
 
 
 def test_scripts_fetch_nothing_and_are_short():
-    for path in explore_pages.STATIC.iterdir():
+    for path in static().values():
         text = path.read_text(encoding="utf-8")
         assert text.count("\n") <= 250
         found = set(re.findall(r"https?://[^\s\"']+", text))
@@ -166,4 +172,4 @@ def test_every_part_has_its_place_and_its_script():
     text = (explore_pages.ROOT / "book" / "explore.md").read_text(encoding="utf-8")
     assert re.findall(r"^\{part (\w+)\}$", text, re.MULTILINE) == list(explore_pages.PARTS)
     assert text.count("\n{scripts}\n") == 1
-    assert {p.name for p in explore_pages.STATIC.glob("*.js")} == set(explore_pages.SCRIPTS)
+    assert {n for n in static() if n.endswith(".js")} == set(explore_pages.SCRIPTS)

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from msam_lib.errors import MsamError
-from msam_lib.plots.race import HOLD, race
+from msam_lib.plots.moving import HOLD
+from msam_lib.plots.race import race
 
 CURVES = {"One & only": {"audio": [10.0, 20.0, 30.0], "visual": [10.0, 50.0, 70.0]}}
 ALONE = {"audio": 40.0, "visual": 60.0}

@@ -74,6 +74,7 @@ def assemble(source: Path) -> None:
     from tools import dataset_pages, evidence_pages, explore_pages, method_pages, online
 
     shutil.copytree(ROOT / "book", source)
+    explore_pages.copy_static(source / "_static")
     (source / "notebooks").mkdir()
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         text = notebook.read_text(encoding="utf-8").replace("](../book/", "](../")

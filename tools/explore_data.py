@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from msam_lib.figures.registry import ITEMS
 from msam_lib.figures.search import describe_search
 from msam_lib.figures.tables import since
 from msam_lib.interactive.results import noise_rows
+from msam_lib.interactive.viewer import number, rounded, surface_data
 from msam_lib.labels import Comparison, display_names
 from msam_lib.methods import METHODS as CLASSES
 from msam_lib.methods import Method
 from msam_lib.plots.curves import unimodal_accuracy
-from msam_lib.plots.landscape import shared_limits
 from msam_lib.plots.style import palette
 from msam_lib.plots.table import Table
 from msam_lib.results import load, reported_epoch, summary
@@ -60,7 +59,7 @@ def _trained(data: Path, where: Comparison) -> Part:
         means = summary(metric_rows(rows, metric, "test"), by=["epoch"])
         wide = means.pivot(index="epoch", columns=["label", "modality"], values="mean")
         wide = 100 * wide.reindex(times)
-        return lambda label: {str(m): _rounded(wide[label][m]) for m in wide[label].columns}
+        return lambda label: {str(m): rounded(wide[label][m]) for m in wide[label].columns}
 
     accuracy, share = curves("accuracy"), curves("contribution")
     alone = unimodal_accuracy(frame[frame["method"] == "unimodal"])
@@ -68,7 +67,7 @@ def _trained(data: Path, where: Comparison) -> Part:
         "name": where.name,
         "looks": _looks([*names, "fused"]),
         "epochs": times,
-        "alone": {m: _number(100 * v) for m, v in alone.items()},
+        "alone": {m: number(100 * v) for m, v in alone.items()},
         "methods": [
             {"name": name, "accuracy": accuracy(label), "share": share(label)}
             for label, name in shown.items()
@@ -101,7 +100,7 @@ def _coalitions(data: Path, where: Comparison) -> Part | None:
         "looks": _looks([first, second]),
         # In the order of binary digits: none, the first, the second, both.
         "methods": [
-            {"name": name, "values": _rounded(100 * table.loc[x, ["none", first, second, "both"]])}
+            {"name": name, "values": rounded(100 * table.loc[x, ["none", first, second, "both"]])}
             for x, name in shown.items()
         ],
         "notes": _notes(data, where, rows, shown),
@@ -112,24 +111,7 @@ def landscape(data: Path) -> Part:
     """The loss over one plane of all weights, method by method."""
     frame = _load("landscapes", data)
     planes = landscapes(frame)
-    low, high = shared_limits(planes)
-    return {
-        "start": SURFACES,
-        "low": low,
-        "high": high,
-        "planes": [
-            {
-                "name": name,
-                "x": _rounded(plane.x, 3),
-                "y": _rounded([] if plane.y is None else plane.y, 3),
-                "loss": [_rounded(line, 3) for line in plane.loss],
-                "centre": _number(plane.at_origin, 3),
-                "rise": _number(plane.rise(), 3),
-            }
-            for name, plane in planes.items()
-        ],
-        "notes": since(frame),
-    }
+    return surface_data(planes, SURFACES) | {"notes": since(frame)}
 
 
 def table(data: Path) -> Part:
@@ -162,8 +144,8 @@ def _table(data: Path, where: Comparison) -> Part:
                 "cells": [
                     {
                         "text": row.cells[k].text + marks.get(row.cells[k].note, ""),
-                        "mean": _number(row.cells[k].mean, 2),
-                        "half": _number(row.cells[k].half, 2),
+                        "mean": number(row.cells[k].mean, 2),
+                        "half": number(row.cells[k].half, 2),
                         "rank": row.cells[k].rank,
                     }
                     for k in kept
@@ -185,13 +167,13 @@ def noise(data: Path) -> Part:
     return {
         "name": Comparison(frame["dataset"].iloc[0], frame["fusion"].iloc[0]).name,
         "looks": _looks(quantities),
-        "noises": [_number(100 * x) for x in noises],
+        "noises": [number(100 * x) for x in noises],
         "quantities": quantities,
         "methods": [
             {
                 "name": name,
                 "values": {
-                    q: [_rounded(cells.loc[(name, q, x)]) for x in noises] for q in quantities
+                    q: [rounded(cells.loc[(name, q, x)]) for x in noises] for q in quantities
                 },
             }
             for name in dict.fromkeys(rows["name"])
@@ -239,11 +221,3 @@ def _looks(names: Iterable[str]) -> list[dict[str, str]]:
         {"name": m, "marker": look.marker, "color": "" if m == "fused" else look.color}
         for m, look in palette(names).items()
     ]
-
-
-def _number(value: float, decimals: int = 1) -> float | None:
-    return round(float(value), decimals) if isfinite(value) else None
-
-
-def _rounded(values: Iterable[float], decimals: int = 1) -> list[float | None]:
-    return [_number(v, decimals) for v in values]

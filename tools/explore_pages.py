@@ -4,11 +4,13 @@ them: no kernel, no network, no other package.
 
 from __future__ import annotations
 
-import json
 import re
+import shutil
 from pathlib import Path
 
-from tools.explore_data import PARTS, Part
+from msam_lib.interactive.viewer import STATIC as SHARED
+from msam_lib.interactive.viewer import fragment
+from tools.explore_data import PARTS
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "book" / "_static"
@@ -16,16 +18,10 @@ DATA = ROOT / "figures" / "data"
 SCRIPTS = ("explore.js", *(f"explore_{name}.js" for name in PARTS))  # the shared one first
 
 
-def fragment(name: str, part: Part) -> str:
-    """The HTML of one part: its data, and the place that its script fills."""
-    content = json.dumps(part, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    content = content.replace("</", "<\\/")  # the end of a script is looked for before it is read
-    return (
-        f'<div class="explore" data-part="{name}">\n'
-        f'<script type="application/json">{content}</script>\n'
-        "<noscript>This part needs JavaScript; the still picture is linked below.</noscript>\n"
-        "</div>"
-    )
+def copy_static(folder: Path) -> None:
+    """All that the pages load beside themselves: of the site, and what notebooks use as well."""
+    shutil.copytree(STATIC, folder, dirs_exist_ok=True)
+    shutil.copytree(SHARED, folder, dirs_exist_ok=True)
 
 
 def scripts(folder: str) -> str:

@@ -68,9 +68,14 @@ def descend(start: float, lr: float, rho: float, steps: int = 200) -> np.ndarray
     for _ in range(steps):
         g = slope(way[-1])
         if rho and g:  # the gradient at the perturbed weight; in one dimension g / |g| is the sign
-            g = slope(way[-1] + rho * np.sign(g))
+            g = slope(float(climbed(np.array(way[-1:]), rho)[0]))
         way.append(float(np.clip(way[-1] - lr * g, *EXTENT)))
     return np.array(way)
+
+
+def climbed(way: np.ndarray, rho: float) -> np.ndarray:
+    """The weights (N,) at which SAM takes its gradients, a climb of rho above those of its way."""
+    return np.array([x + rho * np.sign(slope(x)) for x in way])
 
 
 def sam_playground(

@@ -1,41 +1,16 @@
-"""A moving picture: encoders racing over the epochs, each towards what it reaches when it is alone.
-
-An SVG file with style rules that move it, so that it plays wherever pictures do, needs no script,
-and stands still, at the last epoch, for readers who asked for less motion.
-"""
+"""A moving picture: encoders racing over the epochs, each towards what it reaches alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 
-from msam_lib.errors import MsamError, unknown_name
+from msam_lib.errors import MsamError
+from msam_lib.plots.moving import SECONDS, WIDTH, Moving, drawing, moved, visible
 from msam_lib.plots.style import palette
 
-SECONDS, HOLD = 9.0, 0.25  # of a round; share of it at the last epoch
-WIDTH, LEFT, LANE, GAP = 760, 92, 26, 12  # pixels
-
-
-@dataclass(frozen=True)
-class Race:
-    """A finished picture; `to("svg")` gives its text.
-
-    Args:
-        svg: the text.
-    """
-
-    svg: str
-
-    def to(self, format: str) -> str:
-        """The picture as text.
-
-        Raises:
-            MsamError: another format than svg.
-        """
-        if format != "svg":
-            raise unknown_name("format", format, ["svg"])
-        return self.svg
+LEFT, LANE, GAP = 92, 26, 12  # pixels
+Race = Moving  # what `race` returns
 
 
 def race(
@@ -62,7 +37,7 @@ def race(
     (epochs,) = lengths
     looks = palette(alone)
     track = WIDTH - LEFT - 150
-    rules, body = [_visible(k, epochs) for k in range(epochs)], []
+    rules, body = [visible(k, epochs) for k in range(epochs)], []
     y = 58
     for method, lanes in curves.items():
         body.append(f'<text x="16" y="{y}" class="method">{escape(method)}</text>')
@@ -70,7 +45,7 @@ def race(
         for m, curve in lanes.items():
             name = f"bar{len(rules)}"
             shares = [min(1.0, v / alone[m]) for v in curve]
-            rules.append(_growing(name, shares))
+            rules.append(moved(name, [f"scaleX({s:.4f})" for s in shares]))
             middle = y + LANE / 2 + 5
             body += [
                 f'<text x="{LEFT - 10}" y="{middle}" class="lane">{escape(m)}</text>',
@@ -87,7 +62,6 @@ def race(
             y += LANE + GAP
         y += 26
     end = LEFT + track
-    height = y + 4
     body += [
         f'<line x1="{end}" x2="{end}" y1="66" y2="{y - 34}" class="finish"/>',
         f'<text x="{end}" y="{y - 14}" class="note">trained alone</text>',
@@ -96,14 +70,9 @@ def race(
             for k in range(epochs)
         ),
     ]
-    return Race(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="{escape(alt, quote=True)}" font-family="DejaVu Sans, Verdana, sans-serif">\n'
-        f"<title>{escape(alt)}</title>\n<style>{STYLE}{''.join(rules)}</style>\n"
-        f'<rect width="{WIDTH}" height="{height}" fill="#FFFFFF"/>\n'
-        f'<text x="16" y="28" class="title">{escape(title)}</text>\n'
-        + "\n".join(body)
-        + "\n</svg>\n"
+    moves, height = "".join(rules), y + 4
+    return drawing(
+        body, title=title, alt=alt, style=STYLE, moves=moves, moments=epochs, height=height
     )
 
 
@@ -114,35 +83,4 @@ STYLE = (
     ".note{text-anchor:middle;fill:#555555}.number,.epoch{opacity:0}.epoch{fill:#555555}"
     f"[class^=bar]{{animation-duration:{SECONDS}s;animation-iteration-count:infinite;"
     "animation-timing-function:ease-out}"
-    "@media (prefers-reduced-motion:reduce){*{animation:none!important}}"
 )
-
-
-def _at(k: int, epochs: int) -> float:
-    """The time of an epoch in percent of a round."""
-    return 100 * (1 - HOLD) * k / (epochs - 1)
-
-
-def _growing(name: str, shares: Sequence[float]) -> str:
-    """The rules by which a bar has these shares of its length, epoch by epoch, then stands."""
-    steps = "".join(
-        f"{_at(k, len(shares)):.2f}%{{transform:scaleX({s:.4f})}}" for k, s in enumerate(shares)
-    )
-    return (
-        f"@keyframes {name}{{{steps}100%{{transform:scaleX({shares[-1]:.4f})}}}}"
-        f".{name}{{animation-name:{name}}}"
-    )
-
-
-def _visible(k: int, epochs: int) -> str:
-    """The rules by which texts of epoch k show in its time only; those of the last epoch also where
-    nothing moves.
-    """
-    begin, end = _at(k, epochs), _at(k + 1, epochs) if k + 1 < epochs else 100.0
-    before = f"0%,{begin - 0.01:.2f}%{{opacity:0}}" if k else ""
-    after = f"{end:.2f}%,100%{{opacity:0}}" if k + 1 < epochs else "100%{opacity:1}"
-    still = "opacity:1;" if k + 1 == epochs else ""
-    return (
-        f"@keyframes e{k}{{{before}{begin:.2f}%,{end - 0.01:.2f}%{{opacity:1}}{after}}}"
-        f".e{k}{{{still}animation:e{k} {SECONDS}s infinite step-end}}"
-    )

@@ -96,6 +96,23 @@ labels = ["joint", "unimodal"]
 figure = accuracy_curves(frame, labels=labels, metric="accuracy_head")
 show(figure, alt=curves_alt(frame, labels=labels, metric="accuracy_head"))
 
+# %% [markdown]
+# The same as a race: each bar is a modality's accuracy as a share of what it has reached alone at the last epoch (the dashed line).
+
+# %%
+from msam_lib.plots.race import race
+
+rows = frame.query("split == 'test' and metric == 'accuracy_head'")
+wide = 100 * rows.pivot_table(index="epoch", columns=["label", "modality"], values="value")
+lanes = {
+    name: {m: list(wide[label, m]) for m in data.modalities}
+    for name, label in (("Trained together", "joint"), ("Each alone", "unimodal"))
+}
+alone = {m: wide["unimodal", m].iloc[-1] for m in data.modalities}
+ends = [f"{m} {wide['joint', m].iloc[-1]:.0f} of {alone[m]:.0f} %" for m in data.modalities]
+alt = f"Bars grow over the epochs. Trained together they end at {' and '.join(ends)}; alone at the line."
+race(lanes, alone, title="How far does each encoder get?", alt=alt)
+
 # %%
 # The epoch with the best validation accuracy, never chosen on the test split.
 end = results.reported_epoch(frame)

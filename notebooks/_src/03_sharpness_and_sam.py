@@ -23,10 +23,11 @@ import numpy as np
 import torch
 
 import msam_lib as ml
-from msam_lib.interactive.course import EXTENT, descend, sam_playground, two_valleys
+from msam_lib.interactive.course import EXTENT, climbed, descend, sam_playground, two_valleys
 from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.interactive.quiz import compare, predict
 from msam_lib.plots import show, theme
+from msam_lib.plots.descent import descent
 from msam_lib.plots.teaching import envelope, worst_case
 
 theme()
@@ -129,6 +130,23 @@ for rho_ in (0.0, 0.3, 0.8):
         worst_case(two_valleys, rho_, extent=EXTENT, way=way),
         alt=f"Radius {rho_}: from -0.5 the steps end at {way[-1]:.2f}.",
     )
+
+# %% [markdown]
+# Step by step: the ring is where SAM, having climbed, takes its gradient. Watch which way the ring points when the ball is at the bottom
+# of the narrow valley, and where the ball stays in the end.
+
+# %%
+ways = {"Gradient descent": descend(-0.5, 0.02, 0.0, 250), "SAM": descend(-0.5, 0.02, 0.8, 250)}
+plain, sharp = (way[-1] for way in ways.values())
+assert abs(plain) < 0.1 < 0.5 < sharp < 1, "Only SAM should leave, and stop at the rim."
+descent(
+    two_valleys,
+    ways,
+    probes={"SAM": climbed(ways["SAM"], 0.8)},
+    extent=(-1.5, 3.5),
+    title="Both enter the narrow valley; SAM with radius 0.8 leaves it again",
+    alt=f"A ball walks down from -0.5: gradient descent ends at {plain:.2f} in the narrow valley, SAM at {sharp:.2f} on its rim.",
+)
 
 # %% [markdown]
 # **What it means.** SAM's *objective* prefers wide valleys, and with a large radius its steps do not settle in the narrow one.

@@ -14,7 +14,7 @@
 # **You will** read [landscapes](../book/glossary.md#landscape): draw [slices](../book/glossary.md#slice) through a bowl whose shape you know, see why directions have to be scaled to the weights, and read the surfaces
 # of trained networks, for all weights and for one modality's encoder.
 # **Needs** [01 · When one modality wins](01_when_one_modality_wins.ipynb). **Takes** about a minute on two cores. **Regenerates**
-# Figure 1 of the paper (the surface from two viewpoints), here on `avmnist_mini`.
+# Figure 1 of the paper (the surface from two viewpoints, and turned with the mouse), here on `avmnist_mini`.
 
 # %%
 import os
@@ -269,7 +269,45 @@ if PRESET != "smoke":
 # alone changes. Notebook 06 measures the same with three seeds.
 
 # %% [markdown]
-# ## 5 · Is the picture right?
+# ## 5 · The paper's Figure 1 at tuned values
+#
+# AGM, SAM and M-SAM, each with its tuned learning rate and main option, as frozen with this collection (51 steps per axis, first of five
+# seeds). **Turn** the surfaces with the mouse or the arrow keys; no kernel is needed. *Compare* SAM and M-SAM from several sides: which
+# valley would you call the wider one?
+
+# %%
+from msam_lib import results
+from msam_lib.interactive.viewer import surface_viewer
+from msam_lib.results.landscape import rises, surfaces_by_block
+
+frozen = results.load("surfaces_late_avmnist_mini")
+tuned = {name: blocks["all"] for name, blocks in surfaces_by_block(frozen).items()}
+surface_viewer(tuned, start=["SAM", "M-SAM"], ceiling=4.0)
+
+# %% [markdown]
+# The same as the figures that answer to the paper's, with the spread over seeds; first all weights, then each encoder:
+
+# %%
+from msam_lib.figures.registry import ITEMS
+
+for name in ("surfaces_late", "surfaces_encoders_late"):
+    item = ITEMS[name]
+    frames = {source: results.load(source) for source in item.sources}
+    show(item.build(frames), alt=item.alt(frames))
+
+# %%
+by_seed = rises(frozen)["all"]
+print(by_seed.round(2))
+assert (by_seed["SAM"] < by_seed["AGM"]).all(), "SAM's valley is the wider one with every seed."
+between = by_seed["M-SAM"] - by_seed["SAM"]
+assert between.abs().max() < 0.1 < (by_seed["AGM"] - by_seed["SAM"]).mean(), "These two are alike."
+
+# %% [markdown]
+# How wide a valley looks depends on where you stand, its rise does not. SAM's and M-SAM's valleys are alike over all weights, and both are
+# wider than AGM's on average.
+
+# %% [markdown]
+# ## 6 · Is the picture right?
 #
 # Check a tool against another one before you trust it. The package *loss-landscapes* also computes losses at given
 # points. (The grid that it makes by itself is shifted from row to row, so it is given ours.)
@@ -352,7 +390,7 @@ def _():
 # ## You have seen
 #
 # slices through a bowl whose shape you know; why directions are scaled filter by filter; the surfaces of trained networks over all
-# weights and over one modality's encoder; and a check of the tool against another one.
+# weights and over one modality's encoder, and those of the tuned methods from every side; and a check of the tool against another one.
 #
 # **Questions.** 1. What does a random slice show, the mean or the largest curvature? 2. Why can a picture that looks flat hide a sharp
 # direction? 3. What does filter normalisation make comparable? 4. Why must all methods share random numbers, samples and scale? 5. What

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -26,6 +27,16 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SURFACES = (  # the cells of a notebook of its own
+    "import numpy as np\n"
+    "from msam_lib import results\n"
+    "from msam_lib.interactive.viewer import surface_viewer\n"
+    "x = np.linspace(-1, 1, 21)\n"
+    "bowl = x[:, None] ** 2 + 2 * x[None] ** 2\n"
+    "planes = {f'bowl {k}': results.Landscape(x, x, k * bowl) for k in (1, 2, 3)}",
+    "surface_viewer(planes)",
+    "surface_viewer(planes, start=['bowl 3'])",
+)
 SETTINGS = {  # every cell stays in the page; no news, no questions
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
     "@jupyterlab/apputils-extension/notification": {
@@ -41,6 +52,13 @@ def lab(tmp_path_factory):
     """The address of a JupyterLab over a copy of the student notebooks, in the smallest preset."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    nbformat.write(
+        nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(c) for c in SURFACES],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        ),
+        folder / "notebooks" / "surfaces.ipynb",
+    )
     for name, content in SETTINGS.items():
         path = folder / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ light and in dark. The page has the site's fragments and scripts, without the th
 from __future__ import annotations
 
 import re
-import shutil
 
 import pytest
 
@@ -31,7 +30,7 @@ def content():
 def address(tmp_path_factory, content):
     """A page with every part under a heading."""
     folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(explore_pages.STATIC, folder / "_static")
+    explore_pages.copy_static(folder / "_static")
     parts = [
         f"<section><h2>{name}</h2>{explore_pages.fragment(name, part)}</section>"
         for name, part in content.items()

@@ -1,4 +1,4 @@
-// Landscape viewer: two loss surfaces on one scale, turned together by mouse, finger or keys.
+// Landscape viewer: one or two loss surfaces on one scale, turned together by mouse, finger or keys.
 (function () {
   "use strict";
   const { part, h, menu, slider, status, watch, notes } = window.Explore;
@@ -145,7 +145,7 @@
     }
     function release() { from = null; }
 
-    const menus = ["Method", "Beside it"].map((label, k) =>
+    const menus = ["Method", "Beside it"].slice(0, chosen.length).map((label, k) =>
       menu(label, names, chosen[k], (n) => { chosen[k] = n; draw(); }));
     const around = slider("Turn", TURNS.length, (view.turn + 180) / TURN, (k) => `${TURNS[k]}°`,
       (k) => look(TURNS[k], view.tilt));

@@ -2,6 +2,7 @@
 // scripts: pages opened from a disk (file://) may not load modules.
 (function () {
   "use strict";
+  if (window.Explore) return; // another output of the same notebook has brought it
 
   const SVG = "http://www.w3.org/2000/svg";
   const parts = {}; // {name: function of (place, data)}
@@ -160,8 +161,11 @@
   }
 
   function start() {
-    for (const place of document.querySelectorAll(".explore[data-part]")) {
+    // A notebook's output calls this too, once for every output of its kind.
+    for (const place of document.querySelectorAll(".explore[data-part]:not([data-ready])")) {
       const data = JSON.parse(place.querySelector("script").textContent);
+      place.dataset.ready = "";
+      place.querySelector(".explore-still")?.remove();
       place.setAttribute("role", "group");
       // The group is called as the heading above it.
       const heading = place.closest("section")?.querySelector("h2, h3");
@@ -173,7 +177,7 @@
   window.Explore = {
     part: (name, draw) => { parts[name] = draw; },
     h, s, menu, slider, checks, checkbox, status, watch, ink, number, marker, legend, grid, apart,
-    percent, whole, notes,
+    percent, whole, notes, start,
   };
   document.addEventListener("DOMContentLoaded", start);
 })();
