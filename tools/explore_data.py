@@ -187,8 +187,8 @@ PARTS: dict[str, Callable[[Path], Part]] = {
     "coalitions": coalitions,
     "landscape": landscape,
     "table": table,
-    "noise": noise,
     "dial": dial,
+    "noise": noise,
 }
 
 
