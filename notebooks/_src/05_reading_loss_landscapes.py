@@ -293,7 +293,7 @@ from msam_lib.figures.registry import ITEMS
 for name in ("surfaces_late", "surfaces_encoders_late"):
     item = ITEMS[name]
     frames = {source: results.load(source) for source in item.sources}
-    show(item.build(frames), alt=item.alt(frames))
+    show(item.build(frames), alt=item.alt(frames), dpi=75)
 
 # %%
 by_seed = rises(frozen)["all"]
