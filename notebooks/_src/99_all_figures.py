@@ -59,7 +59,7 @@ from IPython.display import HTML, Markdown, display
 for name, (figure, alt) in figures.items():
     caption = ITEMS[name].full_caption(frames)
     display(Markdown(f"### {ITEMS[name].title}\n\n{caption}"))
-    show(figure, alt=alt, dpi=56)
+    show(figure, alt=alt, dpi=46, colors=32)
 
 # %% [markdown]
 # ## 3 · The tables
