@@ -228,7 +228,7 @@ def _():
 # **Limits.** One small data set with a dial, perceptrons as encoders, five methods; the levels share images and recordings, so they are not
 # independent.
 #
-# **Next:** [10 · Ways to balance](10_ways_to_balance.ipynb), or the [claims](../figures/claims.md) with all verdicts.
+# **Next:** [10 · Ways to balance](10_ways_to_balance.ipynb), or the claims with all verdicts (`figures/claims.md`).
 #
 # **References.** The [protocol](../book/protocol.md). Musgrave, Belongie, Lim, *A Metric Learning Reality Check*, ECCV 2020: tuned baselines in another
 # field. Dodge et al., *Show Your Work*, EMNLP 2019: reporting what a search costs.
