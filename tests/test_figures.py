@@ -77,7 +77,7 @@ def test_changed_data_make_what_is_drawn_from_them_stale(built):
 SEARCHED = {
     name for name in ITEMS if name.startswith(("table_methods_", "table_paired_", "table_gains_"))
 }
-SEARCHED = (SEARCHED - {"table_methods_cost"}) | {"methods_ranks", "search_avmnist"}
+SEARCHED = (SEARCHED - {"table_methods_cost"}) | {"methods_ranks", "search_avmnist", "dial"}
 
 
 def test_one_changed_learning_rate_makes_what_prints_the_search_stale(built, tmp_path):

@@ -43,7 +43,9 @@ def marked(book: NotebookNode) -> NotebookNode:
 
 def has_picture(cell: NotebookNode) -> bool:
     """Whether a cell shows a picture."""
-    return any("image/png" in o.get("data", {}) for o in cell.get("outputs", []))
+    kinds = [o.get("data", {}) for o in cell.get("outputs", [])]
+    # moving pictures are HTML alone
+    return any("image/png" in k or "<img " in "".join(k.get("text/html", "")) for k in kinds)
 
 
 def export(path: Path, folder: Path) -> Path:
