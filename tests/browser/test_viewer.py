@@ -98,11 +98,17 @@ def test_a_notebook_in_jupyterlab_turns_its_surfaces(browser, lab):
     page.on("console", lambda m: m.type == "error" and errors.append(m.text))
     page.on("pageerror", lambda e: errors.append(str(e)))
     page.goto(f"{lab}/lab/tree/surfaces.ipynb", timeout=MINUTE)
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=MINUTE)
-    page.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
-    page.locator(".lm-Menu").get_by_text("Run All Cells", exact=True).click()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=4 * MINUTE)
     places = page.locator(".explore")
-    places.nth(1).locator("canvas").wait_for(timeout=MINUTE)
+    for last in (False, False, True):  # a busy machine may lose a click on a menu
+        page.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
+        page.locator(".lm-Menu").get_by_text("Run All Cells", exact=True).click()
+        try:
+            places.nth(1).locator("canvas").wait_for(timeout=MINUTE)
+            break
+        except pytest.importorskip("playwright.sync_api").TimeoutError:
+            if last:
+                raise
     place = places.first
     seen = [picture(place)]
     drag(page, place.locator("canvas").first, 40, -20)
