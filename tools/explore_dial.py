@@ -8,6 +8,7 @@ from typing import Any
 from msam_lib.figures.dial import LEVEL, dial_table
 from msam_lib.figures.registry import ITEMS
 from msam_lib.results import load
+from msam_lib.results.gains import clear
 
 WORDS = {"fused": "whole model", "weakest": "weakest modality alone"}
 
@@ -19,6 +20,7 @@ def dial(data: Path) -> dict[str, Any]:
     item = ITEMS["dial"]
     table = dial_table(*(load(name, data) for name in item.sources))
     levels = []
+    bold = {short: clear(table, short) for short in WORDS}
     for level, rows in table.groupby("level"):
         first = rows.iloc[0]
         methods = [
@@ -27,11 +29,11 @@ def dial(data: Path) -> dict[str, Any]:
                 words: [
                     round(float(row[short]), 1),
                     round(float(row[f"{short}_half"]), 1),
-                    bool(row[f"{short}_p"] < 0.05 and abs(row[short]) > row[f"{short}_half"]),
+                    bool(bold[short][k]),
                 ]
                 for short, words in WORDS.items()
             }
-            for _, row in rows.iterrows()
+            for k, row in rows.iterrows()
         ]
         levels.append(
             {

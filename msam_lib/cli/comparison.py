@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from msam_lib._utils.settings import Seed
-from msam_lib.cli.options import Commands, add_store, add_workers, allowed, folder, workers
+from msam_lib.cli.options import Commands, add_frozen, allowed, folder, workers
 from msam_lib.errors import MsamError
 from msam_lib.labels import parse_case
 
@@ -43,15 +43,12 @@ def _add_common(p: argparse.ArgumentParser) -> None:
     p.add_argument("--fusions", nargs="+", default=["late", "maxout"], metavar="FUSION")
     p.add_argument("--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="only these")
     p.add_argument("--seeds", nargs="+", type=allowed(Seed), help="0 to 9 by default")
-    p.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
     p.add_argument(
         "--replace",
         action="store_true",
         help="drop what was frozen before; else its other methods and fusions stay",
     )
-    add_workers(p)
-    add_store(p)
-    p.add_argument("--out", type=folder, default=Path("figures/data"), help="of the frozen results")
+    add_frozen(p)
 
 
 def _evidence(args: argparse.Namespace) -> int:

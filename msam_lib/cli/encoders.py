@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from msam_lib._utils.settings import Seed
 from msam_lib.catalogue import DEFAULT_DATASET
-from msam_lib.cli.options import Commands, add_store, add_workers, allowed, folder, workers
+from msam_lib.cli.options import Commands, add_frozen, allowed, workers
 from msam_lib.labels import parse_case
 
 METHODS = ("joint", "sam", "msam", "masam", "joint_unimodal")
@@ -27,10 +26,7 @@ def add_parsers(commands: Commands) -> None:
         help=f"{' '.join(METHODS)} by default",
     )
     p.add_argument("--seeds", nargs="+", type=allowed(Seed), help="0 to 9 by default")
-    p.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
-    add_workers(p)
-    add_store(p)
-    p.add_argument("--out", type=folder, default=Path("figures/data"), help="of the frozen results")
+    add_frozen(p)
     p.set_defaults(run=_encoders)
 
 

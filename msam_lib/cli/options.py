@@ -87,6 +87,16 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_frozen(parser: argparse.ArgumentParser) -> None:
+    """Add what commands take that train with the tuned values and freeze what came out."""
+    parser.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
+    add_workers(parser)
+    add_store(parser)
+    parser.add_argument(
+        "--out", type=folder, default=Path("figures/data"), help="of the frozen results"
+    )
+
+
 def workers(args: argparse.Namespace) -> dict[str, Any]:
     """Where runs are trained, as arguments of `run_all`, `tune` and the freezing of whole sets."""
     return {"jobs": args.jobs, "on": args.on, "cluster": key_values(args.cluster_options)}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Annotated
 
 from msam_lib._utils.options import Range
 from msam_lib._utils.settings import Seed
 from msam_lib.catalogue import DEFAULT_DATASET
-from msam_lib.cli.options import Commands, add_store, add_workers, allowed, folder, workers
+from msam_lib.cli.options import Commands, add_frozen, allowed, workers
 from msam_lib.labels import parse_case
 
 
@@ -40,10 +39,7 @@ def add_parsers(commands: Commands) -> None:
         default=51,
         help="points per axis (51)",
     )
-    p.add_argument("--preset", default="teach", help="smoke, teach (default) or paper")
-    add_workers(p)
-    add_store(p)
-    p.add_argument("--out", type=folder, default=Path("figures/data"), help="of the frozen results")
+    add_frozen(p)
     p.set_defaults(run=_surfaces)
 
 

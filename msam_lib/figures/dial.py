@@ -11,6 +11,7 @@ from msam_lib.labels import Comparison, display_names
 from msam_lib.plots import dial as plots
 from msam_lib.results.comparison import compared
 from msam_lib.results.dial import dial
+from msam_lib.results.gains import clear
 from msam_lib.results.summary import intervals
 
 OPTION, USUAL, LEVEL = "snr_db", -12.0, "speech at {:+g} dB"
@@ -32,11 +33,11 @@ def dial_table(*frames: pd.DataFrame) -> pd.DataFrame:
 
 def dial_title(table: pd.DataFrame) -> str:
     """The finding: where a method's gain is clear, and by how much at most."""
-    clear = table[(table["fused"] > table["fused_half"]) & (table["fused_p"] < 0.05)]
-    if clear.empty:
+    gained = table[clear(table) & (table["fused"] > 0)]
+    if gained.empty:
         return "At no level of noise does a method clearly gain over tuned joint training"
-    levels = [f"{v:+g}" for v in dict.fromkeys(clear["level"])]
-    best = clear.loc[clear["fused"].idxmax()]
+    levels = [f"{v:+g}" for v in dict.fromkeys(gained["level"])]
+    best = gained.loc[gained["fused"].idxmax()]
     return (
         f"Clear gains at {', '.join(levels)} dB: at most {best['fused']:+.1f} points "
         f"({best['name']}, {best['level']:+g} dB)"

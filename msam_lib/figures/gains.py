@@ -11,7 +11,7 @@ from msam_lib.figures.item import FigureItem
 from msam_lib.labels import Comparison, display_names
 from msam_lib.plots.curves import unimodal_accuracy
 from msam_lib.plots.table import Cell, Row, Table
-from msam_lib.results.gains import collapsed, gains
+from msam_lib.results.gains import clear, collapsed, gains
 from msam_lib.results.rows import alone
 
 SEARCHED = (  # by the protocol
@@ -33,13 +33,14 @@ def gains_table(
 ) -> Table:
     """The table, the largest gain of the whole model first."""
     table = gains(frame, search, where, elsewhere).sort_values("fused", ascending=False)
+    table = table.assign(bold=clear(table), bold_weakest=clear(table, "weakest"))  # rank 1
     rows = tuple(
         Row(
             row.name,
             (
-                _gain(row.fused, row.fused_half, row.fused_p, row.n),
+                Cell(row.fused, row.fused_half, row.n, int(row.bold)),
                 Cell(row.fused_p, decimals=3),
-                _gain(row.weakest, row.weakest_half, row.weakest_p, row.n),
+                Cell(row.weakest, row.weakest_half, row.n, int(row.bold_weakest)),
                 Cell(row.weakest_p, decimals=3),
                 Cell(row.lr, decimals=4, note=_edge(row.edges)),
                 _option(row.option),
@@ -81,11 +82,6 @@ def _edge(edges: list[str]) -> str:
     return EDGE.format(" and ".join(words[e] for e in edges)) if edges else ""
 
 
-def _gain(mean: float, half: float, p: float, n: int) -> Cell:
-    """Rank 1, bold, where p is small and the interval with the luck of the search leaves out 0."""
-    return Cell(mean, half, n, rank=int(p < 0.05 and abs(mean) > half))
-
-
 def _option(text: str) -> Cell:
     """The value of a method's main option; a word, or none, is left out."""
     try:
@@ -120,8 +116,8 @@ def _describe(
     where: Comparison,
 ) -> str:
     table = gains(frame, search, where, elsewhere).sort_values("fused", ascending=False)
-    clear = table[(table["fused_p"] < 0.05) & (table["fused"].abs() > table["fused_half"])]
-    said = ", ".join(f"{r.name} {r.fused:+.1f}" for r in clear.itertuples(index=False)) or "none"
+    shown = table[clear(table)].itertuples(index=False)
+    said = ", ".join(f"{r.name} {r.fused:+.1f}" for r in shown) or "none"
     best, last = table.iloc[0], table.iloc[-1]
     return (
         f"Gains of {len(table)} methods over joint training: from {best['name']} "

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
-from typing import Any
 
 import pandas as pd
 
@@ -13,7 +11,8 @@ from msam_lib.figures.gains import ELSEWHERE, SEARCHED
 from msam_lib.figures.item import FigureItem
 from msam_lib.labels import Comparison, display_names
 from msam_lib.plots.table import Cell, Row, Table
-from msam_lib.results.gains import gains
+from msam_lib.results.gains import clear, gains
+from msam_lib.results.remembered import remembered
 
 WHERE = (*SEARCHED, *(Comparison(s, "late") for s in SETTINGS[1:]))
 DATA = tuple(dict.fromkeys(f"methods_{where.dataset}" for where in WHERE))
@@ -21,15 +20,11 @@ LEAST = 3  # settings that a method must be in
 WORDS = {"fused": "the whole model", "weakest": "the modality that joint training leaves weakest"}
 
 
-_last: list[Any] = []  # frames and gains of the last call: two tables and their texts ask for them
-
-
+@remembered(1)  # two tables and their texts ask for them
 def all_gains(*frames: pd.DataFrame) -> dict[Comparison, pd.DataFrame]:
     """{setting: its gains by label}; frames of the settings, of the search, of the other
     arithmetic.
     """
-    if _last and len(_last[0]) == len(frames) and all(map(operator.is_, _last[0], frames)):
-        return _last[1]
     *settings, search, elsewhere = frames
     data = dict(zip(DATA, settings, strict=True))
     found = {}
@@ -38,7 +33,6 @@ def all_gains(*frames: pd.DataFrame) -> dict[Comparison, pd.DataFrame]:
         rows = frame[frame["fusion"] == where.fusion]
         other = elsewhere if where in ELSEWHERE else None
         found[where] = gains(rows, search, where, other).set_index("label")
-    _last[:] = [frames, found]
     return found
 
 
@@ -64,8 +58,8 @@ def _cell(table: pd.DataFrame, label: str, short: str) -> Cell:
     if label not in table.index:
         return Cell(note="Not run there.")
     row = table.loc[label]
-    mean, half = float(row[short]), float(row[f"{short}_half"])
-    return Cell(mean, half, int(row["n"]), rank=int(row[f"{short}_p"] < 0.05 and abs(mean) > half))
+    rank = int(clear(table, short)[label])
+    return Cell(float(row[short]), float(row[f"{short}_half"]), int(row["n"]), rank=rank)
 
 
 def _caption(short: str) -> str:

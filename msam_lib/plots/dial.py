@@ -10,11 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from msam_lib.plots.series import cycled
+from msam_lib.plots.series import COLORS, cycled
 from msam_lib.plots.style import GREY, panels, styled
 
 APART = 0.12  # between the methods of a level, in levels
-INK = "#222222"
 
 
 @styled
@@ -106,7 +105,7 @@ def before_and_after(
         ax.set_yticks(range(len(names)), names[::-1])
         ax.grid(visible=True, axis="x")
         ax.grid(visible=False, axis="y")
-    same: dict[str, Any] = {"marker": "o", "color": INK, "ls": ""}
+    same: dict[str, Any] = {"marker": "o", "color": COLORS[0], "ls": ""}
     figure.legend(
         handles=[
             Line2D([], [], mfc="white", label="one learning rate for all", **same),

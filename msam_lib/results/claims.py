@@ -10,6 +10,7 @@ import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
 from msam_lib.results.comparison import FUSED, WEAKEST, accuracies, compared, measured
+from msam_lib.results.remembered import remembered
 from msam_lib.results.sharpness import correlations, gaps
 from msam_lib.results.statistics import PairedTest, holm, paired
 
@@ -97,14 +98,10 @@ def better(
     return effects
 
 
-_tables: dict[str, tuple[pd.DataFrame, dict[Comparison, pd.DataFrame]]] = {}
-
-
+@remembered(2)  # both kinds, for dozens of claims ask
 def _compared(frame: pd.DataFrame, what: str) -> dict[Comparison, pd.DataFrame]:
-    """The tables of all comparisons; those of the last frame are kept, for dozens of claims ask."""
-    if what not in _tables or _tables[what][0] is not frame:
-        _tables[what] = frame, compared(measured(frame), what)
-    return _tables[what][1]
+    """The tables of all comparisons."""
+    return compared(measured(frame), what)
 
 
 def weaker_raised(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:

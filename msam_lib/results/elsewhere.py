@@ -34,10 +34,11 @@ def both_ways(here: pd.DataFrame, there: pd.DataFrame, where: Comparison) -> pd.
     out: dict[str, list[float]] = {}
     labels: list[str] = []
     for what, short in MEASURES:
-        for side, frame in (("here", here), ("there", there)):
-            table = compared(measured(frame), what)[where]
-            other = compared(measured(there if side == "here" else here), what)[where]
-            labels = [k for k in table.index if k != BASELINE and k in other.index]
+        sides = {"here": compared(measured(here), what)[where]}
+        sides["there"] = compared(measured(there), what)[where]
+        shared = sides["here"].index.intersection(sides["there"].index, sort=False)
+        labels = [k for k in shared if k != BASELINE]
+        for side, table in sides.items():
             tests = []
             for label in labels:
                 pair = table.loc[[label, BASELINE]].dropna(axis=1)

@@ -7,11 +7,9 @@ import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
 from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
-from msam_lib.results.elsewhere import between, both_ways
+from msam_lib.results.elsewhere import BASELINE, between, both_ways
 from msam_lib.results.luck import NORMAL, redrawn, with_luck
 from msam_lib.results.statistics import holm, paired
-
-BASELINE = "joint"
 
 
 def chosen_trials(search: pd.DataFrame, where: Comparison) -> pd.DataFrame:
@@ -88,6 +86,17 @@ def gains(
     names = display_names(labels)
     out = pd.DataFrame({"label": labels, "name": [names[k] for k in labels], **columns})
     return out.join(chosen_trials(search, where), on="label")
+
+
+def clear(table: pd.DataFrame, short: str = "fused") -> pd.Series:
+    """Whether each gain is clear: its p value is below 0.05, and the interval, with the luck of the
+    search, leaves out 0.
+
+    Args:
+        table: of `gains`.
+        short: "fused" or "weakest".
+    """
+    return (table[f"{short}_p"] < 0.05) & (table[short].abs() > table[f"{short}_half"])
 
 
 def collapsed(frame: pd.DataFrame, where: Comparison, below: float) -> pd.Series:

@@ -28,7 +28,7 @@ from msam_lib.experiments.measurements import collect
 from msam_lib.experiments.runner import run_all
 from msam_lib.models.base import Model
 from msam_lib.results.frozen import path_of, write_frame
-from msam_lib.training import Run, default_store
+from msam_lib.training import Run
 
 SAMPLES, SEED = 1000, 0  # of the training split, for the curvature; of their choice
 OVER_EPOCHS = ("hessian_trace", "score", "contribution")
@@ -64,15 +64,13 @@ def measure_encoders(
         progress: show progress bars in a terminal or notebook.
     """
     path_of(name, folder)  # raises before anything is trained
-    where = default_store() if store is None else Path(store)
     rows_of = [
         (row, e.replace(traces=max(1, e.epochs // MEASUREMENTS)))
         for row in plan
         for e in row.experiments
     ]
-    experiments = [e for _, e in rows_of]
-    run_all(experiments, where, jobs=jobs, on=on, cluster=cluster)
-    runs = [Run(where / e.name) for e in experiments]
+    placed: dict[str, Any] = {"jobs": jobs, "on": on, "cluster": cluster, "progress": progress}
+    runs = run_all([e for _, e in rows_of], store, **placed)
     measured = measured_rows(runs, _measure, _file, jobs=jobs or 1, progress=progress)
     rows: list[dict[str, Any]] = []
     for (row, e), run, own in zip(rows_of, runs, measured, strict=True):
