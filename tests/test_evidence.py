@@ -9,9 +9,10 @@ import pytest
 
 from msam_lib.cli.main import main
 from msam_lib.experiments import search
-from msam_lib.experiments.comparison import SEEDS
+from msam_lib.experiments.choices import store_choices
+from msam_lib.experiments.comparison import SEEDS, experiment
 from msam_lib.experiments.freeze import merging
-from msam_lib.labels import Comparison
+from msam_lib.labels import Case, Comparison
 from msam_lib.results.frozen import load
 from msam_lib.results.gains import gains
 from msam_lib.training import Trainer, list_runs
@@ -92,6 +93,23 @@ def test_a_data_set_with_options_is_a_setting_of_its_own(tmp_path):
     main(["comparison", "synthetic", *command[2:10], "--seeds", "0", "--out", str(tmp_path),
           "--store", str(tmp_path / "runs")])  # fmt: skip
     assert set(load("methods", tmp_path)["dataset"]) == {"synthetic"}
+
+
+def test_a_setting_names_fields_of_the_experiment_too(tmp_path):
+    setting = "avmnist_mini@encoder=small_cnn,width=3,epochs=7,lr=0.03,snr_db=-6,label_noise=0.4"
+    found = experiment(Case("sam", {}), setting, "maxout", seed=4, folder=tmp_path)
+    assert (found.encoder, found.width, found.epochs) == ("small_cnn", 3, 7)
+    assert (found.lr, found.label_noise) == (0.03, 0.4)
+    assert found.data_options == {"snr_db": -6}
+    # what the preset says of the fusion stays; what the search chose goes before the setting
+    assert found.fusion_options["hidden"] and found.seed == 4
+    chosen = {"sam": {"lr": 0.7, "method_options": {"rho": 0.2}}}
+    store_choices(tmp_path / f"{setting}-maxout.json", chosen, {})
+    found = experiment(Case("sam", {}), setting, "maxout", folder=tmp_path)
+    assert (found.lr, found.epochs, found.method_options) == (0.7, 7, {"rho": 0.2})
+    # the seed of a setting is the data set's own
+    seeded = experiment(Case("joint", {}), "avmnist_mini@seed=5", "late", seed=4)
+    assert seeded.seed == 4 and seeded.data_options == {"seed": 5}
 
 
 def test_a_setting_without_options_is_refused(capsys):

@@ -39,7 +39,10 @@ def add_parsers(commands: Commands) -> None:
 
 def _add_common(p: argparse.ArgumentParser) -> None:
     """Add what both commands take."""
-    p.add_argument("dataset", help="a data set, or one with options: avmnist_mini@snr_db=-6")
+    p.add_argument(
+        "dataset",
+        help="a data set, or one with options or fields of a run: avmnist_mini@snr_db=-6,epochs=10",
+    )
     p.add_argument("--fusions", nargs="+", default=["late", "maxout"], metavar="FUSION")
     p.add_argument("--methods", nargs="+", metavar="METHOD[:OPTION=VALUE,...]", help="only these")
     p.add_argument("--seeds", nargs="+", type=allowed(Seed), help="0 to 9 by default")

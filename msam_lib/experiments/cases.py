@@ -16,6 +16,9 @@ VARIANTS = (
     Case("msam", {"reading": "unimodal_loss"}),
     Case("msam", {"ascent": "momentum"}),
 )
+# Fields of `Experiment` that a setting may name; the search begins at the learning rate named. Not
+# `seed`, which is the final runs' (the seed of a data set is an option of its own).
+FIELDS = ("encoder", "width", "epochs", "lr", "batch_size", "label_noise", "optimizer", "schedule")
 
 
 def cases(modalities: int, fusion: str = "late") -> list[Case]:
@@ -59,12 +62,14 @@ def setting_experiment(
     """The experiment of a setting with the preset's values.
 
     Args:
-        setting: a data set or one with options, `avmnist_mini@snr_db=-6`.
+        setting: a data set, or one with options of its own or with fields of `Experiment` (those in
+            `FIELDS`): `avmnist_mini@snr_db=-6`, `avmnist_mini@encoder=resnet18,width=16`.
         fusion: its name.
         preset: size of the run.
-        **changes: other fields of `Experiment`; `data_options` go before the setting's.
+        **changes: other fields of `Experiment`, which go before the setting's.
     """
     dataset, options = parse_setting(setting)
+    changes = {k: options.pop(k) for k in FIELDS if k in options} | changes
     if data_options := options | changes.pop("data_options", {}):
         changes["data_options"] = data_options
     return Experiment.preset(preset, dataset=dataset, fusion=fusion, **changes)
