@@ -21,6 +21,12 @@ SHORT = {  # options in words; others are shown as option=value
     "mdps=False": "without MDPS",
     "variant=released": "released code",
 }
+SETTING_WORDS = {  # options of settings in words; others are shown as option=value
+    "encoder": "{}",
+    "snr_db": "{:g} dB",
+    "label_noise": "{:.0%} wrong labels",
+}
+SIZES = ("width", "epochs", "lr", "batch_size", "n_train", "n_val", "n_test")  # of runs
 RADII = ("rho",)  # shown in captions instead, see `radii`
 
 
@@ -55,8 +61,10 @@ class Comparison(NamedTuple):
 
         >>> Comparison("avmnist", "maxout").name
         'avmnist, early'
+        >>> Comparison("avmnist_mini@encoder=small_cnn,width=8,snr_db=-6", "late").name
+        'avmnist_mini (small_cnn, -6 dB), late'
         """
-        return f"{self.dataset}, {FUSIONS[self.fusion].short}"
+        return f"{setting_name(self.dataset)}, {FUSIONS[self.fusion].short}"
 
 
 def format_label(method: str, options: Mapping[str, Any]) -> str:
@@ -101,6 +109,20 @@ def parse_setting(text: str) -> tuple[str, dict[str, Any]]:
     if at and not rest:
         raise MsamError(f"{text!r} has nothing after '@'; for example avmnist_mini@snr_db=-6.")
     return dataset, {k: literal(v) for k, v in parse(f":{rest}")[1].items()}
+
+
+def setting_name(setting: str) -> str:
+    """A setting in words: the data set and, in brackets, the options that tell what it is; those
+    that only set the size of its runs are left out.
+
+    >>> setting_name("mfeat@label_noise=0.4,epochs=10")
+    'mfeat (40% wrong labels)'
+    """
+    dataset, options = parse_setting(setting)
+    shown = [
+        SETTING_WORDS.get(k, f"{k}={{}}").format(v) for k, v in options.items() if k not in SIZES
+    ]
+    return f"{dataset} ({', '.join(shown)})" if shown else dataset
 
 
 def parse_case(text: str) -> Case:

@@ -79,8 +79,7 @@ def test_items_are_drawn_from_the_summary(frozen):
     frames = {name: results.load(name, frozen) for name in ("methods", "search")}
     names, found = ranks(frames["methods"])
     assert sorted(names) == ["Joint training", "M-SAM", "SAM"] and found.blocks == 2
-    for name in ("methods_ranks", "methods_accuracy_against_cost",
-                 "methods_accuracy_against_imbalance"):  # fmt: skip
+    for name in ("methods_accuracy_against_cost", "methods_accuracy_against_imbalance"):
         item = ITEMS[name]
         assert isinstance(item.build(frames), Figure)
         assert len(item.alt(frames)) > 40

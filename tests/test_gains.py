@@ -12,6 +12,7 @@ from scipy.stats import t
 from msam_lib.errors import MsamError
 from msam_lib.figures import gains_summary
 from msam_lib.figures.gains import gains_table
+from msam_lib.figures.settings import FRAMES, SEARCHED
 from msam_lib.labels import Comparison
 from msam_lib.plots.curves import unimodal_accuracy
 from msam_lib.results.frozen import load
@@ -151,16 +152,16 @@ def test_collapsed_runs_are_counted():
 
 
 def test_the_summary_holds_what_the_tables_of_the_settings_hold():
-    data = [load(n) for n in (*gains_summary.DATA, "search", "elsewhere_avmnist_mini")]
+    data = [load(n) for n in (*FRAMES, "search", "elsewhere_avmnist_mini")]
     found = gains_summary.all_gains(*data)
     table = gains_summary.summary_table(*data, short="weakest")
-    assert table.columns == tuple(w.name for w in gains_summary.WHERE)
-    names = {row.name: row.cells for row in table.rows}
-    where = gains_summary.WHERE[1]
+    assert [row.name for row in table.rows] == [w.name for w in SEARCHED]
+    where = SEARCHED[1]
     own = found[where].loc["joint_unimodal"]
-    cell = names["Joint + unimodal losses"][1]
+    cell = table.rows[1].cells[table.columns.index("Joint + unimodal losses")]
     assert (cell.mean, cell.half) == (own["weakest"], own["weakest_half"]) and cell.rank == 1
     # a method that was not run there is missing, not zero
-    absent = [row.cells[k] for row in table.rows for k, w in enumerate(found)
-              if row.name not in set(found[w]["name"])]  # fmt: skip
+    absent = [row.cells[k] for row, w in zip(table.rows, found, strict=True)
+              for k, name in enumerate(table.columns)
+              if name not in set(found[w]["name"])]  # fmt: skip
     assert absent and all(c.text == "—" and c.note for c in absent)

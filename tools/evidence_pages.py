@@ -7,6 +7,8 @@ from pathlib import Path
 
 from msam_lib import results
 from msam_lib.figures.registry import ITEMS
+from msam_lib.labels import Comparison
+from msam_lib.results.luck import every_redrawn
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,11 +31,10 @@ def protocol(path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def by_the_protocol() -> set[tuple[str, str]]:
-    """(data set, fusion) of every search with several seeds; an older search has one."""
+def by_the_protocol() -> set[Comparison]:
+    """The comparisons that were searched with several seeds; an older search has one."""
     search = results.load("search", ROOT / "figures" / "data")
-    seeds = search[search["split"] == "val"].groupby(["dataset", "fusion"])["seed"].nunique()
-    return {key for key, number in seeds.items() if number > 1}
+    return {where for where, _ in every_redrawn(search)}
 
 
 def claims(path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from msam_lib.catalogue import DEFAULT_DATASET
-from msam_lib.figures.claims import SOURCES, Claim, Frames, Ledger, ledger
+from msam_lib.figures.claims import OWN, SOURCES, Claim, Frames, Ledger, ledger
 from msam_lib.figures.claims_encoders import GEOMETRY, MASAM, MSAM
 from msam_lib.figures.claims_others import HOW, OTHERS, PAIRED, WEAK, better, raised
 from msam_lib.figures.item import FigureItem
+from msam_lib.figures.settings import OPTIONS
 from msam_lib.results import claims as test
 from msam_lib.results.claims import ENCODER, IN_PART, Effect
+from msam_lib.results.protocol import by_protocol
 
 
 def _ablated(f: Frames) -> list[Effect]:
@@ -84,9 +85,7 @@ CLAIMS: tuple[Claim, ...] = (
         f"{MSAM}, talk",
         "standard deviation of the change in test accuracy from epoch to epoch, second half",
         lambda f: [
-            e
-            for name in ("methods_avmnist", DEFAULT_DATASET)
-            for e in test.smoother(f[name], "msam", "joint")
+            e for name in ("methods_avmnist", OWN) for e in test.smoother(f[name], "msam", "joint")
         ],
         "methods_convergence_late_avmnist",
         "08_tables_1_and_2",
@@ -152,7 +151,7 @@ CLAIMS: tuple[Claim, ...] = (
         "M-SAM minus joint training with M = 3 (signs), 4 (isl) and 6 (mfeat)",
         lambda f: [
             e
-            for e in test.better(f["methods"], "msam", "joint")
+            for e in test.better(f["methods"], "msam", "joint", search=f["search"])
             if any(name in e.what for name in ("signs", "isl", "mfeat"))
         ],
         PAIRED,
@@ -172,7 +171,11 @@ CLAIMS: tuple[Claim, ...] = (
 
 
 def _ledger(*frames: pd.DataFrame) -> Ledger:
-    return ledger(CLAIMS, dict(zip(SOURCES, frames, strict=True)))
+    named = dict(zip(SOURCES, frames, strict=True))
+    counted, older = by_protocol(
+        named["methods"], named["search"], *(named[name] for name in OPTIONS)
+    )
+    return ledger(CLAIMS, named | {"methods": counted}, named | {"methods": older})
 
 
 ITEM = FigureItem(

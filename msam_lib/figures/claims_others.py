@@ -18,12 +18,18 @@ BASELINES = ("joint", "ogm_ge", "agm", "gblend", "pmr")  # of the papers below, 
 def better(*pairs: tuple[str, str], fusion: str = "") -> Test:
     """Every first method is better than the second."""
     fusions = (fusion,) if fusion else ("late", "maxout")
-    return lambda f: [e for a, b in pairs for e in test.better(f["methods"], a, b, fusions=fusions)]
+    return lambda f: [
+        e
+        for a, b in pairs
+        for e in test.better(f["methods"], a, b, fusions=fusions, search=f["search"])
+    ]
 
 
 def raised(*pairs: tuple[str, str]) -> Test:
     """Every first method leaves the weakest modality better than the second."""
-    return lambda f: [e for a, b in pairs for e in test.weaker_raised(f["methods"], a, b)]
+    return lambda f: [
+        e for a, b in pairs for e in test.weaker_raised(f["methods"], a, b, search=f["search"])
+    ]
 
 
 def over_all(label: str) -> Test:

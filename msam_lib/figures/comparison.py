@@ -5,12 +5,10 @@ from __future__ import annotations
 import functools
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.figures.item import FigureItem
-from msam_lib.figures.search import uneven
-from msam_lib.figures.tables import methods_table, since
+from msam_lib.figures.tables import methods_table
 from msam_lib.labels import Comparison
 from msam_lib.plots import (
     Table,
@@ -21,10 +19,8 @@ from msam_lib.plots.comparison import (
     accuracy_against,
     noise_curves,
     pareto,
-    rank_alt,
-    rank_diagram,
 )
-from msam_lib.results.comparison import against_cost, against_imbalance, noise_summary, ranks
+from msam_lib.results.comparison import against_cost, against_imbalance, noise_summary
 from msam_lib.results.rows import fusion_rows
 
 FOCUS = ("Joint training", "SAM", "M-SAM", "MASAM", "Unimodal")
@@ -37,28 +33,6 @@ ABLATION = (
     "MASAM, its parts left out, and as released, late fusion, digits: test accuracy in "
     "percent, mean ± half-width of the 95 % interval over seeds."
 )
-
-
-# The functions of an item with `beside` get those frames as well, needed or not.
-def _draw_ranks(frame: pd.DataFrame, search: pd.DataFrame) -> Figure:
-    names, result = ranks(frame)
-    return rank_diagram(names, list(result.average), result.critical_difference, result.blocks)
-
-
-def _describe_ranks(frame: pd.DataFrame, search: pd.DataFrame) -> str:
-    names, result = ranks(frame)
-    return rank_alt(names, list(result.average), result.critical_difference)
-
-
-def _ranks_caption(frame: pd.DataFrame, search: pd.DataFrame) -> str:
-    older = uneven(search, COMPARISONS)
-    searched = f" Uneven searches for learning rates: {'; '.join(older)}." if older else ""
-    return (
-        "Rank of each method by mean test accuracy, averaged over data sets and fusions in which "
-        "all of them ran; critical difference of the Nemenyi test at 5 % (Demsar 2006)."
-        + searched
-        + "".join(f" {note}" for note in since(frame))
-    )
 
 
 def _describe_front(points: pd.DataFrame, what: str) -> str:
@@ -90,16 +64,6 @@ def _table(rows: pd.DataFrame, caption: str) -> Table:
 
 ITEMS: tuple[FigureItem, ...] = (
     *(methods_table(where) for where in COMPARISONS),
-    FigureItem(
-        name="methods_ranks",
-        title="Average ranks of all methods",
-        caption=_ranks_caption,
-        needs="methods",
-        beside=("search",),
-        select=_tested,
-        draw=_draw_ranks,
-        describe=_describe_ranks,
-    ),
     FigureItem(
         name="methods_accuracy_against_cost",
         title="Accuracy against cost",

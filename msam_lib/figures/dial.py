@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from msam_lib.catalogue import DEFAULT_DATASET, FUSIONS
+from msam_lib.figures import settings
 from msam_lib.figures.item import FigureItem
 from msam_lib.labels import Comparison, display_names
 from msam_lib.plots import dial as plots
@@ -14,21 +15,16 @@ from msam_lib.results.dial import dial
 from msam_lib.results.gains import clear
 from msam_lib.results.summary import intervals
 
-OPTION, USUAL, LEVEL = "snr_db", -12.0, "speech at {:+g} dB"
-SETTINGS = (
-    DEFAULT_DATASET,
-    f"{DEFAULT_DATASET}@{OPTION}=-6",
-    f"{DEFAULT_DATASET}@{OPTION}=0",
-)
+LEVEL = "speech at {:+g} dB"
 GAINING = ("joint_unimodal", "sam", "msam", "masam")
 TUNED = ("joint", "sam", "msam", "masam", "joint_unimodal")
 
 
 def dial_table(*frames: pd.DataFrame) -> pd.DataFrame:
     """The gains at every level; frames of the settings, then of the search."""
-    *settings, search = frames
-    several = dict(zip(SETTINGS, settings, strict=True))
-    return dial(several, search, GAINING, option=OPTION, usual=USUAL)
+    *several, search = frames
+    named = dict(zip(settings.DIAL, several, strict=True))
+    return dial(named, search, GAINING, option=settings.NOISE, usual=settings.USUAL)
 
 
 def dial_title(table: pd.DataFrame) -> str:
@@ -58,8 +54,8 @@ DIAL = FigureItem(
     "the accuracy under joint training. Every method was searched anew at every level; mean of the "
     "differences paired by seed with the 95 % interval, which includes the luck of both searches "
     "(10 seeds).",
-    needs=f"methods_{SETTINGS[0]}",
-    beside=(*(f"methods_{s}" for s in SETTINGS[1:]), "search"),
+    needs=f"methods_{settings.DIAL[0]}",
+    beside=(*(f"methods_{s}" for s in settings.DIAL[1:]), "search"),
     draw=_dial,
     describe=lambda *frames: plots.dial_alt(dial_table(*frames), LEVEL),
 )

@@ -6,17 +6,15 @@ import functools
 
 import pandas as pd
 
-from msam_lib.figures.dial import SETTINGS
-from msam_lib.figures.gains import ELSEWHERE, SEARCHED
+from msam_lib.figures.gains import ELSEWHERE
 from msam_lib.figures.item import FigureItem
+from msam_lib.figures.settings import FRAMES, SEARCHED
 from msam_lib.labels import Comparison, display_names
 from msam_lib.plots.table import Cell, Row, Table
 from msam_lib.results.gains import clear, gains
 from msam_lib.results.remembered import remembered
 
-WHERE = (*SEARCHED, *(Comparison(s, "late") for s in SETTINGS[1:]))
-DATA = tuple(dict.fromkeys(f"methods_{where.dataset}" for where in WHERE))
-LEAST = 3  # settings that a method must be in
+LEAST = 4  # settings that a method must be in
 WORDS = {"fused": "the whole model", "weakest": "the modality that joint training leaves weakest"}
 
 
@@ -26,9 +24,9 @@ def all_gains(*frames: pd.DataFrame) -> dict[Comparison, pd.DataFrame]:
     arithmetic.
     """
     *settings, search, elsewhere = frames
-    data = dict(zip(DATA, settings, strict=True))
+    data = dict(zip(FRAMES, settings, strict=True))
     found = {}
-    for where in WHERE:
+    for where in SEARCHED:
         frame = data[f"methods_{where.dataset}"]
         rows = frame[frame["fusion"] == where.fusion]
         other = elsewhere if where in ELSEWHERE else None
@@ -37,7 +35,7 @@ def all_gains(*frames: pd.DataFrame) -> dict[Comparison, pd.DataFrame]:
 
 
 def summary_table(*frames: pd.DataFrame, short: str) -> Table:
-    """A row per method that is in enough settings, a column per setting.
+    """A row per setting, a column per method that is in enough settings.
 
     Args:
         *frames: see `all_gains`.
@@ -47,10 +45,10 @@ def summary_table(*frames: pd.DataFrame, short: str) -> Table:
     counts = pd.Series([label for table in found.values() for label in table.index]).value_counts()
     names = display_names(counts.index[counts >= LEAST])
     rows = tuple(
-        Row(name, tuple(_cell(table, label, short) for table in found.values()))
-        for label, name in names.items()
+        Row(where.name, tuple(_cell(table, label, short) for label in names))
+        for where, table in found.items()
     )
-    return Table(_caption(short), tuple(w.name for w in WHERE), rows)
+    return Table(_caption(short), tuple(names.values()), rows, first="setting")
 
 
 def _cell(table: pd.DataFrame, label: str, short: str) -> Cell:
@@ -74,12 +72,8 @@ def _caption(short: str) -> str:
 def _describe(*frames: pd.DataFrame, short: str) -> str:
     table = summary_table(*frames, short=short)
     clear = {
-        row.name: [
-            f"{cell.mean:+.1f} ({where})"
-            for where, cell in zip(table.columns, row.cells, strict=True)
-            if cell.rank
-        ]
-        for row in table.rows
+        name: [f"{row.cells[k].mean:+.1f} ({row.name})" for row in table.rows if row.cells[k].rank]
+        for k, name in enumerate(table.columns)
     }
     said = "; ".join(f"{name} {', '.join(v)}" for name, v in clear.items() if v) or "none"
     return f"Clear gains over tuned joint training of {WORDS[short]}, in points: {said}."
@@ -90,8 +84,8 @@ def _item(short: str) -> FigureItem:
         name=f"table_gains_{short}",
         title=f"Gains of {WORDS[short].removeprefix('the ')} in every setting",
         caption=lambda *frames: _caption(short),
-        needs=DATA[0],
-        beside=(*DATA[1:], "search", ELSEWHERE[WHERE[0]]),
+        needs=FRAMES[0],
+        beside=(*FRAMES[1:], "search", ELSEWHERE[SEARCHED[0]]),
         draw=functools.partial(summary_table, short=short),
         describe=functools.partial(_describe, short=short),
     )

@@ -24,6 +24,7 @@ from msam_lib.figures import (
     paired,
     paper_tables,
     race,
+    ranks,
     search,
     surfaces,
 )
@@ -42,6 +43,7 @@ ITEMS: dict[str, FigureItem] = {
         *gains.ITEMS,
         elsewhere.ITEM,
         *gains_summary.ITEMS,
+        ranks.ITEM,
         *dial.ITEMS,
         *encoders.ITEMS,
         search.ITEM,

@@ -70,6 +70,7 @@ class Table:
         quantity: what its values are, in the plural.
         groups: (heading, number of columns) of neighbouring columns, whose own headings begin with
             it; LaTeX and HTML then set it once above them. They cover all columns.
+        first: heading of the column of the rows' names.
     """
 
     caption: str
@@ -79,6 +80,7 @@ class Table:
     notes: tuple[str, ...] = ()
     quantity: str = "accuracies in percent"
     groups: tuple[tuple[str, int], ...] = ()
+    first: str = "method"
 
     def to(self, format: str) -> str:
         """The table as text.
@@ -122,7 +124,7 @@ def md(table: Table) -> str:
         text = {1: f"**{c.text}**", 2: f"<u>{c.text}</u>"}.get(c.rank, c.text)
         return text + (f" [{_number(table, c)}]" if c.note else "")
 
-    head = ["method", *table.columns, *([table.paper] if table.paper else [])]
+    head = [table.first, *table.columns, *([table.paper] if table.paper else [])]
     lines = [_md_line(head), "|".join(["", " --- ", *[" ---: "] * (len(head) - 1), ""])]
     for row in table.rows:
         paper = [f"*{row.paper}*" if row.paper else "—"] if table.paper else []
@@ -139,7 +141,7 @@ def tex(table: Table) -> str:
         text = {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(c.rank, text)
         return text + (rf"\textsuperscript{{{_number(table, c)}}}" if c.note else "")
 
-    head = ["method", *table.short, *([table.paper] if table.paper else [])]
+    head = [table.first, *table.short, *([table.paper] if table.paper else [])]
     body = []
     for before, row in zip((None, *table.rows), table.rows, strict=False):
         # A rule between the reference rows and the ranked ones.
@@ -189,7 +191,7 @@ def csv(table: Table) -> str:
     buffer = io.StringIO()
     writer = csv_module.writer(buffer, lineterminator="\n")
     names = [f"{c} {part}" for c in table.columns for part in ("mean", "half-width", "n")]
-    writer.writerow(["method", *names, *([table.paper] if table.paper else [])])
+    writer.writerow([table.first, *names, *([table.paper] if table.paper else [])])
     for row in table.rows:
         out: list[str] = [row.name]
         for c in row.cells:
@@ -199,9 +201,7 @@ def csv(table: Table) -> str:
 
 
 def html(table: Table) -> str:
-    """An accessible HTML table: caption, header cells with a scope, reasons as tooltips and
-    notes.
-    """
+    """An accessible HTML table: caption, header cells with a scope, reasons as tooltips, notes."""
     escape = html_module.escape
 
     def cell(c: Cell) -> str:
@@ -212,7 +212,7 @@ def html(table: Table) -> str:
 
     # Header cells name their column or row for screen readers.
     above = [f'<th scope="colgroup" colspan="{n}">{escape(g)}</th>' for g, n in table.groups]
-    cells = [f'<th scope="col">{escape(h)}</th>' for h in ["method", *table.short]]
+    cells = [f'<th scope="col">{escape(h)}</th>' for h in [table.first, *table.short]]
     if table.paper:
         cells.append(f'<th scope="col"><em>{escape(table.paper)}</em></th>')
     lines = ['<table class="results">', f"<caption>{escape(table.caption)}</caption>"]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
 from msam_lib.results.comparison import FUSED, WEAKEST, accuracies, compared, measured
+from msam_lib.results.luck import every_redrawn, with_luck
 from msam_lib.results.remembered import remembered
 from msam_lib.results.sharpness import correlations, gaps
 from msam_lib.results.statistics import PairedTest, holm, paired
@@ -49,12 +50,13 @@ class Effect(NamedTuple):
 
 
 def clear(effects: Sequence[Effect]) -> tuple[int, int]:
-    """How many effects are clearly above 0 and clearly below, at 5 % by Holm's correction for their
-    number.
+    """How many effects are clearly above 0 and clearly below: at 5 % by Holm's correction for their
+    number, and with an interval that leaves out 0.
     """
     if not effects:
         return 0, 0
     small = holm([e.p for e in effects]) < 0.05
+    small &= np.array([not e.low <= 0 <= e.high for e in effects])
     signs = np.sign([e.mean for e in effects])
     return int((small & (signs > 0)).sum()), int((small & (signs < 0)).sum())
 
@@ -77,6 +79,7 @@ def better(
     *,
     what: str = FUSED,
     fusions: Sequence[str] = ("late", "maxout"),
+    search: pd.DataFrame | None = None,
 ) -> list[Effect]:
     """Test accuracy of method a minus b's, paired by seed, in every comparison that has both.
 
@@ -85,8 +88,11 @@ def better(
         a, b: labels.
         what: of the whole model, or of the modality that joint training leaves weakest.
         fusions: whose comparisons.
+        search: frozen trials of every search: the intervals then include the luck of both methods'
+            searches, as far as they had several seeds.
     """
     names = display_names([a, b])
+    luck = {} if search is None else every_redrawn(search)
     effects = []
     for where, table in _compared(frame, what).items():
         if where.fusion in fusions and {a, b} <= set(table.index):
@@ -94,19 +100,25 @@ def better(
             if both.shape[1] > 1:
                 test = paired(both.loc[a], both.loc[b])
                 said = f"{names[a]} - {names[b]}, {where.name}:"
-                effects.append(_of_test(said, test))
+                found = _of_test(said, test)
+                if {(where, a), (where, b)} <= luck.keys():
+                    half = with_luck(test.high - test.difference, luck[where, a], luck[where, b])
+                    found = found._replace(low=found.mean - half, high=found.mean + half)
+                effects.append(found)
     return effects
 
 
-@remembered(2)  # both kinds, for dozens of claims ask
+@remembered(4)  # both kinds, counted and older comparisons, for dozens of claims ask
 def _compared(frame: pd.DataFrame, what: str) -> dict[Comparison, pd.DataFrame]:
     """The tables of all comparisons."""
     return compared(measured(frame), what)
 
 
-def weaker_raised(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
+def weaker_raised(
+    frame: pd.DataFrame, a: str, b: str, *, search: pd.DataFrame | None = None
+) -> list[Effect]:
     """As `better`, of the weakest modality."""
-    return better(frame, a, b, what=WEAKEST)
+    return better(frame, a, b, what=WEAKEST, search=search)
 
 
 def dominance_raised(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:

@@ -4,7 +4,7 @@ differences to joint training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -64,28 +64,38 @@ def compared(frame: pd.DataFrame, what: str = FUSED) -> dict[Comparison, pd.Data
         what: `FUSED` or `WEAKEST`.
     """
     whole, chosen = accuracies(frame), headlines(frame)
-    tables = {}
+    tables: dict[Comparison, pd.DataFrame] = {}
+    alone: dict[str, pd.DataFrame] = {}
     for key in whole.index.droplevel("label").unique():
         if what == FUSED:
             tables[Comparison(*key)] = whole.xs(key)
             continue
         # The weakest modality is the same for all methods: the one worst under joint training.
         names = frame.loc[frame["dataset"] == key[0], "modality"].unique()
-        several = [accuracies(frame, m).xs(key) for m in sorted(set(names) - {"fused"})]
+        own = sorted(set(names) - {"fused"})
+        alone |= {m: accuracies(frame, m) for m in own if m not in alone}
+        several = [alone[m].xs(key) for m in own]
         sign = chosen[key[0]].sign
         tables[Comparison(*key)] = min(several, key=lambda t: sign * float(t.loc["joint"].mean()))
     return tables
 
 
-def scores(frame: pd.DataFrame) -> pd.DataFrame:
+def scores(frame: pd.DataFrame, labels: Sequence[str] = ()) -> pd.DataFrame:
     """Mean fused accuracy (%), larger is better: errors have a minus sign. A row per comparison, a
-    column per method that is in all of them. A comparison of fewer than three quarters of the
-    methods of the largest one is left out: it would leave few to rank.
+    column per method.
+
+    Args:
+        frame: tidy rows of comparisons.
+        labels: the methods; only comparisons that hold all of them count. By default all methods
+            that are in every comparison; one of fewer than three quarters of the methods of the
+            largest comparison is left out: it would leave few to rank.
     """
     fused = accuracy_rows(frame, "fused")
     fused = fused[fused["label"] != REFERENCE]
     chosen = headlines(frame)
     means = fused.pivot_table(index=["dataset", "fusion"], columns="label", values="value")
+    if labels:
+        means = means.reindex(columns=list(labels)).dropna()
     counts = means.notna().sum(axis=1)
     means = means[counts >= 0.75 * counts.max()]
     factors = [chosen[name].sign * chosen[name].factor for name, _ in means.index]
@@ -93,9 +103,9 @@ def scores(frame: pd.DataFrame) -> pd.DataFrame:
     return means.dropna(axis=1).mul(factors, axis=0).round(9)
 
 
-def ranks(frame: pd.DataFrame) -> tuple[list[str], Ranks]:
-    """Names of the methods in every comparison, and their average ranks."""
-    table = scores(frame)
+def ranks(frame: pd.DataFrame, labels: Sequence[str] = ()) -> tuple[list[str], Ranks]:
+    """Names and average ranks of some methods, or of all in every comparison; see `scores`."""
+    table = scores(frame, labels)
     names = display_names(table.columns)
     return [names[c] for c in table.columns], average_ranks(table.to_numpy())
 

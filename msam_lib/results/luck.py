@@ -16,6 +16,7 @@ import pandas as pd
 from msam_lib.errors import MsamError
 from msam_lib.labels import Comparison
 from msam_lib.results.headline import HEADLINES
+from msam_lib.results.remembered import remembered
 
 NORMAL = 1.959964  # 97.5 % quantile: half-width of a 95 % interval in standard deviations
 
@@ -58,6 +59,19 @@ def redrawn(search: pd.DataFrame, where: Comparison, label: str) -> np.ndarray:
     # Where the trial that was chosen is as good as any, it stays.
     others = np.where(means[chosen] == means.max(0), chosen, means.argmax(0))
     return tests[others] - tests[chosen]
+
+
+@remembered(1)
+def every_redrawn(search: pd.DataFrame) -> dict[tuple[Comparison, str], np.ndarray]:
+    """{(data set and fusion, label): changes in points over all draws, see `redrawn`} of every
+    method that was searched with two or more seeds: by the protocol, older searches have one.
+    """
+    found = {}
+    for (dataset, fusion, label), rows in search.groupby(["dataset", "fusion", "label"]):
+        if rows.loc[rows["split"] == "val", "seed"].nunique() > 1:
+            where = Comparison(dataset, fusion)
+            found[where, label] = 100 * redrawn(rows, where, label)
+    return found
 
 
 def with_luck(half: float, *offsets: np.ndarray) -> float:
