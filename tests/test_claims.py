@@ -80,12 +80,6 @@ def test_roughness_by_hand():
     assert late.low > 0 and not rough.empty
 
 
-def test_wrong_labels_by_hand():
-    frame = fabricated.results(labels=("joint@0.0", "joint@0.2", "masam@0.0", "masam@0.2"))
-    (found,) = test.noisy(frame, "masam", "joint")
-    assert found.mean == pytest.approx(2.0) and "20%" in found.what
-
-
 def test_the_ledger_lists_few_and_counts_many():
     many = [UP, DOWN, FLAT, FLAT]
     claims = [

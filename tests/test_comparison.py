@@ -17,7 +17,7 @@ from msam_lib.experiments.freeze.search import freeze_search
 from msam_lib.experiments.runner import run_all
 from msam_lib.figures.costs import cost_table, describe_costs
 from msam_lib.figures.registry import ITEMS
-from msam_lib.labels import Case
+from msam_lib.labels import Case, Comparison
 from msam_lib.plots.comparison import accuracy_against, pareto
 from msam_lib.results.comparison import (
     accuracies,
@@ -79,12 +79,15 @@ def test_items_are_drawn_from_the_summary(frozen):
     frames = {name: results.load(name, frozen) for name in ("methods", "search")}
     names, found = ranks(frames["methods"])
     assert sorted(names) == ["Joint training", "M-SAM", "SAM"] and found.blocks == 2
-    for name in ("methods_accuracy_against_cost", "methods_accuracy_against_imbalance"):
-        item = ITEMS[name]
-        assert isinstance(item.build(frames), Figure)
-        assert len(item.alt(frames)) > 40
-    cost = against_cost(frames["methods"])
-    assert dict(zip(cost["name"], cost["x"], strict=True))["SAM"] == 2.0
+    item = ITEMS["methods_accuracy_against_imbalance"]
+    assert isinstance(item.build(frames), Figure)
+    assert len(item.alt(frames)) > 40
+    gained = pd.DataFrame({"label": ["sam", "other"], "name": ["SAM", "Other"], "fused": [1.5, 2]})
+    points = against_cost({Comparison("toy", "late"): gained}, frames["methods"])
+    # by hand: SAM costs twice an epoch of joint training; what was not timed is left out
+    assert points[["name", "x", "y", "panel"]].to_numpy().tolist() == [
+        ["Joint training", 1.0, 0.0, "toy, late"], ["SAM", 2.0, 1.5, "toy, late"],
+    ]  # fmt: skip
 
 
 def test_a_table_shows_both_definitions(frozen):

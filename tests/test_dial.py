@@ -43,6 +43,8 @@ def test_the_title_says_where_gains_are_clear():
     table = found()
     table["fused_p"], table["fused_half"] = [0.2, 0.01], [5.0, 2.0]
     assert dial_title(table) == "Clear gains at +0 dB: at most +13.3 points (SAM, +0 dB)"
+    # of shares, such as wrong labels, in their own words
+    assert "at 0% wrong: at most" in dial_title(table, "{:.0%} wrong")
     table["fused_p"] = 0.2
     assert dial_title(table).startswith("At no level")
     assert "+13.3" in dial_alt(table, "speech at {:+g} dB")

@@ -155,7 +155,7 @@ def test_lightness_of_the_ends_of_the_scale():
 
 
 def test_names_of_points_do_not_touch_markers(frames):
-    figure = ITEMS["methods_accuracy_against_cost"].build(frames)
+    figure = ITEMS["gain_against_cost"].build(frames)
     FigureCanvasAgg(figure).draw()
     for ax in panels_of(figure):
         points = np.vstack([c.get_offsets() for c in ax.collections if len(c.get_offsets())])

@@ -13,14 +13,14 @@ import pandas as pd
 
 from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.errors import unknown_name
-from msam_lib.figures.settings import OPTIONS
+from msam_lib.figures.settings import FRAMES, WITH_WRONG
 from msam_lib.figures.tables import since
 from msam_lib.results.claims import HOLDS, Effect, clear, verdict
 
 Frames = Mapping[str, pd.DataFrame]
 ENCODERS, OWN = f"encoders_{DEFAULT_DATASET}", f"methods_{DEFAULT_DATASET}"
-SOURCES = ("methods", "search", "methods_avmnist", "noise_digits", "ablation_digits", "sharpness",
-           ENCODERS, OWN, "costs", *OPTIONS)  # fmt: skip
+SOURCES = ("methods", "search", "ablation_digits", "sharpness", ENCODERS, "costs", *FRAMES,
+           *WITH_WRONG)  # fmt: skip
 
 
 class Claim(NamedTuple):

@@ -20,7 +20,7 @@ from msam_lib.plots.comparison import (
     noise_curves,
     pareto,
 )
-from msam_lib.results.comparison import against_cost, against_imbalance, noise_summary
+from msam_lib.results.comparison import against_imbalance, noise_summary
 from msam_lib.results.rows import fusion_rows
 
 FOCUS = ("Joint training", "SAM", "M-SAM", "MASAM", "Unimodal")
@@ -64,20 +64,6 @@ def _table(rows: pd.DataFrame, caption: str) -> Table:
 
 ITEMS: tuple[FigureItem, ...] = (
     *(methods_table(where) for where in COMPARISONS),
-    FigureItem(
-        name="methods_accuracy_against_cost",
-        title="Accuracy against cost",
-        caption="Test accuracy on AV-MNIST (preset teach) against the time of a training epoch, "
-        "with all that a method does between epochs, as a multiple of joint training's (small CNN, "
-        "two modalities, one CPU thread). Named: methods that no cheaper one beats, and the focus "
-        "of this collection.",
-        needs="methods",
-        select=_tested,
-        draw=lambda f: accuracy_against(
-            against_cost(f), xlabel="time of an epoch (joint = 1)", front="left", named=FOCUS
-        ),
-        describe=lambda f: _describe_front(against_cost(f), "the time of an epoch"),
-    ),
     FigureItem(
         name="methods_accuracy_against_imbalance",
         title="Accuracy against imbalance",

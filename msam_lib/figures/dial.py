@@ -27,16 +27,16 @@ def dial_table(*frames: pd.DataFrame) -> pd.DataFrame:
     return dial(named, search, GAINING, option=settings.NOISE, usual=settings.USUAL)
 
 
-def dial_title(table: pd.DataFrame) -> str:
+def dial_title(table: pd.DataFrame, level: str = "{:+g} dB") -> str:
     """The finding: where a method's gain is clear, and by how much at most."""
     gained = table[clear(table) & (table["fused"] > 0)]
     if gained.empty:
         return "At no level of noise does a method clearly gain over tuned joint training"
-    levels = [f"{v:+g}" for v in dict.fromkeys(gained["level"])]
+    levels = [level.format(v) for v in dict.fromkeys(gained["level"])]
     best = gained.loc[gained["fused"].idxmax()]
     return (
-        f"Clear gains at {', '.join(levels)} dB: at most {best['fused']:+.1f} points "
-        f"({best['name']}, {best['level']:+g} dB)"
+        f"Clear gains at {', '.join(levels)}: at most {best['fused']:+.1f} points "
+        f"({best['name']}, {level.format(best['level'])})"
     )
 
 

@@ -121,6 +121,7 @@ def accuracy_against(
                 lw=0.4,
                 ec="white",
                 label=kind,
+                zorder=3 if marker == "*" else 2,  # what the others are compared with, on top
             )
         # Of all methods only those on the Pareto front and the named ones get a label.
         if log:

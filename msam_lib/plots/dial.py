@@ -17,7 +17,7 @@ APART = 0.12  # between the methods of a level, in levels
 
 
 @styled
-def dial_points(table: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
+def dial_points(table: pd.DataFrame, *, title: str, xlabel: str, level: str = "{:+g} dB") -> Figure:
     """Gains over joint training at every level, with intervals: a panel for the whole model and one
     for the weakest modality, a marker per method.
 
@@ -25,12 +25,15 @@ def dial_points(table: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
         table: of `results.dial.dial`.
         title: of the picture; its finding.
         xlabel: what the levels are.
+        level: one of them in words.
     """
     figure, axes = panels(2, columns=2, aspect=0.85)
     levels = list(dict.fromkeys(table["level"]))
     names = list(dict.fromkeys(table["name"]))
     shares = table.drop_duplicates("level").set_index("level")
-    said = [f"{v:+g} dB\n{shares['dominant'][v]} {shares['share'][v]:.0f} %" for v in levels]
+    said = [
+        f"{level.format(v)}\n{shares['dominant'][v]} {shares['share'][v]:.0f} %" for v in levels
+    ]
     for ax, (column, words) in zip(
         axes, (("fused", "whole model"), ("weakest", "weakest modality alone")), strict=True
     ):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
-from msam_lib.results.comparison import FUSED, WEAKEST, accuracies, compared, measured
+from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
 from msam_lib.results.luck import every_redrawn, with_luck
 from msam_lib.results.remembered import remembered
 from msam_lib.results.sharpness import correlations, gaps
@@ -22,6 +22,7 @@ HOLDS, IN_PART, NOT, UNTESTED = (
     "cannot be tested here",
 )
 ENCODER = "msam:reading=encoder"
+FUSIONS = ("late", "maxout", "concat")  # of the comparisons
 
 
 class Effect(NamedTuple):
@@ -78,7 +79,7 @@ def better(
     b: str,
     *,
     what: str = FUSED,
-    fusions: Sequence[str] = ("late", "maxout"),
+    fusions: Sequence[str] = FUSIONS,
     search: pd.DataFrame | None = None,
 ) -> list[Effect]:
     """Test accuracy of method a minus b's, paired by seed, in every comparison that has both.
@@ -135,7 +136,7 @@ def dominance_raised(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
             continue
         m = table.loc["joint"].mean(axis=1).idxmax()
         both = table.loc[[(a, m), (b, m)]].dropna(axis=1)
-        said = f"share of {m}, {names[a]} - {names[b]}, {dataset}, {fusion}:"
+        said = f"share of {m}, {names[a]} - {names[b]}, {Comparison(dataset, fusion).name}:"
         effects.append(effect(said, 100 * (both.iloc[0] - both.iloc[1])))
     return effects
 
@@ -147,7 +148,7 @@ def smoother(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
 
     Args:
         frame: rows with every epoch.
-        a, b: methods; of several labels of one, the first.
+        a, b: labels.
     """
     rows = frame[
         (frame["split"] == "test")
@@ -157,26 +158,11 @@ def smoother(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
     ]
     effects = []
     for (dataset, fusion), part in rows.groupby(["dataset", "fusion"], sort=False):
-        table = part.pivot_table(index=["method", "seed"], columns="epoch", values="value")
+        table = part.pivot_table(index=["label", "seed"], columns="epoch", values="value")
         rough = table.diff(axis=1).std(axis=1)
-        if {a, b} <= set(part["method"]):
-            said = f"roughness of {b} - {a}, {dataset}, {fusion}:"
+        if {a, b} <= set(part["label"]):
+            said = f"roughness of {b} - {a}, {Comparison(dataset, fusion).name}:"
             effects.append(effect(said, 100 * (rough[b] - rough[a]).dropna()))
-    return effects
-
-
-def noisy(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:
-    """Fused test accuracy of a minus b's with wrong training labels, at every share above 0."""
-    table = accuracies(frame)
-    table.index = table.index.droplevel(["dataset", "fusion"])
-    names = display_names([a, b])
-    effects = []
-    for share in sorted({float(label.partition("@")[2]) for label in table.index} - {0.0}):
-        rows = [f"{a}@{share:g}", f"{b}@{share:g}"]
-        if set(rows) <= set(table.index):
-            both = table.loc[rows].dropna(axis=1)
-            said = f"{names[a]} - {names[b]}, {share:.0%} wrong:"
-            effects.append(effect(said, both.iloc[0] - both.iloc[1]))
     return effects
 
 

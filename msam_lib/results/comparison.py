@@ -110,16 +110,35 @@ def ranks(frame: pd.DataFrame, labels: Sequence[str] = ()) -> tuple[list[str], R
     return [names[c] for c in table.columns], average_ranks(table.to_numpy())
 
 
-def against_cost(frame: pd.DataFrame) -> pd.DataFrame:
-    """Points of every method on AV-MNIST: the time x of an epoch as a multiple of joint training's,
-    and the accuracy y (%); columns as of `_points`, without methods whose cost was not measured.
+def against_cost(gained: Mapping[Comparison, pd.DataFrame], frame: pd.DataFrame) -> pd.DataFrame:
+    """Points of every method: the time x of an epoch as a multiple of joint training's, and the
+    gain y over tuned joint training (points), which lies at (1, 0); columns dataset, fusion, label,
+    name, kind and panel, without methods whose cost was not measured.
+
+    Args:
+        gained: {data set and fusion: rows of `results.gains.gains`}.
+        frame: the summary of all comparisons, which holds the costs.
     """
     costs = frame[(frame["split"] == "cost") & (frame["metric"] == "epoch")]
     cost = costs.set_index(["fusion", "label"])["value"]
-    points = _points(frame)
-    points = points[points["dataset"] == "avmnist"]
-    keys = zip(points["fusion"], points["label"], strict=True)
-    points["x"] = [cost.get(key, np.nan) for key in keys]
+    parts = []
+    for where, table in gained.items():
+        joint = pd.DataFrame(
+            {"label": ["joint"], "name": display_names(["joint"])["joint"], "fused": 0.0}
+        )
+        rows = pd.concat([joint, table[["label", "name", "fused"]]], ignore_index=True)
+        methods = rows["label"].str.partition(":")[0]
+        parts.append(
+            rows.rename(columns={"fused": "y"}).assign(
+                dataset=where.dataset,
+                fusion=where.fusion,
+                panel=where.name,
+                kind=methods.map({n: row.kind for n, row in METHODS.items()}),
+                x=[cost.get((where.fusion, k), np.nan) for k in rows["label"]],
+            )
+        )
+    points = pd.concat(parts, ignore_index=True)
+    points.loc[points["label"] == "joint", "x"] = 1.0
     return points.dropna(subset="x")
 
 
