@@ -28,6 +28,7 @@ COMPARISONS = (
     Comparison(DEFAULT_DATASET, "late"),
     *(Comparison(d, "late") for d in ("avmnist", "signs", "mosi", "mfeat", "isl", "digits")),
     *(Comparison(d, "maxout") for d in (DEFAULT_DATASET, "avmnist", "digits")),
+    Comparison(DEFAULT_DATASET, "concat"),
 )
 ABLATION = (
     "MASAM, its parts left out, and as released, late fusion, digits: test accuracy in "

@@ -14,6 +14,7 @@ WHOLE = (  # with a table of gains of their own
     Comparison("mosi", "late"),
     Comparison("mfeat", "late"),
     Comparison("isl", "late"),
+    Comparison("signs", "late"),
 )
 SEARCHED = (*WHOLE, *(Comparison(s, "late") for s in DIAL[1:]))
 # Frozen comparisons; those with options are not in the summary of all methods.

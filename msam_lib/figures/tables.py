@@ -66,6 +66,10 @@ def methods_table(where: Comparison) -> FigureItem:
     published = PUBLISHED[where.fusion] if where.dataset == "avmnist" else None
     words = FUSIONS[where.fusion].words
 
+    def searched(rows: pd.DataFrame, search: pd.DataFrame) -> tuple[str, list[str]]:
+        """Of the methods of the table; others may have an older search."""
+        return describe_search(search[search["label"].isin(rows["label"])], where)
+
     def caption(rows: pd.DataFrame, search: pd.DataFrame) -> str:
         headline = headline_of(rows)
         accuracy = headline.metric == "accuracy"
@@ -74,13 +78,13 @@ def methods_table(where: Comparison) -> FigureItem:
             f"All methods on {where.dataset}, {words}, preset teach: test {metric}, "
             "mean ± half-width of the 95 % Student-t interval over seeds, at the epoch with the "
             f"best validation {headline.metric}; learning rate and main option chosen on the "
-            f"validation split with {describe_search(search, where)[0]}. Modality columns: all "
+            f"validation split with {searched(rows, search)[0]}. Modality columns: all "
             "other modalities absent; (shapley): AGM's definition, the Shapley combination of "
             "logits. Unimodal: separate models. Bold: best; underlined: second."
         )
 
     def draw(rows: pd.DataFrame, search: pd.DataFrame) -> Table:
-        notes = describe_search(search, where)[1] + since(rows)
+        notes = searched(rows, search)[1] + since(rows)
         if published:
             notes = ["The paper's numbers belong to other networks and sizes.", *notes]
         return results_table(
