@@ -164,7 +164,8 @@ def test_scripts_fetch_nothing_and_are_short():
 def test_means_over_fewer_seeds_are_named(parts):
     notes = {c["name"]: c["notes"][0] for c in parts["epochs"]["comparisons"]}
     assert notes["avmnist, late"] == "Mean over 5 seeds."
-    assert notes["signs, late"] == "Mean over 5 seeds; AUG over 4."
+    assert notes["signs, late"] == "Mean over 10 seeds."
+    assert notes["digits, early"] == "Mean over 5 seeds; AGM over 3."
     assert parts["noise"]["notes"][0] == "Mean over 5 seeds."
 
 

@@ -187,12 +187,13 @@ def headline(path: Path, name: str) -> list[str]:
     table = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
     head, rows = table[0], {row[0]: row for row in table[2:]}
     kept = [k for k, title in enumerate(head) if k and "(" not in title and "paper" not in title]
-    fused = head.index("fused")
     names = [m for m in rows if m != "Unimodal" and not m.startswith("Floor")]
-    best = max(names, key=lambda m: float(rows[m][fused].split()[0]))
     fusion = path.stem.removeprefix("table_methods_").removesuffix(f"_{name}")
     with path.with_suffix(".csv").open(newline="", encoding="utf-8") as file:
-        seeds = next(r["fused n"] for r in csv.DictReader(file) if r["method"] == best)
+        exact = {r["method"]: r for r in csv.DictReader(file)}
+    # by all decimals: rounded ones may be equal
+    best = max(names, key=lambda m: float(exact[m]["fused mean"]))
+    seeds = exact[best]["fused n"]
     searched = (name, fusion) in by_the_protocol()
     state = "by [the protocol](../protocol.md)" if searched else "by an older search with one seed"
     lines = [f"**Fusion `{fusion}`**: test accuracy in percent, mean ± half-width of the 95 % "]

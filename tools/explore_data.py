@@ -62,7 +62,8 @@ def _trained(data: Path, where: Comparison) -> Part:
         return lambda label: {str(m): rounded(wide[label][m]) for m in wide[label].columns}
 
     accuracy, share = curves("accuracy"), curves("contribution")
-    alone = unimodal_accuracy(frame[frame["method"] == "unimodal"])
+    separate = frame[frame["method"] == "unimodal"]
+    alone = unimodal_accuracy(separate) if len(separate) else {}
     return {
         "name": where.name,
         "looks": _looks([*names, "fused"]),

@@ -21,5 +21,5 @@ SEARCHED = (*WHOLE, *(Comparison(s, "late") for s in DIAL[1:]))
 FRAMES = tuple(dict.fromkeys(f"methods_{where.dataset}" for where in SEARCHED))
 OPTIONS = tuple(name for name in FRAMES if "@" in name)
 WRONG_LABELS = "label_noise"
-WRONG = tuple(f"digits@{WRONG_LABELS}={share}" for share in (0.2, 0.4, 0.6))
+WRONG = tuple(f"digits@{WRONG_LABELS}={share}" for share in (0.2, 0.6))
 WITH_WRONG = tuple(f"methods_{setting}" for setting in WRONG)
