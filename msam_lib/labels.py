@@ -120,7 +120,9 @@ def setting_name(setting: str) -> str:
     """
     dataset, options = parse_setting(setting)
     shown = [
-        SETTING_WORDS.get(k, f"{k}={{}}").format(v) for k, v in options.items() if k not in SIZES
+        SETTING_WORDS.get(k, f"{k}={{}}").format(v)
+        for k, v in options.items()
+        if k not in SIZES and (k, v) != ("label_noise", 0)
     ]
     return f"{dataset} ({', '.join(shown)})" if shown else dataset
 

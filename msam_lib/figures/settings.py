@@ -7,6 +7,8 @@ from msam_lib.labels import Comparison
 
 NOISE, USUAL = "snr_db", -12.0  # the dial's option, and its value where a setting names none
 DIAL = (DEFAULT_DATASET, f"{DEFAULT_DATASET}@{NOISE}=-6", f"{DEFAULT_DATASET}@{NOISE}=0")
+WRONG_LABELS = "label_noise"
+WRONG = tuple(f"digits@{WRONG_LABELS}={share}" for share in (0, 0.2, 0.4, 0.6))
 WHOLE = (  # with a table of gains of their own
     Comparison(DEFAULT_DATASET, "late"),
     Comparison(DEFAULT_DATASET, "maxout"),
@@ -16,10 +18,9 @@ WHOLE = (  # with a table of gains of their own
     Comparison("isl", "late"),
     Comparison("signs", "late"),
 )
-SEARCHED = (*WHOLE, *(Comparison(s, "late") for s in DIAL[1:]))
+# Wrong labels are another question: only the setting without them is one of these.
+SEARCHED = (*WHOLE, *(Comparison(s, "late") for s in (*DIAL[1:], WRONG[0])))
 # Frozen comparisons; those with options are not in the summary of all methods.
 FRAMES = tuple(dict.fromkeys(f"methods_{where.dataset}" for where in SEARCHED))
 OPTIONS = tuple(name for name in FRAMES if "@" in name)
-WRONG_LABELS = "label_noise"
-WRONG = tuple(f"digits@{WRONG_LABELS}={share}" for share in (0.2, 0.6))
 WITH_WRONG = tuple(f"methods_{setting}" for setting in WRONG)

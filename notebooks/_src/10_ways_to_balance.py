@@ -183,7 +183,7 @@ print("both findings of the toy problem hold on real pairs of images and speech"
 #   pass through the data; G-Blend trains twice or more before it begins.
 # * **You want the fused accuracy:** first tune the learning rate of joint training itself (notebook 08: most gaps close there), then try MMPareto and
 #   MASAM; MASAM also improves the weak modality, at two passes per step.
-# * **Labels may be wrong:** SAM and M-SAM (notebook 13).
+# * **Labels may be wrong:** SAM, M-SAM or MASAM (notebook 13).
 # * **You cannot touch the model:** SAM, M-SAM and Momentum-SAM need nothing but its loss.
 # * **One pass only:** MNL, InfoReg, Momentum-SAM.
 #
