@@ -144,8 +144,9 @@ ITEMS["table_paired_weakest"].build(frames)
 
 # %% [markdown]
 # **What it means.** Count the bold cells of a row in both tables. Rules that give every modality a separate loss improve the weakest modality nearly
-# everywhere (not MASAM on `avmnist_mini`), by far more than the whole model gains; M-SAM, which keeps the one joint loss, improves it clearly on `signs` only. **What it does not mean:** that a
-# better weak modality must help the whole model: that depends on what it knows and the others do not. And one bold cell in twenty occurs by chance.
+# everywhere (not MASAM on `avmnist_mini` with late fusion, nor on `signs`), by far more than the whole model gains; M-SAM, which keeps the one joint loss, moves it by a
+# point or two, up here and down there. **What it does not mean:** that a better weak modality must help the whole model: that depends on what it knows and the
+# others do not. And one bold cell in twenty occurs by chance.
 #
 # **Check** it:
 
