@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from msam_lib.contributions.shares import accuracy_shares
 from msam_lib.errors import MsamError
 from msam_lib.figures.comparison import COMPARISONS
+from msam_lib.labels import Comparison
 from msam_lib.results import load
 from msam_lib.results.coalitions import MIN_IMBALANCE, pair_accuracies
 from msam_lib.results.comparison import noise_summary
@@ -167,6 +168,16 @@ def test_means_over_fewer_seeds_are_named(parts):
     assert notes["signs, late"] == "Mean over 10 seeds."
     assert notes["digits, early"] == "Mean over 5 seeds; AGM over 3."
     assert parts["noise"]["notes"][0] == "Mean over 5 seeds."
+
+
+def test_a_comparison_without_separate_models_has_no_dashes_beside_the_axis(monkeypatch):
+    whole = load("methods_isl", explore_pages.DATA)
+    assert "unimodal" in set(whole["method"])
+    left = whole[whole["method"] != "unimodal"]
+    monkeypatch.setattr(explore_data, "_load", lambda name, data: left)
+    monkeypatch.setattr(explore_data, "_notes", lambda *rest: [])
+    part = explore_data._trained(explore_pages.DATA, Comparison("isl", "late"))
+    assert part["alone"] == {} and len(part["methods"]) >= 5
 
 
 def test_every_part_has_its_place_and_its_script():
