@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from msam_lib.figures.dial import before_after, before_after_title, dial_title
+from msam_lib.figures.label_noise import title
 from msam_lib.plots.dial import before_and_after, before_and_after_alt, dial_alt, dial_points
 from msam_lib.results.dial import dial, dominance
 from tests.test_gains import runs, search
@@ -43,11 +44,27 @@ def test_the_title_says_where_gains_are_clear():
     table = found()
     table["fused_p"], table["fused_half"] = [0.2, 0.01], [5.0, 2.0]
     assert dial_title(table) == "Clear gains at +0 dB: at most +13.3 points (SAM, +0 dB)"
-    # of shares, such as wrong labels, in their own words
-    assert "at 0% wrong: at most" in dial_title(table, "{:.0%} wrong")
     table["fused_p"] = 0.2
     assert dial_title(table).startswith("At no level")
     assert "+13.3" in dial_alt(table, "speech at {:+g} dB")
+
+
+def test_the_title_of_wrong_labels_says_which_part_helps_where():
+    rows = {"label": ["joint_unimodal", "sam"] * 2, "name": ["Losses", "SAM"] * 2}
+    table = pd.DataFrame(rows | {"level": [0, 0, 0.2, 0.2], "fused": [5.0, -3.0, 0.1, 4.0]})
+    table = table.assign(fused_half=1.0, fused_p=[0.01, 0.01, 0.9, 0.01])
+    assert title(table).endswith("\nLosses at 0%; SAM at 20%")  # a clear loss is no gain
+    assert title(table.assign(fused_p=0.5)).endswith("\nLosses nowhere; SAM nowhere")
+
+
+def test_methods_keep_the_order_that_was_asked_for():
+    both = pd.concat([runs(), runs().assign(dataset="toy@snr_db=0")])
+    trials = search(joint=SAME, unimodal=SAME, sam=SAME)
+    trials = pd.concat([trials, trials.assign(dataset="toy@snr_db=0")], ignore_index=True)
+    frames = dict(tuple(both.groupby("dataset")))
+    for labels in (["sam", "unimodal"], ["unimodal", "sam"]):
+        table = dial(frames, trials, labels, option="snr_db", usual=-12.0)
+        assert table["label"].tolist() == labels * 2
 
 
 def test_the_dial_shows_every_method_at_every_level():

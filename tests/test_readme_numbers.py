@@ -10,7 +10,7 @@ import pytest
 from msam_lib import results
 from msam_lib.figures.dial import before_after
 from msam_lib.figures.ranks import ranked
-from msam_lib.figures.settings import OPTIONS, SEARCHED, WHOLE
+from msam_lib.figures.settings import OPTIONS, SEARCHED, WHOLE, WRONG
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDINGS = (ROOT / "book" / "findings.md").read_text(encoding="utf-8")
@@ -69,6 +69,7 @@ def test_differences_in_the_text_are_those_of_the_paired_tables():
         *(f"gains_{w.fusion}_{w.dataset}" for w in WHOLE),
         "gains_fused",
         "gains_weakest",
+        "label_noise_tuned",
     )
     tables = [ROOT / "figures" / f"table_{name}.md" for name in names]
     drawn = {
@@ -111,6 +112,12 @@ def test_both_tables_of_gains_are_the_drawn_ones():
             assert [c.strip() for c in shown_row.split("|")[2:-1]] == [
                 own[k].strip() for k in order
             ]
+
+
+def test_the_table_of_wrong_labels_is_the_drawn_one():
+    text = (ROOT / "figures" / "table_label_noise_tuned.md").read_text(encoding="utf-8")
+    drawn = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(drawn) == len(WRONG) + 2 and "\n".join(drawn) in FINDINGS
 
 
 def test_accuracies_before_and_after_the_search_are_the_frozen_ones():

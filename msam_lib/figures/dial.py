@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from msam_lib.catalogue import DEFAULT_DATASET, FUSIONS
 from msam_lib.figures import settings
+from msam_lib.figures.gains_summary import SHOWN
 from msam_lib.figures.item import FigureItem
 from msam_lib.labels import Comparison, display_names
 from msam_lib.plots import dial as plots
@@ -16,8 +17,8 @@ from msam_lib.results.gains import clear
 from msam_lib.results.summary import intervals
 
 LEVEL = "speech at {:+g} dB"
-GAINING = ("joint_unimodal", "sam", "msam", "masam")
-TUNED = ("joint", "sam", "msam", "masam", "joint_unimodal")
+GAINING = SHOWN  # in the same order, so that a method has the same colour in all pictures
+TUNED = ("joint", *GAINING)
 
 
 def dial_table(*frames: pd.DataFrame) -> pd.DataFrame:
@@ -27,16 +28,16 @@ def dial_table(*frames: pd.DataFrame) -> pd.DataFrame:
     return dial(named, search, GAINING, option=settings.NOISE, usual=settings.USUAL)
 
 
-def dial_title(table: pd.DataFrame, level: str = "{:+g} dB") -> str:
+def dial_title(table: pd.DataFrame) -> str:
     """The finding: where a method's gain is clear, and by how much at most."""
     gained = table[clear(table) & (table["fused"] > 0)]
     if gained.empty:
         return "At no level of noise does a method clearly gain over tuned joint training"
-    levels = [level.format(v) for v in dict.fromkeys(gained["level"])]
+    levels = [f"{v:+g}" for v in dict.fromkeys(gained["level"])]
     best = gained.loc[gained["fused"].idxmax()]
     return (
-        f"Clear gains at {', '.join(levels)}: at most {best['fused']:+.1f} points "
-        f"({best['name']}, {level.format(best['level'])})"
+        f"Clear gains at {', '.join(levels)} dB: at most {best['fused']:+.1f} points "
+        f"({best['name']}, {best['level']:+g} dB)"
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 from matplotlib.figure import Figure
 
-from msam_lib.figures.dial import GAINING, dial_title
+from msam_lib.figures.dial import GAINING
 from msam_lib.figures.item import FigureItem
 from msam_lib.figures.settings import WITH_WRONG, WRONG, WRONG_LABELS
 from msam_lib.plots import dial as plots
+from msam_lib.plots.table import Cell, Row, Table
 from msam_lib.results.dial import dial
+from msam_lib.results.gains import clear
 
 LEVEL = "{:.0%} wrong"
 
@@ -21,11 +25,22 @@ def wrong_labels(*frames: pd.DataFrame) -> pd.DataFrame:
     return dial(named, search, GAINING, option=WRONG_LABELS, usual=0.0)
 
 
+def title(table: pd.DataFrame) -> str:
+    """The finding: where a loss per modality alone gains clearly, and where SAM does."""
+    names, gained = table.set_index("label")["name"], table[clear(table) & (table["fused"] > 0)]
+    said = []
+    for label in ("joint_unimodal", "sam"):
+        levels = [f"{v:.0%}" for v in gained.loc[gained["label"] == label, "level"]]
+        where = f"at {', '.join(levels)}" if levels else "nowhere"
+        said.append(f"{names.loc[[label]].iloc[0]} {where}")
+    return f"Clear gains of the whole model, by wrong labels:\n{'; '.join(said)}"
+
+
 def _draw(*frames: pd.DataFrame) -> Figure:
     table = wrong_labels(*frames)
     return plots.dial_points(
         table,
-        title=dial_title(table, LEVEL),
+        title=title(table),
         xlabel="training labels, dominant modality",
         level=LEVEL,
     )
@@ -44,3 +59,34 @@ ITEM = FigureItem(
     draw=_draw,
     describe=lambda *frames: plots.dial_alt(wrong_labels(*frames), "labels {:.0%} wrong"),
 )
+
+
+def _table(*frames: pd.DataFrame) -> Table:
+    """A row per share of wrong labels, a column per method: gains of the whole model."""
+    found = wrong_labels(*frames)
+    found = found.assign(clear=clear(found))
+    names = list(dict.fromkeys(found["name"]))
+    rows = []
+    for level, own in found.groupby("level"):
+        named = own.set_index("name").loc[names]
+        cells = tuple(
+            Cell(r.fused, r.fused_half, r.n, int(r.clear)) for r in named.itertuples(index=False)
+        )
+        rows.append(Row(LEVEL.format(level), cells))
+    return Table(TABLED, tuple(names), tuple(rows), first="labels", quantity="gains in points")
+
+
+TABLED = (
+    "Gains over tuned joint training of the whole model, in points of test accuracy, on digits, "
+    "late fusion, with a share of the training labels wrong, every method searched anew at every "
+    "share: mean of the differences paired by seed ± half-width of the 95 % interval, which "
+    "includes the luck of both searches. Bold: clear after Holm's correction for the methods."
+)
+TABLE = replace(
+    ITEM,
+    name="table_label_noise_tuned",
+    title="Wrong training labels, tuned for them, in numbers",
+    caption=TABLED,
+    draw=_table,
+)
+ITEMS = (ITEM, TABLE)

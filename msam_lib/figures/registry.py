@@ -48,7 +48,7 @@ ITEMS: dict[str, FigureItem] = {
         ranks.ITEM,
         gain_cost.ITEM,
         *dial.ITEMS,
-        label_noise.ITEM,
+        *label_noise.ITEMS,
         *encoders.ITEMS,
         search.ITEM,
         costs.ITEM,

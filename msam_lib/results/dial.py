@@ -31,15 +31,16 @@ def dial(
         fusion: its name.
 
     Returns:
-        A row per setting and method, by rising option: the columns of `gains` (p values adjusted
-        for these methods), and setting, level (the option's value), dominant (the modality with the
-        largest share of the accuracy under joint training), share (that share in percent, mean over
-        seeds).
+        A row per setting and method, by rising option and in the order of `labels`: the columns of
+        `gains` (p values adjusted for these methods), and setting, level (the option's value),
+        dominant (the modality with the largest share of the accuracy under joint training), share
+        (that share in percent, mean over seeds).
     """
     parts = []
     for setting, frame in frames.items():
         rows = frame[(frame["fusion"] == fusion) & frame["label"].isin([BASELINE, *labels])]
         table = gains(rows, search, Comparison(setting, fusion))
+        table = table.sort_values("label", key=lambda s: s.map(list(labels).index))
         shares = dominance(rows)
         parts.append(
             table.assign(
