@@ -117,5 +117,6 @@ def test_every_claim_on_accuracy_counts_what_was_searched_by_the_protocol():
         except KeyError:  # it reads other frozen results
             continue
         assert all(np.isfinite(e.mean) for e in known)
-        assert not any("digits" in e.what for e in known), claim.words
+        old = ("digits, early", " avmnist, ")  # with one seed of the search
+        assert not any(name in e.what for e in known for name in old), claim.words
     assert set(older["split"]) == {"test", "cost"}

@@ -63,6 +63,7 @@ def compared(frame: pd.DataFrame, what: str = FUSED) -> dict[Comparison, pd.Data
         frame: tidy rows of comparisons.
         what: `FUSED` or `WEAKEST`.
     """
+    frame = one_epoch_per_run(frame)  # once, not for every modality
     whole, chosen = accuracies(frame), headlines(frame)
     tables: dict[Comparison, pd.DataFrame] = {}
     alone: dict[str, pd.DataFrame] = {}

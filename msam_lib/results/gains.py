@@ -8,7 +8,8 @@ import pandas as pd
 from msam_lib.labels import Comparison, display_names
 from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
 from msam_lib.results.elsewhere import BASELINE, between, both_ways
-from msam_lib.results.luck import NORMAL, redrawn, with_luck
+from msam_lib.results.luck import NORMAL, every_redrawn, redrawn, with_luck
+from msam_lib.results.rows import one_epoch_per_run
 from msam_lib.results.statistics import holm, paired
 
 
@@ -65,9 +66,14 @@ def gains(
         search looks at the whole model only, so the weakest modality's interval holds the luck of
         the whole model's accuracy, not its own.
     """
-    tables = {what: compared(measured(frame), what)[where] for what in (FUSED, WEAKEST)}
+    ends = one_epoch_per_run(measured(frame))
+    tables = {what: compared(ends, what)[where] for what in (FUSED, WEAKEST)}
     labels = [k for k in tables[FUSED].index if k != BASELINE]
-    luck = {k: 100 * redrawn(search, where, k) for k in (BASELINE, *labels)}
+    every = every_redrawn(search)
+    luck = {
+        k: every[where, k] if (where, k) in every else 100 * redrawn(search, where, k)
+        for k in (BASELINE, *labels)  # redrawn says what is missing
+    }
     ways = None if elsewhere is None else both_ways(frame, elsewhere, where)
     columns = {}
     for what, short in ((FUSED, "fused"), (WEAKEST, "weakest")):
