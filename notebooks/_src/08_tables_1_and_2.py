@@ -109,8 +109,8 @@ print(", ".join(behind.index))
 assert "Joint training" in behind and "Joint + unimodal losses" not in behind
 
 # %% [markdown]
-# **What it means.** The two methods with a loss for every modality rank first; MASAM is ahead of joint training by more than chance allows. SAM and M-SAM lie between
-# and can be told from neither. **What it does not mean:** that the gap is large everywhere (a rank counts the order, not the points), or that so few settings, several of
+# **What it means.** The two methods with a loss for every modality rank first; MASAM is ahead of joint training by more than chance allows. SAM and M-SAM lie between,
+# within the critical difference of both. **What it does not mean:** that the gap is large everywhere (a rank counts the order, not the points), or that so few settings, several of
 # them of the same data set, are independent witnesses.
 
 # %% [markdown]

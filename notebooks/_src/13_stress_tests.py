@@ -24,7 +24,6 @@ import pandas as pd
 
 import msam_lib as ml
 from msam_lib import results
-from msam_lib.figures.label_noise import wrong_labels
 from msam_lib.figures.registry import ITEMS
 from msam_lib.interactive.exercises import exercise, solved
 from msam_lib.interactive.results import noise_explorer
@@ -91,6 +90,8 @@ tuned = {name: results.load(name) for name in item.sources}
 show(item.build(tuned), alt=item.alt(tuned))
 
 # %%
+from msam_lib.figures.label_noise import wrong_labels
+
 gained = wrong_labels(*(tuned[name] for name in item.sources))
 print(gained.pivot_table(index="name", columns="level", values="fused").round(1).to_string())
 most = gained[gained["level"] == gained["level"].max()].set_index("label")
