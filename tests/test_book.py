@@ -15,7 +15,7 @@ from msam_lib.catalogue import METHODS
 from msam_lib.experiments import comparison, search, trials
 from msam_lib.methods import METHODS as CLASSES
 from tests.reference import agreements
-from tools import build_book, build_notebooks
+from tools import build_book, build_notebooks, evidence_pages
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +105,14 @@ def test_broken_links_are_found(tmp_path):
     )
     (tmp_path / "b.html").write_text('<p id="there">B</p>')
     assert list(build_book.broken(tmp_path)) == ["a.html: b.html#gone", "a.html: no.png"]
+
+
+def test_links_to_figures_turn_and_pictures_stay(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("![Gains](../figures/dial.png) [the\ndial](../figures/dial.png) "
+                    "[claims](../figures/claims.md) [log](../CHANGELOG.md)")  # fmt: skip
+    evidence_pages.turn_links(page)
+    assert page.read_text() == (
+        "![Gains](figures/dial.png) [the\ndial](figures.md#when-does-balancing-pay) "
+        "[claims](claims.md) [log](changelog.md)"
+    )

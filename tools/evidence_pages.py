@@ -57,13 +57,18 @@ def figure_anchor(name: str) -> str:
 
 
 def turn_links(path: Path) -> None:
-    """Let a page's links, which lead to files of the repository, lead to pages of the site."""
+    """Let a page's links, which lead to files of the repository, lead to pages of the site, and
+    what it shows be the copied picture.
+    """
 
     def figure(found: re.Match[str]) -> str:
-        name = found[1]
-        return "](claims.md)" if name == "claims" else f"](figures.md#{figure_anchor(name)})"
+        shown, words, name = found[1], found[2], found[3]
+        if shown:
+            return found[0]
+        page = "claims.md" if name == "claims" else f"figures.md#{figure_anchor(name)}"
+        return f"[{words}]({page})"
 
     text = path.read_text(encoding="utf-8")
-    text = re.sub(r"\]\(\.\./figures/(\w+)\.\w+\)", figure, text)
+    text = re.sub(r"(!?)\[([^\]]*)\]\(\.\./figures/(\w+)\.\w+\)", figure, text)
     text = text.replace("](../CHANGELOG.md)", "](changelog.md)").replace("](../", "](")
     path.write_text(text, encoding="utf-8")
