@@ -8,14 +8,14 @@ from pathlib import Path
 from msam_lib import results
 from msam_lib.figures.registry import ITEMS
 from msam_lib.labels import Comparison
-from msam_lib.results.luck import every_redrawn
+from msam_lib.results.protocol import searched
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def protocol(path: Path) -> None:
     """Put the list of what was measured into the page, from the frozen results."""
-    data, searched = ROOT / "figures" / "data", by_the_protocol()
+    data, done = ROOT / "figures" / "data", by_the_protocol()
     lines = [
         "| data | fusion | methods | final seeds | search |",
         "| --- | --- | ---: | ---: | --- |",
@@ -25,16 +25,15 @@ def protocol(path: Path) -> None:
         for (dataset, fusion), rows in frame.groupby(["dataset", "fusion"]):
             number = rows.groupby("label")["seed"].nunique()
             spread = " to ".join(str(n) for n in sorted({number.min(), number.max()}))
-            state = "by this protocol" if (dataset, fusion) in searched else "older"
+            state = "by this protocol" if (dataset, fusion) in done else "older"
             lines.append(f"| `{dataset}` | {fusion} | {len(number)} | {spread} | {state} |")
     text = path.read_text(encoding="utf-8").replace("{settings}", "\n".join(lines))
     path.write_text(text, encoding="utf-8")
 
 
 def by_the_protocol() -> set[Comparison]:
-    """The comparisons that were searched with several seeds; an older search has one."""
-    search = results.load("search", ROOT / "figures" / "data")
-    return {where for where, _ in every_redrawn(search)}
+    """The comparisons that the frozen search holds with several seeds."""
+    return searched(results.load("search", ROOT / "figures" / "data"))
 
 
 def claims(path: Path) -> None:

@@ -18,8 +18,8 @@ from msam_lib.plots import (
 from msam_lib.plots.comparison import (
     accuracy_against,
     noise_curves,
-    pareto,
 )
+from msam_lib.plots.front import front_alt
 from msam_lib.results.comparison import against_imbalance, noise_summary
 from msam_lib.results.rows import fusion_rows
 
@@ -34,16 +34,6 @@ ABLATION = (
     "MASAM, its parts left out, and as released, late fusion, digits: test accuracy in "
     "percent, mean ± half-width of the 95 % interval over seeds."
 )
-
-
-def _describe_front(points: pd.DataFrame, what: str) -> str:
-    """The methods of the Pareto front of accuracy against `what`, panel by panel."""
-    parts = []
-    for panel, part in points.groupby("panel", sort=False):
-        best = part[pareto(part)].sort_values("x")
-        named = [f"{r.name} ({r.x:.2g}, {r.y:.1f} %)" for r in best.itertuples(index=False)]
-        parts.append(f"{panel}: {', '.join(named)}")
-    return f"Accuracy against {what}. Not beaten by one further left: {'; '.join(parts)}."
 
 
 def _describe_noise(frame: pd.DataFrame) -> str:
@@ -75,8 +65,8 @@ ITEMS: tuple[FigureItem, ...] = (
         draw=lambda f: accuracy_against(
             against_imbalance(f), xlabel="share of the dominant modality (%)", named=FOCUS
         ),
-        describe=lambda f: _describe_front(
-            against_imbalance(f), "the share of the dominant modality"
+        describe=lambda f: front_alt(
+            against_imbalance(f), "Accuracy against the share of the dominant modality", "{:.1f} %"
         ),
     ),
     FigureItem(

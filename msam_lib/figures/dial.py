@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from msam_lib.catalogue import DEFAULT_DATASET, FUSIONS
 from msam_lib.figures import settings
-from msam_lib.figures.gains_summary import SHOWN
 from msam_lib.figures.item import FigureItem
 from msam_lib.labels import Comparison, display_names
 from msam_lib.plots import dial as plots
@@ -17,15 +16,14 @@ from msam_lib.results.gains import clear
 from msam_lib.results.summary import intervals
 
 LEVEL = "speech at {:+g} dB"
-GAINING = SHOWN  # in the same order, so that a method has the same colour in all pictures
-TUNED = ("joint", *GAINING)
+TUNED = ("joint", *settings.SHOWN)
 
 
 def dial_table(*frames: pd.DataFrame) -> pd.DataFrame:
     """The gains at every level; frames of the settings, then of the search."""
     *several, search = frames
     named = dict(zip(settings.DIAL, several, strict=True))
-    return dial(named, search, GAINING, option=settings.NOISE, usual=settings.USUAL)
+    return dial(named, search, settings.SHOWN, option=settings.NOISE, usual=settings.USUAL)
 
 
 def dial_title(table: pd.DataFrame) -> str:

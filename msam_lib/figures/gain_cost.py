@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.figures.item import FigureItem
 from msam_lib.labels import Comparison
-from msam_lib.plots.comparison import accuracy_against, pareto
+from msam_lib.plots.comparison import accuracy_against
+from msam_lib.plots.front import front_alt
 from msam_lib.results.comparison import against_cost
 from msam_lib.results.gains import gains
 
@@ -40,16 +41,8 @@ def _draw(*frames: pd.DataFrame) -> Figure:
 
 
 def _describe(*frames: pd.DataFrame) -> str:
-    """The methods of the Pareto front, panel by panel."""
-    parts = []
-    for panel, part in points(*frames).groupby("panel", sort=False):
-        best = part[pareto(part)].sort_values("x")
-        named = [f"{r.name} ({r.x:.2g}, {r.y:+.1f})" for r in best.itertuples(index=False)]
-        parts.append(f"{panel}: {', '.join(named)}")
-    return (
-        "Gain over tuned joint training in points against the time of an epoch. Not beaten by one "
-        f"further left: {'; '.join(parts)}."
-    )
+    what = "Gain over tuned joint training in points against the time of an epoch"
+    return front_alt(points(*frames), what, "{:+.1f}")
 
 
 ITEM = FigureItem(

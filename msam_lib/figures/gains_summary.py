@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from msam_lib.figures.gains import ELSEWHERE
 from msam_lib.figures.item import FigureItem
-from msam_lib.figures.settings import FRAMES, SEARCHED
+from msam_lib.figures.settings import FRAMES, SEARCHED, SHOWN
 from msam_lib.labels import Comparison, display_names
 from msam_lib.plots.gains import gains_alt, gains_by_setting
 from msam_lib.plots.table import Cell, Row, Table
@@ -18,7 +18,7 @@ from msam_lib.results.gains import clear, gains
 from msam_lib.results.remembered import remembered
 
 LEAST = 4  # settings that a method must be in
-SHOWN = ("joint_unimodal", "masam", "sam", "msam")  # in the picture
+BESIDE = (*FRAMES[1:], "search", ELSEWHERE[SEARCHED[0]])
 WORDS = {"fused": "the whole model", "weakest": "the modality that joint training leaves weakest"}
 
 
@@ -49,14 +49,14 @@ def summary_table(*frames: pd.DataFrame, short: str) -> Table:
     counts = pd.Series([label for table in found.values() for label in table.index]).value_counts()
     names = display_names(counts.index[counts >= LEAST])
     rows = tuple(
-        Row(where.name, tuple(_cell(table, label, short) for label in names))
+        Row(where.name, tuple(gain_cell(table, label, short) for label in names))
         for where, table in found.items()
     )
     return Table(_caption(short), tuple(names.values()), rows, first="setting")
 
 
-def _cell(table: pd.DataFrame, label: str, short: str) -> Cell:
-    """A gain, bold where it is clear; missing where the method was not run."""
+def gain_cell(table: pd.DataFrame, label: str, short: str) -> Cell:
+    """A gain of a table by label, bold where it is clear; missing where the method was not run."""
     if label not in table.index:
         return Cell(note="Not run there.")
     row = table.loc[label]
@@ -89,7 +89,7 @@ def _item(short: str) -> FigureItem:
         title=f"Gains of {WORDS[short].removeprefix('the ')} in every setting",
         caption=lambda *frames: _caption(short),
         needs=FRAMES[0],
-        beside=(*FRAMES[1:], "search", ELSEWHERE[SEARCHED[0]]),
+        beside=BESIDE,
         draw=functools.partial(summary_table, short=short),
         describe=functools.partial(_describe, short=short),
     )
@@ -130,7 +130,7 @@ EVERYWHERE = FigureItem(
     "differences paired by seed with the 95 % interval, which includes the luck of both searches "
     "(10 seeds). Filled: clear after Holm's correction for the methods of the setting.",
     needs=FRAMES[0],
-    beside=(*FRAMES[1:], "search", ELSEWHERE[SEARCHED[0]]),
+    beside=BESIDE,
     draw=_draw,
     describe=lambda *frames: gains_alt(_by_setting(*frames), SHOWN, display_names(SHOWN)),
 )

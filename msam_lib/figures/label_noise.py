@@ -7,11 +7,12 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.figure import Figure
 
-from msam_lib.figures.dial import GAINING
+from msam_lib.figures.gains_summary import gain_cell
 from msam_lib.figures.item import FigureItem
-from msam_lib.figures.settings import WITH_WRONG, WRONG, WRONG_LABELS
+from msam_lib.figures.settings import SHOWN, WITH_WRONG, WRONG, WRONG_LABELS
+from msam_lib.labels import display_names
 from msam_lib.plots import dial as plots
-from msam_lib.plots.table import Cell, Row, Table
+from msam_lib.plots.table import Row, Table
 from msam_lib.results.dial import dial
 from msam_lib.results.gains import clear
 
@@ -22,7 +23,7 @@ def wrong_labels(*frames: pd.DataFrame) -> pd.DataFrame:
     """The gains at every share; frames of the settings, then of the search."""
     *several, search = frames
     named = dict(zip(WRONG, several, strict=True))
-    return dial(named, search, GAINING, option=WRONG_LABELS, usual=0.0)
+    return dial(named, search, SHOWN, option=WRONG_LABELS, usual=0.0)
 
 
 def title(table: pd.DataFrame) -> str:
@@ -63,17 +64,14 @@ ITEM = FigureItem(
 
 def _table(*frames: pd.DataFrame) -> Table:
     """A row per share of wrong labels, a column per method: gains of the whole model."""
-    found = wrong_labels(*frames)
-    found = found.assign(clear=clear(found))
-    names = list(dict.fromkeys(found["name"]))
-    rows = []
-    for level, own in found.groupby("level"):
-        named = own.set_index("name").loc[names]
-        cells = tuple(
-            Cell(r.fused, r.fused_half, r.n, int(r.clear)) for r in named.itertuples(index=False)
-        )
-        rows.append(Row(LEVEL.format(level), cells))
-    return Table(TABLED, tuple(names), tuple(rows), first="labels", quantity="gains in points")
+    levels = wrong_labels(*frames).set_index("label").groupby("level")
+    rows = tuple(
+        Row(LEVEL.format(level), tuple(gain_cell(own, label, "fused") for label in SHOWN))
+        for level, own in levels
+    )
+    names = display_names(SHOWN)
+    columns = tuple(names[k] for k in SHOWN)
+    return Table(TABLED, columns, rows, first="labels", quantity="gains in points")
 
 
 TABLED = (

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from msam_lib.figures.item import FigureItem
-from msam_lib.figures.settings import OPTIONS
+from msam_lib.figures.settings import OPTIONS, SHOWN
 from msam_lib.figures.tables import since
 from msam_lib.labels import display_names
 from msam_lib.plots.comparison import rank_alt, rank_diagram
@@ -14,7 +14,7 @@ from msam_lib.results.comparison import ranks
 from msam_lib.results.protocol import by_protocol
 from msam_lib.results.statistics import Ranks
 
-RANKED = ("joint", "joint_unimodal", "sam", "msam", "masam")
+RANKED = ("joint", *SHOWN)
 
 
 def ranked(*frames: pd.DataFrame) -> tuple[list[str], Ranks]:

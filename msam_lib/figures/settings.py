@@ -7,6 +7,9 @@ from msam_lib.labels import Comparison
 
 NOISE, USUAL = "snr_db", -12.0  # the dial's option, and its value where a setting names none
 DIAL = (DEFAULT_DATASET, f"{DEFAULT_DATASET}@{NOISE}=-6", f"{DEFAULT_DATASET}@{NOISE}=0")
+# The methods that were run in all of them beside joint training, in the pictures' order: a method
+# has the same colour everywhere.
+SHOWN = ("joint_unimodal", "masam", "sam", "msam")
 WRONG_LABELS = "label_noise"
 WRONG = tuple(f"digits@{WRONG_LABELS}={share}" for share in (0, 0.2, 0.4, 0.6))
 WHOLE = (  # with a table of gains of their own

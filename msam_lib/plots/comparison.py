@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from msam_lib.errors import MsamError
 from msam_lib.plots import series
 from msam_lib.plots._labels import label_points
+from msam_lib.plots.front import pareto
 from msam_lib.plots.style import GREY, TEXT_WIDTH, panels, styled
 
 # What a method changes, with colour and marker.
@@ -139,21 +140,6 @@ def accuracy_against(
         [h for h, _ in kept], [k for _, k in kept], loc="outside upper center", ncols=len(kept)
     )
     return figure
-
-
-def pareto(points: pd.DataFrame) -> np.ndarray:
-    """Mask (N,) of the Pareto front: points such that no other has x no larger and y no smaller,
-    one of them strictly.
-
-    Args:
-        points: columns x (smaller is better) and y (larger is better).
-    """
-    x, y = points["x"].to_numpy(), points["y"].to_numpy()
-    beaten = [
-        bool(((x <= a) & (y > b)).any() or ((x < a) & (y >= b)).any())
-        for a, b in zip(x, y, strict=True)
-    ]
-    return ~np.array(beaten)
 
 
 @styled
