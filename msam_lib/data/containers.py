@@ -98,6 +98,10 @@ class MultimodalDataset:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{m} {tuple(x.shape[1:])}" for m, x in self.inputs.items())
+        return f"MultimodalDataset({len(self)} samples: {shapes})"
+
     def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Batch:
         index = torch.arange(len(self))[index]
         if index.dim() == 0:
@@ -110,8 +114,8 @@ class MultimodalDataset:
 
         Args:
             index: (B,).
-            draw: seed and epoch, for samples varied as in training (stored ones only, and only
-                where their transform does so).
+            draw: seed and epoch, for samples varied as in training (stored ones, if their
+                transform does).
         """
         inputs = {
             m: x.read(index, draw) if isinstance(x, StoredArray) else x[index]
@@ -173,8 +177,8 @@ class DataSplits:
         recipe: the options that determine this data set; part of the hash of a run.
         other_task: what is being learnt, where it is not classification into `classes` (which then
             names the labels, or is empty).
-        people: where people judged the test samples, the share in [0, 1] that they judged right,
-            by modality and, as `"fused"`, from all together; empty elsewhere.
+        people: the share in [0, 1] of the test samples that people judged right, by modality and,
+            as `"fused"`, from all together; empty where none did.
     """
 
     name: str
@@ -187,6 +191,11 @@ class DataSplits:
     recipe: Mapping[str, object] = field(default_factory=dict)
     other_task: Task | None = None
     people: Mapping[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{m} {kind.shape}" for m, kind in self.modalities.items())
+        sizes = f"{len(self.train)} train, {len(self.val)} val, {len(self.test)} test"
+        return f"DataSplits({self.name}, {self.task.kind}, {sizes} samples: {shapes})"
 
     @property
     def task(self) -> Task:

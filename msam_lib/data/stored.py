@@ -45,6 +45,9 @@ class StoredArray:
     transform: Transform = AS_STORED
     rows: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        return f"StoredArray({self.path.name})"  # reads nothing: the file may be gone
+
     def __len__(self) -> int:
         return self._header[0][0] if self.rows is None else len(self.rows)
 

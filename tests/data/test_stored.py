@@ -8,7 +8,7 @@ import torch
 
 from msam_lib import diagnostics as d
 from msam_lib.data import Batch, BatchLoader, MultimodalDataset
-from msam_lib.data.containers import Modality
+from msam_lib.data.containers import DataSplits, Modality
 from msam_lib.data.stored import StoredArray
 from msam_lib.data.transforms import Images, Numbers, crop_box
 from msam_lib.diagnostics._samples import collect
@@ -64,6 +64,18 @@ def test_a_split_on_disk_is_the_split_in_memory(pair):
     whole = [*BatchLoader(stored, 5, shuffle=True, seed=3, augment=False)]
     for a, b in zip(whole, BatchLoader(memory, 5, shuffle=True, seed=3), strict=True):
         assert_same(a, b)
+
+
+def test_what_a_cell_shows_is_a_line_without_samples_or_folders(pair):
+    for split in pair:
+        assert repr(split) == "MultimodalDataset(23 samples: x1 (3, 6, 6), x2 (5,))"
+    assert repr(pair[0].inputs["x1"]) == "StoredArray(x1.npy)"
+    kinds = {"x1": Modality("image", (3, 6, 6)), "x2": Modality("vector", (5,))}
+    part = pair[0].subset([1, 2])
+    data = DataSplits("toy", pair[0], part, part.subset([0]), kinds, tuple("abcd"), "made up")
+    assert repr(data) == (
+        "DataSplits(toy, classification, 23 train, 2 val, 1 test samples: x1 (3, 6, 6), x2 (5,))"
+    )
 
 
 def test_evaluation_and_diagnostics_read_it_as_from_memory(pair):
