@@ -22,6 +22,11 @@ NAMED = (
     "MASAM",
     "MMPareto",
     "ReconBoost",
+    "ASAM",
+    "AGM",
+    "MSLR",
+    "M-SAM (encoder)",
+    "M-SAM (unimodal loss)",
 )
 
 
