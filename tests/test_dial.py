@@ -43,10 +43,10 @@ def test_levels_rise_and_hold_the_gains_there():
 def test_the_title_says_where_gains_are_clear():
     table = found()
     table["fused_p"], table["fused_half"] = [0.2, 0.01], [5.0, 2.0]
-    assert dial_title(table) == "Clear gains at +0 dB: at most +13.3 points (SAM, +0 dB)"
+    assert dial_title(table) == "Clear gains at 0 dB: at most +13.3 points (SAM, 0 dB)"
     table["fused_p"] = 0.2
     assert dial_title(table).startswith("At no level")
-    assert "+13.3" in dial_alt(table, "speech at {:+g} dB")
+    assert "+13.3" in dial_alt(table, "speech at {:g} dB")
 
 
 def test_the_title_of_wrong_labels_says_which_part_helps_where():
@@ -70,7 +70,7 @@ def test_methods_keep_the_order_that_was_asked_for():
 def test_the_dial_shows_every_method_at_every_level():
     figure = dial_points(found(), title="", xlabel="")
     left = figure.axes[0]
-    assert [t.get_text().split("\n")[0] for t in left.get_xticklabels()] == ["-12 dB", "+0 dB"]
+    assert [t.get_text().split("\n")[0] for t in left.get_xticklabels()] == ["-12 dB", "0 dB"]
     (points,) = (line for line in left.lines if line.get_marker() == "s")
     assert list(points.get_ydata()) == pytest.approx([10 / 3, 40 / 3])
 

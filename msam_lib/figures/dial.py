@@ -15,7 +15,7 @@ from msam_lib.results.dial import dial
 from msam_lib.results.gains import clear
 from msam_lib.results.summary import intervals
 
-LEVEL = "speech at {:+g} dB"
+LEVEL = "speech at {:g} dB"
 TUNED = ("joint", *settings.SHOWN)
 
 
@@ -31,11 +31,11 @@ def dial_title(table: pd.DataFrame) -> str:
     gained = table[clear(table) & (table["fused"] > 0)]
     if gained.empty:
         return "At no level of noise does a method clearly gain over tuned joint training"
-    levels = [f"{v:+g}" for v in dict.fromkeys(gained["level"])]
+    levels = [f"{v:g}" for v in dict.fromkeys(gained["level"])]
     best = gained.loc[gained["fused"].idxmax()]
     return (
         f"Clear gains at {', '.join(levels)} dB: at most {best['fused']:+.1f} points "
-        f"({best['name']}, {best['level']:+g} dB)"
+        f"({best['name']}, {best['level']:g} dB)"
     )
 
 
@@ -90,8 +90,8 @@ def before_after_title(panels: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> 
         words: after["mean"][joint] - before["mean"][joint]
         for words, (before, after) in panels.items()
     }
-    said = " and ".join(f"{gain:.1f} ({words})" for words, gain in raised.items())
-    return f"Tuning lifts joint training by {said} points".replace(" fusion", "")
+    said = " and ".join(f"{gain:.1f} ({words.split()[0]})" for words, gain in raised.items())
+    return f"Tuning lifts joint training by {said} points"
 
 
 def _before_after(tuned: pd.DataFrame, untuned: pd.DataFrame) -> Figure:

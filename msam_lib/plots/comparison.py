@@ -67,7 +67,10 @@ def rank_diagram(
         side.vlines(k, first - 0.25, last + 0.25, color="#222222", lw=2.5)
     side.set(xlim=(-1, max(1, len(bars))))
     side.axis("off")
-    ax.set_title(f"a bar joins methods within the critical difference, {critical_difference:.1f}")
+    best = f"{names[order[0]]} ranks best ({np.min(ranks):.1f})"
+    ax.set_title(
+        f"{best}; bars join methods within the critical difference, {critical_difference:.1f}"
+    )
     return figure
 
 

@@ -17,7 +17,7 @@ APART = 0.12  # between the methods of a level, in levels
 
 
 @styled
-def dial_points(table: pd.DataFrame, *, title: str, xlabel: str, level: str = "{:+g} dB") -> Figure:
+def dial_points(table: pd.DataFrame, *, title: str, xlabel: str, level: str = "{:g} dB") -> Figure:
     """Gains over joint training at every level, with intervals: a panel for the whole model and one
     for the weakest modality, a marker per method.
 

@@ -168,7 +168,7 @@ def _points(frame: pd.DataFrame) -> pd.DataFrame:
         name=means["label"].map(names),
         kind=means["method"].map({n: row.kind for n, row in METHODS.items()}),
         y=100 * means["value"],
-        panel=means["dataset"] + ", " + means["fusion"],
+        panel=[Comparison(*w).name for w in means[["dataset", "fusion"]].itertuples(index=False)],
     )
 
 
