@@ -21,8 +21,13 @@ WHOLE = (  # with a table of gains of their own
     Comparison("isl", "late"),
     Comparison("signs", "late"),
 )
+# More pairs, and convolutions, whose size and rate no preset names.
+SIZES = (
+    "avmnist@n_train=20000",
+    f"{DEFAULT_DATASET}@encoder=small_cnn,width=8,epochs=10,lr=0.05,{NOISE}=0",
+)
 # Wrong labels are another question: only the setting without them is one of these.
-SEARCHED = (*WHOLE, *(Comparison(s, "late") for s in (*DIAL[1:], WRONG[0])))
+SEARCHED = (*WHOLE, *(Comparison(s, "late") for s in (*DIAL[1:], WRONG[0], *SIZES)))
 # Frozen comparisons; those with options are not in the summary of all methods.
 FRAMES = tuple(dict.fromkeys(f"methods_{where.dataset}" for where in SEARCHED))
 OPTIONS = tuple(name for name in FRAMES if "@" in name)
