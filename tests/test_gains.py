@@ -141,6 +141,30 @@ def test_gains_by_hand():
     assert text.index("SAM") < text.index("Unimodal") and "2 of 2 choices lie at an edge" in text
 
 
+def test_gains_by_the_own_head_of_the_modality_that_is_weakest_alone():
+    frame, steady = runs(), [(0.1, "", (0.6,) * 3, (0.7,) * 3)]
+    tuned = search(joint=steady, unimodal=steady, sam=steady)
+    head = frame["metric"] == "accuracy_head"
+    # SAM's head of the audio gains 3 points more in one seed; those of the visual modality, which
+    # is the stronger one alone, are the lowest heads.
+    more = head & (frame["label"] == "sam") & (frame["modality"] == "audio") & (frame["seed"] == 1)
+    less = head & (frame["modality"] == "visual")
+    frame = frame.assign(value=frame["value"] + 0.03 * more - 0.3 * less)
+    table = gains(frame, tuned, TOY).set_index("label")
+    assert table.loc["sam", "head"] == pytest.approx((2 + 5 + 2) / 3)
+    spread = np.std([2, 5, 2], ddof=1) / np.sqrt(3)
+    assert table.loc["sam", "head_half"] == pytest.approx(t.ppf(0.975, 2) * spread)
+    assert table.loc["sam", "head_p"] == pytest.approx(2 * t.sf(3 / spread, 2))
+    assert table.loc["unimodal", "head"] == pytest.approx(1)
+    # another arithmetic in which SAM's head gains otherwise, and nothing else does, widens it
+    there = frame.assign(value=frame["value"] - 0.2 * (head & (frame["label"] == "sam")))
+    wide = gains(frame, tuned, TOY, there).set_index("label").loc["sam"]
+    assert wide["head_half"] > 10 and wide["weakest_half"] == table.loc["sam", "weakest_half"]
+    # Where joint training has no heads (MaxOut) nothing is said of them.
+    without = frame[~(head & (frame["label"] == "joint"))]
+    assert "head" not in gains(without, tuned, TOY)
+
+
 def test_collapsed_runs_are_counted():
     # Joint training: 70, 72, 74 %; SAM: 76, 74, 76 %.
     share = collapsed(runs(), TOY, below=73)
@@ -160,6 +184,9 @@ def test_the_summary_holds_what_the_tables_of_the_settings_hold():
     own = found[where].loc["joint_unimodal"]
     cell = table.rows[1].cells[table.columns.index("Joint + unimodal losses")]
     assert (cell.mean, cell.half) == (own["weakest"], own["weakest_half"]) and cell.rank == 1
+    # by its own head, in settings whose networks have one
+    heads = gains_summary.summary_table(*data, short="head")
+    assert [row.name for row in heads.rows] == [w.name for w in SEARCHED if w.fusion != "maxout"]
     # a method that was not run there is missing, not zero
     absent = [row.cells[k] for row, w in zip(table.rows, found, strict=True)
               for k, name in enumerate(table.columns)

@@ -10,7 +10,7 @@ import pytest
 from msam_lib import results
 from msam_lib.figures.dial import before_after
 from msam_lib.figures.ranks import ranked
-from msam_lib.figures.settings import OPTIONS, SEARCHED, WHOLE, WRONG
+from msam_lib.figures.settings import ELSEWHERE, OPTIONS, SEARCHED, WHOLE, WRONG
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDINGS = (ROOT / "book" / "findings.md").read_text(encoding="utf-8")
@@ -69,6 +69,8 @@ def test_differences_in_the_text_are_those_of_the_paired_tables():
         *(f"gains_{w.fusion}_{w.dataset}" for w in WHOLE),
         "gains_fused",
         "gains_weakest",
+        "gains_head",
+        *(f"elsewhere_{w.fusion}_{w.dataset}" for w in ELSEWHERE),
         "label_noise_tuned",
     )
     tables = [ROOT / "figures" / f"table_{name}.md" for name in names]

@@ -6,11 +6,12 @@ import pandas as pd
 
 from msam_lib.figures.claims import SOURCES, Claim, Frames, Ledger, ledger
 from msam_lib.figures.claims_encoders import GEOMETRY, MASAM, MSAM
-from msam_lib.figures.claims_others import HOW, OTHERS, PAIRED, WEAK, better, raised
+from msam_lib.figures.claims_others import BY_HEAD, HOW, OTHERS, PAIRED, WEAK, better, raised
 from msam_lib.figures.item import FigureItem
 from msam_lib.figures.settings import FRAMES, OPTIONS, WITH_WRONG
 from msam_lib.results import claims as test
 from msam_lib.results.claims import ENCODER, IN_PART, Effect
+from msam_lib.results.comparison import HEAD
 from msam_lib.results.protocol import by_protocol
 
 
@@ -71,6 +72,14 @@ CLAIMS: tuple[Claim, ...] = (
         raised(("msam", "joint"), (ENCODER, "joint")),
         WEAK,
         "08_tables_1_and_2",
+    ),
+    Claim(
+        "M-SAM enhances “contributions from others”, asked of the weaker modality's own head",
+        f"{MSAM}, abstract",
+        BY_HEAD,
+        raised(("msam", "joint"), (ENCODER, "joint"), what=HEAD),
+        "table_gains_head",
+        "09_when_does_balancing_pay",
     ),
     Claim(
         "SAM applied to all weights favours the dominant modality",

@@ -1,24 +1,26 @@
-"""The table of gains with another arithmetic."""
+"""The tables of gains with another arithmetic."""
 
 from __future__ import annotations
 
+import functools
+
 import pandas as pd
 
-from msam_lib.catalogue import DEFAULT_DATASET
+from msam_lib.catalogue import FUSIONS
 from msam_lib.figures.item import FigureItem
+from msam_lib.figures.settings import ELSEWHERE
 from msam_lib.labels import Comparison
 from msam_lib.plots.table import Cell, Row, Table
-from msam_lib.results.elsewhere import MEASURES, between, both_ways, verdicts
+from msam_lib.results.elsewhere import between, both_ways, verdicts
 
-WHERE = Comparison(DEFAULT_DATASET, "late")
 WORDS = {"fused": "whole model", "weakest": "weakest modality"}
 
 
-def elsewhere_table(here: pd.DataFrame, there: pd.DataFrame) -> Table:
+def elsewhere_table(here: pd.DataFrame, there: pd.DataFrame, *, where: Comparison) -> Table:
     """The gains side by side; bold where they are clear."""
-    found = both_ways(here, there, WHERE)
+    found = both_ways(here, there, where)
     columns, cells = [], []
-    for _, short in MEASURES:
+    for short in WORDS:
         clear = verdicts(found, short)
         for side, words in (("here", "reference"), ("there", "other arithmetic")):
             columns.append(f"{WORDS[short]}, {words}")
@@ -32,8 +34,8 @@ def elsewhere_table(here: pd.DataFrame, there: pd.DataFrame) -> Table:
                 ]
             )
     rows = tuple(Row(name, tuple(c[k] for c in cells)) for k, name in enumerate(found["name"]))
-    notes = [_said(found, short) for _, short in MEASURES]
-    return Table(_caption(here, there), tuple(columns), rows, notes=tuple(notes))
+    notes = [_said(found, short) for short in WORDS]
+    return Table(_caption(here, there, where=where), tuple(columns), rows, notes=tuple(notes))
 
 
 def _said(found: pd.DataFrame, short: str) -> str:
@@ -49,23 +51,27 @@ def _said(found: pd.DataFrame, short: str) -> str:
     )
 
 
-def _caption(here: pd.DataFrame, there: pd.DataFrame) -> str:
+def _caption(here: pd.DataFrame, there: pd.DataFrame, *, where: Comparison) -> str:
     kinds = there.attrs.get("provenance", {}).get("instructions", ["another"])
     return (
-        f"Gains over tuned joint training on {WHERE.dataset}, late fusion, with the same choices "
-        "and the same ten seeds under two arithmetics: that of the reference, and one without "
-        f"vector instructions (torch's kernels {', '.join(kinds)}). Points, mean of the "
-        "differences paired by seed ± half-width of the 95 % Student-t interval; bold: clear after "
-        "Holm's correction."
+        f"Gains over tuned joint training on {where.dataset}, {FUSIONS[where.fusion].words}, with "
+        "the same choices and the same ten seeds under two arithmetics: that of the reference, and "
+        f"one without vector instructions (torch's kernels {', '.join(kinds)}). Points, mean of "
+        "the differences paired by seed ± half-width of the 95 % Student-t interval; bold: clear "
+        "after Holm's correction."
     )
 
 
-ITEM = FigureItem(
-    name="table_elsewhere_late_avmnist_mini",
-    title="The same with another arithmetic",
-    caption=_caption,
-    needs=f"methods_{DEFAULT_DATASET}",
-    beside=(f"elsewhere_{DEFAULT_DATASET}",),
-    draw=elsewhere_table,
-    describe=lambda here, there: " ".join(elsewhere_table(here, there).notes),
-)
+def _item(where: Comparison) -> FigureItem:
+    return FigureItem(
+        name=f"table_elsewhere_{where.fusion}_{where.dataset}",
+        title=f"The same with another arithmetic, {where.name}",
+        caption=functools.partial(_caption, where=where),
+        needs=f"methods_{where.dataset}",
+        beside=(ELSEWHERE[where],),
+        draw=functools.partial(elsewhere_table, where=where),
+        describe=lambda here, there: " ".join(elsewhere_table(here, there, where=where).notes),
+    )
+
+
+ITEMS = tuple(map(_item, ELSEWHERE))

@@ -6,16 +6,15 @@ import functools
 
 import pandas as pd
 
-from msam_lib.catalogue import DEFAULT_DATASET, FUSIONS, METHODS
+from msam_lib.catalogue import FUSIONS, METHODS
 from msam_lib.figures.item import FigureItem
-from msam_lib.figures.settings import WHOLE
+from msam_lib.figures.settings import ELSEWHERE, WHOLE
 from msam_lib.labels import Comparison, display_names
 from msam_lib.plots.curves import unimodal_accuracy
 from msam_lib.plots.table import Cell, Row, Table
 from msam_lib.results.gains import clear, collapsed, gains
 from msam_lib.results.rows import alone
 
-ELSEWHERE = {Comparison(DEFAULT_DATASET, "late"): f"elsewhere_{DEFAULT_DATASET}"}
 COLUMNS = ("whole model", "p", "weakest modality", "p ", "learning rate", "option", "trials")
 EDGE = "The chosen {} lies at the edge of all that was tried."
 

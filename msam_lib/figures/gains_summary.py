@@ -8,9 +8,8 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from msam_lib.figures.gains import ELSEWHERE
 from msam_lib.figures.item import FigureItem
-from msam_lib.figures.settings import FRAMES, SEARCHED, SHOWN
+from msam_lib.figures.settings import ELSEWHERE, FRAMES, SEARCHED, SHOWN
 from msam_lib.labels import Comparison, display_names
 from msam_lib.plots.gains import gains_alt, gains_by_setting
 from msam_lib.plots.table import Cell, Row, Table
@@ -19,7 +18,16 @@ from msam_lib.results.remembered import remembered
 
 LEAST = 4  # settings that a method must be in
 BESIDE = (*FRAMES[1:], "search", ELSEWHERE[SEARCHED[0]])
-WORDS = {"fused": "the whole model", "weakest": "the modality that joint training leaves weakest"}
+WORDS = {
+    "fused": "the whole model",
+    "weakest": "the modality that joint training leaves weakest",
+    "head": "the modality that joint training leaves weakest, by its own head",
+}
+HOW = {
+    "weakest": " The whole network answers, the other inputs absent.",
+    "head": " Answers are the modality's own logits alone (with MaxOut there are none); absent "
+    "inputs, which an encoder may answer loudly, play no part.",
+}
 
 
 @remembered(1)  # two tables and their texts ask for them
@@ -43,9 +51,9 @@ def summary_table(*frames: pd.DataFrame, short: str) -> Table:
 
     Args:
         *frames: see `all_gains`.
-        short: "fused" or "weakest".
+        short: "fused", "weakest" or "head".
     """
-    found = all_gains(*frames)
+    found = {where: table for where, table in all_gains(*frames).items() if short in table}
     counts = pd.Series([label for table in found.values() for label in table.index]).value_counts()
     names = display_names(counts.index[counts >= LEAST])
     rows = tuple(
@@ -69,7 +77,7 @@ def _caption(short: str) -> str:
         f"Gains over tuned joint training of {WORDS[short]}, in points of test accuracy, in every "
         "setting that was searched by the protocol: mean of the differences paired by seed ± "
         "half-width of the 95 % interval, which includes the luck of both searches. Bold: clear "
-        "after Holm's correction for the methods of the setting."
+        "after Holm's correction for the methods of the setting." + HOW.get(short, "")
     )
 
 

@@ -43,7 +43,7 @@ ITEMS: dict[str, FigureItem] = {
         *overlays.ITEMS,
         *paired.ITEMS,
         *gains.ITEMS,
-        elsewhere.ITEM,
+        *elsewhere.ITEMS,
         *gains_summary.ITEMS,
         ranks.ITEM,
         gain_cost.ITEM,

@@ -27,8 +27,18 @@ SIZES = (
     f"{DEFAULT_DATASET}@encoder=small_cnn,width=8,epochs=10,lr=0.05,{NOISE}=0",
 )
 # Wrong labels are another question: only the setting without them is one of these.
-SEARCHED = (*WHOLE, *(Comparison(s, "late") for s in (*DIAL[1:], WRONG[0], *SIZES)))
+SEARCHED = (
+    *WHOLE,
+    *(Comparison(setting, "late") for setting in (*DIAL[1:], WRONG[0], SIZES[0])),
+    Comparison(SIZES[0], "maxout"),
+    Comparison(SIZES[1], "late"),
+)
 # Frozen comparisons; those with options are not in the summary of all methods.
 FRAMES = tuple(dict.fromkeys(f"methods_{where.dataset}" for where in SEARCHED))
 OPTIONS = tuple(name for name in FRAMES if "@" in name)
+# Comparisons that were repeated with another arithmetic, and the frozen frame of those runs.
+ELSEWHERE = {
+    Comparison(DEFAULT_DATASET, fusion): f"elsewhere_{DEFAULT_DATASET}"
+    for fusion in ("late", "maxout")
+}
 WITH_WRONG = tuple(f"methods_{setting}" for setting in WRONG)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
-from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
+from msam_lib.results.comparison import FUSED, compared, measured
 from msam_lib.results.luck import every_redrawn, with_luck
 from msam_lib.results.remembered import remembered
 from msam_lib.results.sharpness import correlations, gaps
@@ -87,7 +87,7 @@ def better(
     Args:
         frame: the summary of all comparisons.
         a, b: labels.
-        what: of the whole model, or of the modality that joint training leaves weakest.
+        what: of the whole model, or of the weakest modality (see `results.comparison.compared`).
         fusions: whose comparisons.
         search: frozen trials of every search: the intervals then include the luck of both methods'
             searches, as far as they had several seeds.
@@ -113,13 +113,6 @@ def better(
 def _compared(frame: pd.DataFrame, what: str) -> dict[Comparison, pd.DataFrame]:
     """The tables of all comparisons."""
     return compared(measured(frame), what)
-
-
-def weaker_raised(
-    frame: pd.DataFrame, a: str, b: str, *, search: pd.DataFrame | None = None
-) -> list[Effect]:
-    """As `better`, of the weakest modality."""
-    return better(frame, a, b, what=WEAKEST, search=search)
 
 
 def dominance_raised(frame: pd.DataFrame, a: str, b: str) -> list[Effect]:

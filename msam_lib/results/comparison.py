@@ -18,6 +18,7 @@ from msam_lib.results.statistics import Ranks, average_ranks
 from msam_lib.results.summary import intervals
 
 FUSED, WEAKEST = "the whole model", "the weakest modality"
+HEAD = "the weakest modality by its own head"
 REFERENCE = "unimodal"
 
 
@@ -61,7 +62,8 @@ def compared(frame: pd.DataFrame, what: str = FUSED) -> dict[Comparison, pd.Data
 
     Args:
         frame: tidy rows of comparisons.
-        what: `FUSED` or `WEAKEST`.
+        what: `FUSED`; `WEAKEST`, with the other modalities absent; or `HEAD`, of the same modality
+            by its own logits, only where joint training has them: not with MaxOut.
     """
     frame = one_epoch_per_run(frame)  # once, not for every modality
     whole, chosen = accuracies(frame), headlines(frame)
@@ -77,8 +79,28 @@ def compared(frame: pd.DataFrame, what: str = FUSED) -> dict[Comparison, pd.Data
         alone |= {m: accuracies(frame, m) for m in own if m not in alone}
         several = [alone[m].xs(key) for m in own]
         sign = chosen[key[0]].sign
-        tables[Comparison(*key)] = min(several, key=lambda t: sign * float(t.loc["joint"].mean()))
+        weakest = min(range(len(own)), key=lambda i: sign * float(several[i].loc["joint"].mean()))
+        table = several[weakest]
+        if what == HEAD:
+            table = _by_head(frame, key, own[weakest], chosen[key[0]])
+        if "joint" in table.index:
+            tables[Comparison(*key)] = table
     return tables
+
+
+def _by_head(
+    frame: pd.DataFrame, key: tuple[str, str], modality: str, headline: Headline
+) -> pd.DataFrame:
+    """As `accuracies`, of a modality's own logits, at one data set and fusion."""
+    dataset, fusion = key
+    rows = frame[
+        (frame["dataset"] == dataset)
+        & (frame["fusion"] == fusion)
+        & (frame["modality"] == modality)
+        & (frame["split"] == "test")
+        & (frame["metric"] == headline.measured[1])
+    ]
+    return headline.factor * rows.pivot_table(index="label", columns="seed", values="value")
 
 
 def scores(frame: pd.DataFrame, labels: Sequence[str] = ()) -> pd.DataFrame:

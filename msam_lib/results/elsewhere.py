@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
-from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
+from msam_lib.results.comparison import FUSED, HEAD, WEAKEST, compared, measured
 from msam_lib.results.statistics import holm, paired
 
 BASELINE = "joint"
-MEASURES = ((FUSED, "fused"), (WEAKEST, "weakest"))
+MEASURES = ((FUSED, "fused"), (WEAKEST, "weakest"), (HEAD, "head"))
 
 
 def both_ways(here: pd.DataFrame, there: pd.DataFrame, where: Comparison) -> pd.DataFrame:
@@ -27,15 +27,18 @@ def both_ways(here: pd.DataFrame, there: pd.DataFrame, where: Comparison) -> pd.
         where: data set and fusion.
 
     Returns:
-        A row per method: label, name, n, and for fused and weakest (the modality that joint
-        training leaves weakest) `<what>_here`, `<what>_there`, their standard errors `..._se` and
-        half-widths of the 95 % intervals `..._half`, p values by Holm `..._p`.
+        A row per method: label, name, n, and for fused, weakest (the modality that joint training
+        leaves weakest) and, where there is one, head (the same one by its own head) `<what>_here`,
+        `<what>_there`, their standard errors `..._se` and half-widths of the 95 % intervals
+        `..._half`, p values by Holm `..._p`.
     """
     out: dict[str, list[float]] = {}
     labels: list[str] = []
     for what, short in MEASURES:
-        sides = {"here": compared(measured(here), what)[where]}
-        sides["there"] = compared(measured(there), what)[where]
+        both = {"here": compared(measured(here), what), "there": compared(measured(there), what)}
+        if what == HEAD and not all(where in tables for tables in both.values()):
+            continue  # no head of its own
+        sides = {side: tables[where] for side, tables in both.items()}
         shared = sides["here"].index.intersection(sides["there"].index, sort=False)
         labels = [k for k in shared if k != BASELINE]
         for side, table in sides.items():
@@ -60,7 +63,7 @@ def between(table: pd.DataFrame, short: str = "fused") -> float:
 
     Args:
         table: of `both_ways`.
-        short: "fused" or "weakest".
+        short: "fused", "weakest" or "head".
     """
     d = table[f"{short}_here"] - table[f"{short}_there"]
     noise = table[f"{short}_here_se"] ** 2 + table[f"{short}_there_se"] ** 2

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
-from msam_lib.results.comparison import FUSED, WEAKEST, compared, measured
-from msam_lib.results.elsewhere import BASELINE, between, both_ways
+from msam_lib.results.comparison import FUSED, compared, measured
+from msam_lib.results.elsewhere import BASELINE, MEASURES, between, both_ways
 from msam_lib.results.luck import NORMAL, every_redrawn, redrawn, with_luck
 from msam_lib.results.rows import one_epoch_per_run
 from msam_lib.results.statistics import holm, paired
@@ -46,7 +46,7 @@ def gains(
     elsewhere: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Test accuracy minus joint training's, paired by seed, of the whole model and of the modality
-    that joint training leaves weakest.
+    that joint training leaves weakest: with the others absent, and by its own head.
 
     Half-widths are those of 95 % Student-t intervals over the seeds of the final runs, widened by
     the luck of both searches (`results.luck`) and, where it was measured, by what another
@@ -62,13 +62,14 @@ def gains(
 
     Returns:
         A row per method but joint training: label, name, fused, fused_half, fused_p, weakest,
-        weakest_half, weakest_p (points and p values), n, and the columns of `chosen_trials`. The
-        search looks at the whole model only, so the weakest modality's interval holds the luck of
-        the whole model's accuracy, not its own.
+        weakest_half, weakest_p (points and p values), head, head_half, head_p (where there is a
+        head, see `compared`), n, and the columns of `chosen_trials`. The search looks at the whole
+        model only, so the weakest modality's intervals hold the luck of the whole model's accuracy,
+        not its own.
     """
     ends = one_epoch_per_run(measured(frame))
-    tables = {what: compared(ends, what)[where] for what in (FUSED, WEAKEST)}
-    labels = [k for k in tables[FUSED].index if k != BASELINE]
+    tables = {short: compared(ends, what).get(where) for what, short in MEASURES}
+    labels = [k for k in compared(ends, FUSED)[where].index if k != BASELINE]
     every = every_redrawn(search)
     luck = {
         k: every[where, k] if (where, k) in every else 100 * redrawn(search, where, k)
@@ -76,13 +77,16 @@ def gains(
     }
     ways = None if elsewhere is None else both_ways(frame, elsewhere, where)
     columns = {}
-    for what, short in ((FUSED, "fused"), (WEAKEST, "weakest")):
+    for short, values in tables.items():
+        if values is None:
+            continue  # no head of its own
         tests = []
         for label in labels:
-            both = tables[what].reindex([label, BASELINE]).dropna(axis=1)
+            both = values.reindex([label, BASELINE]).dropna(axis=1)
             tests.append(paired(both.loc[label], both.loc[BASELINE]))
         columns[short] = [t.difference for t in tests]
-        added = 0.0 if ways is None else NORMAL * between(ways, short)
+        measured_there = ways is not None and f"{short}_here" in ways
+        added = NORMAL * between(ways, short) if measured_there else 0.0
         columns[f"{short}_half"] = [
             float(np.hypot(with_luck(t.high - t.difference, luck[k], luck[BASELINE]), added))
             for k, t in zip(labels, tests, strict=True)
@@ -100,7 +104,7 @@ def clear(table: pd.DataFrame, short: str = "fused") -> pd.Series:
 
     Args:
         table: of `gains`.
-        short: "fused" or "weakest".
+        short: "fused", "weakest" or "head".
     """
     return (table[f"{short}_p"] < 0.05) & (table[short].abs() > table[f"{short}_half"])
 

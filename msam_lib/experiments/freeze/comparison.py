@@ -87,11 +87,10 @@ def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:
     if not names:
         raise MsamError(f"No comparison in {folder}. `python -m msam_lib comparison` makes one.")
     frames = [load(n, folder) for n in names]
-    # Test accuracy and contributions at the reported epoch of every run.
+    # Test accuracies and contributions at the reported epoch of every run.
+    kept = (*HEADLINES, *(h.measured[1] for h in HEADLINES.values()), "contribution")
     parts = [reported_epoch(f) for f in frames]
-    parts = [
-        f[(f["split"] == "test") & f["metric"].isin((*HEADLINES, "contribution"))] for f in parts
-    ]
+    parts = [f[(f["split"] == "test") & f["metric"].isin(kept)] for f in parts]
     if (Path(folder) / "costs.csv.gz").exists():
         parts.append(_costs(pd.read_csv(Path(folder) / "costs.csv.gz")))
     rows = pd.concat(parts)[COLUMNS]
