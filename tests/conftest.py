@@ -9,6 +9,9 @@ import pytest
 import torch
 
 os.environ.setdefault("MPLBACKEND", "agg")
+# Of kernels and other processes that tests start: several threads each on few cores wait for
+# each other most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -59,7 +59,6 @@ def test_a_notebook_keeps_the_form(source: Path):
 def test_a_solution_runs(source: Path, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MSAM_PRESET", "smoke")
     monkeypatch.setenv("MSAM_RUNS", str(tmp_path))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     book = build_notebooks.execute(build_notebooks.solution(source), source.stem)
     assert "standard error" not in capsys.readouterr().out
     outputs = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]

@@ -13,6 +13,7 @@ from msam_lib.results import claims as test
 from msam_lib.results.claims import ENCODER, IN_PART, Effect
 from msam_lib.results.comparison import HEAD
 from msam_lib.results.protocol import by_protocol
+from msam_lib.results.remembered import remembered
 
 
 def _ablated(f: Frames) -> list[Effect]:
@@ -181,6 +182,7 @@ CLAIMS: tuple[Claim, ...] = (
 )
 
 
+@remembered(1)  # the ledger and its text ask for it
 def _ledger(*frames: pd.DataFrame) -> Ledger:
     named = dict(zip(SOURCES, frames, strict=True))
     counted, older = by_protocol(

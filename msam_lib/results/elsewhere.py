@@ -12,12 +12,14 @@ import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
 from msam_lib.results.comparison import FUSED, HEAD, WEAKEST, compared, measured
+from msam_lib.results.remembered import remembered
 from msam_lib.results.statistics import holm, paired
 
 BASELINE = "joint"
 MEASURES = ((FUSED, "fused"), (WEAKEST, "weakest"), (HEAD, "head"))
 
 
+@remembered(2)  # a table and its text ask for them
 def both_ways(here: pd.DataFrame, there: pd.DataFrame, where: Comparison) -> pd.DataFrame:
     """Gains over joint training, paired by seed, with either arithmetic, in points.
 

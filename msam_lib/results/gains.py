@@ -9,6 +9,7 @@ from msam_lib.labels import Comparison, display_names
 from msam_lib.results.comparison import FUSED, compared, measured
 from msam_lib.results.elsewhere import BASELINE, MEASURES, between, both_ways
 from msam_lib.results.luck import NORMAL, every_redrawn, redrawn, with_luck
+from msam_lib.results.remembered import remembered
 from msam_lib.results.rows import one_epoch_per_run
 from msam_lib.results.statistics import holm, paired
 
@@ -39,6 +40,7 @@ def chosen_trials(search: pd.DataFrame, where: Comparison) -> pd.DataFrame:
     return pd.DataFrame.from_dict(out, orient="index", columns=["lr", "option", "trials", "edges"])
 
 
+@remembered(2)  # a table and its text ask for them
 def gains(
     frame: pd.DataFrame,
     search: pd.DataFrame,

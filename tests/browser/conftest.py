@@ -74,7 +74,6 @@ def lab(tmp_path_factory):
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
         "IPYTHONDIR": str(folder / "ipython"),
-        "OMP_NUM_THREADS": "1",
     }
     environment.pop("MSAM_STATIC", None)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}"]

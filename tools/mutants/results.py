@@ -125,9 +125,16 @@ MUTANTS = [
     Mutant(
         "comparison/the-strongest-for-the-weakest",
         "results/comparison.py",
-        'min(several, key=lambda t: sign * float(t.loc["joint"].mean()))',
-        'max(several, key=lambda t: sign * float(t.loc["joint"].mean()))',
+        "weakest = min(range(len(own))",
+        "weakest = max(range(len(own))",
         "test_paired.py::test_the_weakest_modality_is_joint_trainings_lowest",
+    ),
+    Mutant(
+        "comparison/absent-others-for-the-own-head",
+        "results/comparison.py",
+        "headline.measured[1]",
+        "headline.measured[0]",
+        "test_gains.py::test_gains_by_the_own_head_of_the_modality_that_is_weakest_alone",
     ),
     Mutant(
         "comparison/joint-minus-method",
