@@ -162,8 +162,8 @@ heads.build({n: results.load(n) for n in heads.sources})
 # points by its own head, and none alone. How a modality is asked is part of every such result ([02 · Who contributed?](02_who_contributed.ipynb)).
 #
 # **What it means.** The methods at the top of the tables share one ingredient, a loss per modality (or its relatives: modality dropout,
-# separate models). It raises the modality that joint training neglects by many points, and in several settings the whole model by one to three.
-# SAM and M-SAM without such a loss leave the neglected modality where it was, and the whole model too: no gain of theirs is clear in any setting.
+# separate models). It raises the modality that joint training neglects by many points, and in about half of the settings the whole model by one to six.
+# SAM and M-SAM without such a loss leave the whole model where it was in every setting, and the neglected modality in nearly all.
 #
 # **What it does not mean.** That the weak modality's gain is worth nothing when the whole model's is small: it is what remains when the strong one
 # fails ([13 · Stress tests](13_stress_tests.ipynb)).
