@@ -21,19 +21,18 @@ PAGES = {
 
 
 @pytest.fixture(scope="module")
-def found():
+def tables():
     """{setting: its gains by label}."""
     return all_gains(*(load(n) for n in (*FRAMES, "search", "elsewhere_avmnist_mini")))
 
 
 @pytest.fixture(scope="module")
-def gained(found):
+def gained(tables):
     """{(label, "fused" or "weakest"): its clear gains, and how many are clear losses}."""
-    tables = found.values()
     out = {}
     for label in ("joint_unimodal", "masam", "sam", "msam"):
         for short in ("fused", "weakest"):
-            rows = [t.loc[label, short] for t in tables if clear(t, short)[label]]
+            rows = [t.loc[label, short] for t in tables.values() if clear(t, short)[label]]
             out[label, short] = [r for r in rows if r > 0], sum(r < 0 for r in rows)
     return out
 
@@ -77,8 +76,8 @@ def test_the_counts_of_the_findings_are_those_of_the_tables(gained):
     assert list(found.groups()) == expected
 
 
-def test_by_its_own_head_the_weakest_modality_gains_where_the_findings_say(found):
-    heads = {where.dataset: t for where, t in found.items() if "head" in t}
+def test_by_its_own_head_the_weakest_modality_gains_where_the_findings_say(tables):
+    heads = {where.dataset: t for where, t in tables.items() if "head" in t}
     text = PAGES["book/findings.md"]
     assert "gains clearly under fixed losses wherever there is one but on MOSI" in text
     assert [k for k, t in heads.items() if not clear(t, "head")["joint_unimodal"]] == ["mosi"]

@@ -8,10 +8,11 @@ from msam_lib.catalogue import DEFAULT_DATASET
 from msam_lib.figures.claims import Claim, Frames
 from msam_lib.results import claims as test
 from msam_lib.results.claims import Effect
-from msam_lib.results.comparison import HEAD, WEAKEST
+from msam_lib.results.comparison import FUSED, HEAD, WEAKEST
 
 Test = Callable[[Frames], Sequence[Effect]]
 PAIRED, WEAK = "table_paired_fused", "table_paired_weakest"
+ALONE = "test accuracy of the modality that joint training leaves weakest, others absent"
 BY_HEAD = (
     "test accuracy, by its own head, of the modality that joint training leaves weakest "
     "(late fusion, concatenation)"
@@ -20,13 +21,13 @@ HOW = "test accuracy of the whole model, paired by seed, both tuned, in every co
 BASELINES = ("joint", "ogm_ge", "agm", "gblend", "pmr")  # of the papers below, as far as built
 
 
-def better(*pairs: tuple[str, str], fusion: str = "") -> Test:
-    """Every first method is better than the second."""
+def better(*pairs: tuple[str, str], fusion: str = "", what: str = FUSED) -> Test:
+    """Every first method is better than the second, as a whole or in its weakest modality."""
     fusions = (fusion,) if fusion else test.FUSIONS
     return lambda f: [
         e
         for a, b in pairs
-        for e in test.better(f["methods"], a, b, fusions=fusions, search=f["search"])
+        for e in test.better(f["methods"], a, b, what=what, fusions=fusions, search=f["search"])
     ]
 
 
@@ -34,9 +35,7 @@ def raised(*pairs: tuple[str, str], what: str = WEAKEST) -> Test:
     """Every first method leaves the weakest modality better than the second: with the others
     absent, or (`HEAD`) by its own head.
     """
-    return lambda f: [
-        e for a, b in pairs for e in test.better(f["methods"], a, b, what=what, search=f["search"])
-    ]
+    return better(*pairs, what=what)
 
 
 def over_all(label: str) -> Test:
@@ -48,7 +47,7 @@ OTHERS: tuple[Claim, ...] = (
     Claim(
         "MNL “reduces the empirical error of weak modalities”",
         "MNL (arXiv 2510.20877), abstract",
-        "test accuracy of the modality that joint training leaves weakest, others absent",
+        ALONE,
         raised(("mnl", "joint"), ("mnl", "joint_unimodal")),
         WEAK,
         "10_ways_to_balance",
@@ -65,7 +64,7 @@ OTHERS: tuple[Claim, ...] = (
     Claim(
         "MILES gives “stronger modality encoders”",
         "MILES (arXiv 2510.17394), abstract",
-        "test accuracy of the modality that joint training leaves weakest, others absent",
+        ALONE,
         raised(("miles", "joint")),
         WEAK,
         "10_ways_to_balance",
@@ -98,7 +97,7 @@ OTHERS: tuple[Claim, ...] = (
     Claim(
         "Joint training with fixed unimodal losses raises the weakest modality",
         "asked here: a control",
-        "test accuracy of the modality that joint training leaves weakest, others absent",
+        ALONE,
         raised(("joint_unimodal", "joint")),
         "gains_everywhere",
         "09_when_does_balancing_pay",
@@ -122,7 +121,7 @@ OTHERS: tuple[Claim, ...] = (
     Claim(
         "Modality dropout raises the weakest modality over joint training",
         "asked here: a control",
-        "test accuracy of the modality that joint training leaves weakest, others absent",
+        ALONE,
         raised(("modality_dropout", "joint")),
         WEAK,
         "09_when_does_balancing_pay",

@@ -30,7 +30,7 @@ HOW = {
 }
 
 
-@remembered(1)  # two tables and their texts ask for them
+@remembered(1)  # three tables, a picture and their texts ask for them
 def all_gains(*frames: pd.DataFrame) -> dict[Comparison, pd.DataFrame]:
     """{setting: its gains by label}; frames of the settings, of the search, of the other
     arithmetic.

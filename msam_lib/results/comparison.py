@@ -4,6 +4,7 @@ differences to joint training.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,11 +23,15 @@ HEAD = "the weakest modality by its own head"
 REFERENCE = "unimodal"
 
 
-def accuracy_rows(frame: pd.DataFrame, modality: str | None = None) -> pd.DataFrame:
+def accuracy_rows(
+    frame: pd.DataFrame, modality: str | None = None, *, by_head: bool = False
+) -> pd.DataFrame:
     """The rows of test accuracy, in [0, 1], or of each data set's headline metric, of one modality
-    (or `"fused"`) or of all.
+    (or `"fused"`) or of all: of the whole network, or of the modality's own logits.
     """
-    metric = frame["dataset"].map({name: h.metric for name, h in headlines(frame).items()})
+    metric = frame["dataset"].map(
+        {name: h.measured[1] if by_head else h.metric for name, h in headlines(frame).items()}
+    )
     rows = frame[(frame["split"] == "test") & (frame["metric"] == metric)]
     return rows if modality is None else rows[rows["modality"] == modality]
 
@@ -37,15 +42,22 @@ def shown_values(rows: pd.DataFrame, chosen: Mapping[str, Headline]) -> pd.Serie
     return rows["value"] * factor.astype(float)  # of no rows, too
 
 
-def accuracies(frame: pd.DataFrame, modality: str = "fused") -> pd.DataFrame:
+def accuracies(
+    frame: pd.DataFrame, modality: str = "fused", *, by_head: bool = False
+) -> pd.DataFrame:
     """Test accuracy in percent at the reported epoch (of another task its headline metric; errors
     in the unit of the labels), one row per (dataset, fusion, label), one column per seed; a frame
     with one epoch of each run (`methods`) holds the reported ones.
 
+    Args:
+        frame: tidy rows of comparisons.
+        modality: or the whole model.
+        by_head: of the modality's own logits, where there are any.
+
     Raises:
         MsamError: several epochs, and no validation accuracy to choose by.
     """
-    rows = accuracy_rows(one_epoch_per_run(frame), modality)
+    rows = accuracy_rows(one_epoch_per_run(frame), modality, by_head=by_head)
     keys = ["dataset", "fusion", "label"]
     rows = rows.assign(value=shown_values(rows, headlines(frame)))
     return rows.pivot_table(index=keys, columns="seed", values="value")
@@ -68,39 +80,19 @@ def compared(frame: pd.DataFrame, what: str = FUSED) -> dict[Comparison, pd.Data
     frame = one_epoch_per_run(frame)  # once, not for every modality
     whole, chosen = accuracies(frame), headlines(frame)
     tables: dict[Comparison, pd.DataFrame] = {}
-    alone: dict[str, pd.DataFrame] = {}
+    own = functools.cache(functools.partial(accuracies, frame))
     for key in whole.index.droplevel("label").unique():
         if what == FUSED:
             tables[Comparison(*key)] = whole.xs(key)
             continue
         # The weakest modality is the same for all methods: the one worst under joint training.
-        names = frame.loc[frame["dataset"] == key[0], "modality"].unique()
-        own = sorted(set(names) - {"fused"})
-        alone |= {m: accuracies(frame, m) for m in own if m not in alone}
-        several = [alone[m].xs(key) for m in own]
-        sign = chosen[key[0]].sign
-        weakest = min(range(len(own)), key=lambda i: sign * float(several[i].loc["joint"].mean()))
-        table = several[weakest]
-        if what == HEAD:
-            table = _by_head(frame, key, own[weakest], chosen[key[0]])
-        if "joint" in table.index:
-            tables[Comparison(*key)] = table
+        names = set(frame.loc[frame["dataset"] == key[0], "modality"]) - {"fused"}
+        joint = {m: own(m).loc[(*key, "joint")].mean() for m in sorted(names)}
+        weakest = min(joint, key=lambda m: chosen[key[0]].sign * joint[m])
+        table = own(weakest, by_head=True) if what == HEAD else own(weakest)
+        if (*key, "joint") in table.index:
+            tables[Comparison(*key)] = table.xs(key)
     return tables
-
-
-def _by_head(
-    frame: pd.DataFrame, key: tuple[str, str], modality: str, headline: Headline
-) -> pd.DataFrame:
-    """As `accuracies`, of a modality's own logits, at one data set and fusion."""
-    dataset, fusion = key
-    rows = frame[
-        (frame["dataset"] == dataset)
-        & (frame["fusion"] == fusion)
-        & (frame["modality"] == modality)
-        & (frame["split"] == "test")
-        & (frame["metric"] == headline.measured[1])
-    ]
-    return headline.factor * rows.pivot_table(index="label", columns="seed", values="value")
 
 
 def scores(frame: pd.DataFrame, labels: Sequence[str] = ()) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from msam_lib.labels import Comparison, display_names
-from msam_lib.results.comparison import FUSED, compared, measured
+from msam_lib.results.comparison import compared, measured
 from msam_lib.results.elsewhere import BASELINE, MEASURES, between, both_ways
 from msam_lib.results.luck import NORMAL, every_redrawn, redrawn, with_luck
 from msam_lib.results.remembered import remembered
@@ -70,8 +70,9 @@ def gains(
         not its own.
     """
     ends = one_epoch_per_run(measured(frame))
-    tables = {short: compared(ends, what).get(where) for what, short in MEASURES}
-    labels = [k for k in compared(ends, FUSED)[where].index if k != BASELINE]
+    found = {short: compared(ends, what) for what, short in MEASURES}
+    tables = {short: t[where] for short, t in found.items() if where in t}  # some have no heads
+    labels = [k for k in found["fused"][where].index if k != BASELINE]
     every = every_redrawn(search)
     luck = {
         k: every[where, k] if (where, k) in every else 100 * redrawn(search, where, k)
@@ -80,8 +81,6 @@ def gains(
     ways = None if elsewhere is None else both_ways(frame, elsewhere, where)
     columns = {}
     for short, values in tables.items():
-        if values is None:
-            continue  # no head of its own
         tests = []
         for label in labels:
             both = values.reindex([label, BASELINE]).dropna(axis=1)

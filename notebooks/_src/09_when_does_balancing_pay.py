@@ -43,6 +43,12 @@ def draw(name):
     show(item.build(frames), alt=item.alt(frames))
 
 
+def draw_table(name):
+    """A table of the registry from its frozen results."""
+    item = ITEMS[name]
+    return item.build({n: results.load(n) for n in item.sources})
+
+
 # %% [markdown]
 # ## 1 · One learning rate for all
 #
@@ -130,15 +136,13 @@ assert image.is_monotonic_decreasing, "Less noise in the speech, a smaller share
 # unimodal losses. The table holds the methods that were searched on the embedded data.
 
 # %%
-draw_table = ITEMS["table_gains_late_avmnist_mini"]
-draw_table.build({n: results.load(n) for n in draw_table.sources})
+draw_table("table_gains_late_avmnist_mini")
 
 # %% [markdown]
 # And on MOSI, three modalities, where the text alone is nearly as good as everything:
 
 # %%
-mosi = ITEMS["table_gains_late_mosi"]
-mosi.build({n: results.load(n) for n in mosi.sources})
+draw_table("table_gains_late_mosi")
 
 # %% [markdown]
 # Then every setting that the protocol has searched: other fusions, three to six modalities, less noise, more pairs, convolutions. A filled
@@ -154,8 +158,7 @@ draw("gains_everywhere")
 # **Predict.** Does the audio of the convolutional setting (`small_cnn`, 0 dB) gain by its own head?
 
 # %%
-heads = ITEMS["table_gains_head"]
-heads.build({n: results.load(n) for n in heads.sources})
+draw_table("table_gains_head")
 
 # %% [markdown]
 # It does, by ten points: the encoder has learnt, and what it says is drowned out by the image's answer to nothing. Under MASAM the audio of the embedded data gains six

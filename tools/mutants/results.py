@@ -125,15 +125,15 @@ MUTANTS = [
     Mutant(
         "comparison/the-strongest-for-the-weakest",
         "results/comparison.py",
-        "weakest = min(range(len(own))",
-        "weakest = max(range(len(own))",
+        "weakest = min(joint",
+        "weakest = max(joint",
         "test_paired.py::test_the_weakest_modality_is_joint_trainings_lowest",
     ),
     Mutant(
         "comparison/absent-others-for-the-own-head",
         "results/comparison.py",
-        "headline.measured[1]",
-        "headline.measured[0]",
+        "h.measured[1] if by_head",
+        "h.measured[0] if by_head",
         "test_gains.py::test_gains_by_the_own_head_of_the_modality_that_is_weakest_alone",
     ),
     Mutant(

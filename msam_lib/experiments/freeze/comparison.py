@@ -88,7 +88,7 @@ def summarise(folder: str | os.PathLike[str] = "figures/data") -> Path:
         raise MsamError(f"No comparison in {folder}. `python -m msam_lib comparison` makes one.")
     frames = [load(n, folder) for n in names]
     # Test accuracies and contributions at the reported epoch of every run.
-    kept = (*HEADLINES, *(h.measured[1] for h in HEADLINES.values()), "contribution")
+    kept = (*(m for h in HEADLINES.values() for m in h.measured[:2]), "contribution")
     parts = [reported_epoch(f) for f in frames]
     parts = [f[(f["split"] == "test") & f["metric"].isin(kept)] for f in parts]
     if (Path(folder) / "costs.csv.gz").exists():
